@@ -1,0 +1,356 @@
+r"""The change of variables in which the Hessian is near the identity.
+
+L-BFGS takes hundreds of evaluations on raw features because the Hessian's
+eigenvalues spread over ten orders of magnitude. It takes tens when it moves v
+instead of theta, with theta = theta_0 + T v and T^T H T near the identity.
+Only the variables change: objective and optimum stay what they were.
+
+The Hessian is the mean of :math:`(diag(p) - p p^T) \otimes x x^T` plus the
+penalty. Three ways to T, from dear to cheap:
+
+=========== ============================================ ======================
+kind        what of the Hessian is seen                  flops to build
+=========== ============================================ ======================
+hessian     all of it: its Cholesky factor               n N^2 + N^3 / 3,
+                                                         N = K (d + 1)
+kronecker   its nearest Kronecker product, and the exact 3 n d^2 + 10 d^3
+            diagonal in that product's eigenbasis
+diagonal    its diagonal, features centred               a pass over X
+=========== ============================================ ======================
+
+Every kind works on features that are centred, which the intercept absorbs, and
+scaled, so that neither a year's 2013 nor a column of 1e200 costs digits.
+"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+# No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
+# application costs more than the passes over the data that it could save.
+MAX_BYTES = 2**28
+# A row counts in the Kronecker product's Gram matrix by its curvature plus this
+# part of the mean curvature: where the classes are nearly separated few rows
+# have curvature now, and others will have it a few steps on.
+PLAIN_PART = 0.1
+# Evaluations to 1e-6 and rebuilds that a fit is expected to take, from the data
+# sets in benchmarks/. Only their ratios matter.
+EXPECTED_PASSES = {"hessian": 30, "kronecker": 80, "diagonal": 300}
+EXPECTED_BUILDS = 4
+
+
+class Frame:
+    """Centre and scale of the features.
+
+    Attributes
+    ----------
+    centre, scale : float64 ndarrays of shape (d,)
+        ``(x - centre) * scale`` is at most 1 in size.
+    """
+
+    def __init__(self, problem):
+        rows = problem.rows
+        least, most = rows.range()
+        with np.errstate(over="ignore", divide="ignore"):
+            if problem.fit_intercept:
+                (total,) = rows.sum(
+                    lambda r, X: (problem.weights(r) @ X,), problem.pass_flops
+                )
+                # clipped, so that a constant column becomes exactly zero
+                self.centre = np.clip(total / problem.total_weight, least, most)
+                size = np.maximum(most - self.centre, self.centre - least)
+            else:
+                self.centre = np.zeros(rows.shape[1])
+                size = np.maximum(most, -least)
+            # a constant column has no size; squares of these stay finite
+            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-120, 1e120)
+
+    def __call__(self, X):
+        """A block's features in the frame, dense (m, d)."""
+        Z = X.toarray() if hasattr(X, "toarray") else X
+        Z = Z - self.centre.astype(Z.dtype)
+        Z *= self.scale.astype(Z.dtype)
+        return Z
+
+
+class Kronecker:
+    """T = Q x U with a scale for each pair of directions.
+
+    Parameters
+    ----------
+    Q : (K, q) directions among the classes
+    U : (d, r) directions among the features, or None for the features themselves
+    scale : (q, r + 1) the intercept's last
+    centre : (q, d) or (1, d) what the intercept absorbs
+    """
+
+    def __init__(self, Q, U, scale, centre):
+        self.Q, self.U, self.scale, self.centre = Q, U, scale, centre
+        self.size = scale.size
+
+    def step(self, v):
+        """T v as a direction (K, d + 1)."""
+        V = v.reshape(self.scale.shape) * self.scale
+        W = V[:, :-1] if self.U is None else V[:, :-1] @ self.U.T
+        intercept = V[:, -1] - (W * self.centre).sum(axis=1)
+        return self.Q @ np.column_stack([W, intercept])
+
+    def gradient(self, G):
+        """T^T G for a gradient (K, d + 1), flat."""
+        G = self.Q.T @ G
+        W = G[:, :-1] - G[:, -1:] * self.centre
+        W = W if self.U is None else W @ self.U
+        return (np.column_stack([W, G[:, -1]]) * self.scale).ravel()
+
+
+class Hessian:
+    """T from the whole Hessian, (q (d + 1), q (d + 1)) upper triangular.
+
+    Parameters
+    ----------
+    Q : (K, q) directions among the classes
+    T : (q (d + 1), q (d + 1)) in the frame's features
+    frame : Frame
+    """
+
+    def __init__(self, Q, T, frame):
+        self.Q, self.T = Q, T
+        self.scale, self.centre = frame.scale, frame.centre
+        self.size = len(T)
+
+    def step(self, v):
+        """T v as a direction (K, d + 1)."""
+        theta = self.Q @ (self.T @ v).reshape(self.Q.shape[1], -1)
+        theta[:, :-1] *= self.scale
+        theta[:, -1] -= theta[:, :-1] @ self.centre
+        return theta
+
+    def gradient(self, G):
+        """T^T G for a gradient (K, d + 1), flat."""
+        W = G[:, :-1] - np.multiply.outer(G[:, -1], self.centre)
+        W *= self.scale
+        return (self.Q.T @ np.column_stack([W, G[:, -1]])).ravel() @ self.T
+
+
+def build_hessian(problem, theta, frame):
+    """Coordinates from the Cholesky factor of the Hessian at theta."""
+    Q = class_directions(problem)
+    K, d1 = problem.shape
+    q = Q.shape[1]
+
+    def block(X, P, weight):
+        # without an intercept its row is zero and it stays still
+        Z = np.full((d1, X.shape[0]), problem.fit_intercept, X.dtype)
+        Z[:-1] = frame(X).T
+        if problem.loss.n_outputs == 1:
+            A = Z * np.sqrt(problem.loss.curvature(P, Q)[0] * weight)
+            return ((A @ A.T)[None, None],)
+        # Q^T (diag(p) - p p^T) Q: K Gram matrices, and one of p x z. Chunks keep
+        # that (q d1, m) array within a block's size.
+        root = np.sqrt(weight)
+        pz = np.zeros((q * d1, q * d1))
+        chunk = max(256, len(weight) // q)
+        for start in range(0, len(weight), chunk):
+            part = slice(start, start + chunk)
+            A = (Q.T.astype(X.dtype) @ (P[:, part] * root[part]))[:, None] * Z[:, part]
+            A = A.reshape(q * d1, -1)
+            pz += A @ A.T
+        grams = np.empty((K, d1 * d1))
+        for k in range(K):
+            A = Z * np.sqrt(P[k] * weight)
+            grams[k] = (A @ A.T).ravel()
+        H = (Q[:, :, None] * Q[:, None, :]).reshape(K, -1).T @ grams
+        H = H.reshape(q, q, d1, d1)
+        return (H - pz.reshape(q, d1, q, d1).transpose(0, 2, 1, 3),)
+
+    (H,) = problem.curvature_sum(theta, block, build_flops(problem)["hessian"])
+    H = np.ascontiguousarray(H.transpose(0, 2, 1, 3))
+    penalty = np.broadcast_to(problem.penalty.curvature(), (K, d1 - 1))
+    feature = np.arange(d1 - 1)
+    H[:, feature, :, feature] += np.einsum(
+        "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
+    )
+    return Hessian(Q, _inverse_factor(H.reshape(q * d1, -1), problem), frame)
+
+
+def build_kronecker(problem, theta, frame):
+    """Coordinates from the Hessian's nearest Kronecker product at theta."""
+    loss, d = problem.loss, problem.shape[1] - 1
+    (C,) = problem.curvature_sum(theta, lambda X, P, w: (loss.mean_curvature(P, w),), 0)
+    Q, curvature = _eigenbasis(problem, C)
+
+    def moments(X, P, weight):
+        w = loss.curvature(P, Q.astype(X.dtype)).sum(axis=0)
+        w += PLAIN_PART * curvature.sum()
+        w *= weight
+        Z = frame(X)
+        A = Z * np.sqrt(w)[:, None]
+        return w.sum(), w @ Z, A.T @ A
+
+    flops = build_flops(problem)["kronecker"] / 3
+    total, first, gram = problem.curvature_sum(theta, moments, flops)
+    mean = np.zeros(d)
+    if problem.fit_intercept:
+        mean = first / total
+        gram -= np.multiply.outer(mean, first)
+    gram *= curvature.sum() / len(curvature) / total
+    penalty = problem.penalty.curvature() * frame.scale**2
+    gram[np.diag_indices(d)] += penalty.mean(axis=0)
+    jacobi = _inverse_root(np.diag(gram))
+    eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
+    U *= jacobi[:, None] / np.sqrt(np.maximum(eigenvalues, _noise(problem, d)))
+
+    def diagonal(X, P, weight):
+        c = loss.curvature(P, Q.astype(X.dtype)) * weight
+        Y = frame(X)
+        Y -= mean.astype(Y.dtype)
+        Y = Y @ U.astype(Y.dtype)
+        Y *= Y
+        return c @ Y, c.sum(axis=1)
+
+    H, intercept = problem.curvature_sum(theta, diagonal, 2 * flops)
+    H += (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
+    scale = np.column_stack([_inverse_root(H), _inverse_root(intercept)])
+    U *= frame.scale[:, None]
+    centre = frame.centre + mean / frame.scale
+    return Kronecker(Q, U, scale, centre[None])
+
+
+def build_diagonal(problem, theta, frame):
+    """Coordinates from the Hessian's diagonal at theta, features centred."""
+    loss = problem.loss
+    (C,) = problem.curvature_sum(theta, lambda X, P, w: (loss.mean_curvature(P, w),), 0)
+    Q, _ = _eigenbasis(problem, C)
+
+    def moments(X, P, weight):
+        c = loss.curvature(P, Q.astype(X.dtype)) * weight
+        if problem.rows.is_sparse:
+            Z = X.copy()
+            Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
+            square = Z.copy()
+            square.data = Z.data**2
+        else:
+            Z = frame(X)
+            square = Z**2
+        return c.sum(axis=1), c @ Z, c @ square
+
+    total, first, H = problem.curvature_sum(theta, moments, problem.pass_flops)
+    offset = np.zeros_like(frame.centre) if problem.rows.is_sparse else frame.centre
+    mean = np.zeros_like(first)
+    if problem.fit_intercept:
+        mean = first / np.maximum(total, 1e-300)[:, None]
+        H = np.maximum(H - mean * first, 0)
+    # what the frame's features lose in the subtraction is not curvature
+    H[H < _noise(problem, 1) * np.abs(mean * first)] = 0
+    H += (Q * Q).T @ np.broadcast_to(
+        problem.penalty.curvature() * frame.scale**2, (len(Q), H.shape[1])
+    )
+    scale = np.column_stack([_inverse_root(H) * frame.scale, _inverse_root(total)])
+    return Kronecker(Q, None, scale, offset + mean / frame.scale)
+
+
+BUILDERS = {
+    "hessian": build_hessian,
+    "kronecker": build_kronecker,
+    "diagonal": build_diagonal,
+}
+
+
+def build_flops(problem):
+    """What it costs to build each kind of coordinates."""
+    K, d1 = problem.shape
+    q = max(K - 1, 1)
+    n = problem.rows.shape[0]
+    return {
+        "hessian": n * (q * d1) ** 2 + (K > 1) * K * n * d1**2 + (q * d1) ** 3,
+        "kronecker": 3 * n * d1**2 + 10 * d1**3 + problem.pass_flops,
+        "diagonal": 2 * problem.pass_flops,
+    }
+
+
+def preference(problem):
+    """The kinds of coordinates, from the cheapest whole fit to the dearest.
+
+    A fit pays for building the coordinates a few times and, for every pass over
+    the data, for the pass and for the change of variables. The better the
+    coordinates, the fewer the passes. Kinds past `MAX_BYTES` are left out.
+    """
+    K, d1 = problem.shape
+    build = build_flops(problem)
+    # products of a matrix and a vector wait for memory: 8 flops' time an entry
+    change = {"hessian": 16 * (K * d1) ** 2, "kronecker": 4 * K * d1 * (K + d1)}
+    size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
+    cost = {
+        kind: EXPECTED_BUILDS * build[kind]
+        + EXPECTED_PASSES[kind] * (problem.pass_flops + change.get(kind, 0))
+        for kind in BUILDERS
+        if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
+    }
+    return sorted(cost, key=cost.get)
+
+
+def build(problem, theta, frame, kinds):
+    """Coordinates at theta of the first of the kinds that can be built.
+
+    Returns
+    -------
+    coordinates : Hessian or Kronecker
+    kind : str
+    """
+    for kind in kinds:
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is caught below
+                coordinates = BUILDERS[kind](problem, theta, frame)
+                probe = coordinates.step(np.ones(coordinates.size))
+            if np.isfinite(probe).all():
+                return coordinates, kind
+        except (LinAlgError, np.linalg.LinAlgError):
+            pass  # not positive definite, or no convergence: the next is simpler
+    # the features' own sizes; they are finite whatever the data are
+    K = problem.shape[0]
+    scale = np.append(frame.scale, float(problem.fit_intercept))
+    return Kronecker(
+        np.eye(K), None, np.tile(scale, (K, 1)), frame.centre[None]
+    ), "none"
+
+
+def class_directions(problem):
+    """Orthonormal directions among the classes, (K, q).
+
+    A penalty that treats the classes alike keeps the optimum in the plane where
+    the coefficients sum to zero over the classes; there K - 1 directions do.
+    """
+    K = problem.shape[0]
+    if K == 1:
+        return np.ones((1, 1))
+    plane = np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]
+    return plane[:, 1:] if problem.penalty.is_symmetric else plane
+
+
+def _eigenbasis(problem, C):
+    """Directions (K, q) that diagonalise the mean curvature C, and its diagonal."""
+    directions = class_directions(problem)
+    curvature, V = np.linalg.eigh(directions.T @ C @ directions)
+    return directions @ V, np.maximum(curvature, 0)
+
+
+def _inverse_factor(H, problem):
+    """T, upper triangular, with T^T H T the identity."""
+    jacobi = _inverse_root(np.diag(H))
+    H = H * jacobi[:, None] * jacobi
+    diagonal = np.diag_indices(len(H))
+    # unit diagonal, also where nothing moves (jacobi is 0 there)
+    H[diagonal] = 1 + _noise(problem, len(H))
+    L = cholesky(H, lower=True, overwrite_a=True, check_finite=False)
+    inverse = solve_triangular(L, np.eye(len(L)), lower=True, check_finite=False)
+    return jacobi[:, None] * inverse.T
+
+
+def _inverse_root(curvature):
+    """1 / sqrt, and 0 where there is no curvature: that direction stays still."""
+    with np.errstate(divide="ignore"):
+        return np.where(curvature > 1e-280, 1 / np.sqrt(curvature), 0.0)
+
+
+def _noise(problem, size):
+    """Relative error of a curvature matrix of unit diagonal."""
+    return 16 * np.finfo(problem.rows.dtype).eps * np.sqrt(size)

@@ -1,0 +1,189 @@
+"""Any X as a sum over blocks of rows. The only module that knows what X is.
+
+The objective, its gradient and every matrix made from them are sums over rows.
+`Rows.sum` takes a function of one block and adds what it returns:
+
+- the blocks are small enough that the part of X and the logits that belong to
+  it stay in a core's cache, so that X comes from memory once an evaluation;
+- threads take whole blocks while BLAS runs on one thread, which also
+  parallelises the exponentials and cannot oversubscribe the machine;
+- blocks and the order in which they are added depend on the shapes alone, so
+  a fit gives the same bits on 1 thread and on 64.
+
+Logits are class-major, (K, m) for a block of m rows: reductions over the
+classes then run along the slow axis, several times faster than the other way.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import ThreadpoolController
+
+# A block's X, logits and residuals: about a core's L2 cache. Smaller blocks cost
+# more in Python's lock than they save in cache misses.
+BLOCK_BYTES = 2**21
+# Blocks that are added up before the total: bounds the partial sums in memory
+# and the number of threads that can be of use.
+MAX_STRANDS = 64
+# Handing a block to another thread costs about 0.1 ms, the time of this many
+# floating point operations.
+THREADING_FLOPS = 2e7
+
+
+class _SingleThreadedBlas:
+    """BLAS limited to one thread while at least one fit needs it.
+
+    threadpoolctl's limits belong to the process. Two fits at once that each set
+    and restore them would leave the wrong one behind, so they are counted.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._users = 0
+        self._controller = None
+        self._limiter = None
+        self._n_threads = 1
+
+    def __enter__(self):
+        with self._lock:
+            if self._users == 0:
+                if self._controller is None:
+                    self._controller = ThreadpoolController().select(user_api="blas")
+                counts = [lib.num_threads for lib in self._controller.lib_controllers]
+                # What the user, OMP_NUM_THREADS or loky told BLAS is what we use.
+                self._n_threads = min(counts, default=1)
+                self._limiter = self._controller.limit(limits=1)
+            self._users += 1
+            return self._n_threads
+
+    def __exit__(self, *exc):
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limiter.restore_original_limits()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
+
+
+class Rows:
+    """Row blocks of a matrix of features.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, d), float32 or float64
+        Read, never written to and never copied.
+    n_outputs : int
+        Rows of the coefficients; with d, what a partial sum takes in memory.
+
+    Attributes
+    ----------
+    blocks : list of (slice, matrix)
+        The rows of each block and that part of X, a view.
+    """
+
+    def __init__(self, X, n_outputs):
+        self.X = X
+        self.shape = n, d = X.shape
+        self.dtype = X.dtype
+        self.is_sparse = sparse.issparse(X)
+        entries = X.nnz / n if self.is_sparse else d
+        self.entries = entries * n
+        row_bytes = X.dtype.itemsize * (entries + 2 * n_outputs)
+        n_blocks = int(np.clip(np.ceil(n * row_bytes / BLOCK_BYTES), 1, n))
+        if self.is_sparse:
+            # A block's gradient is a dense (K, d): no more of them than it takes
+            # for their sum to cost less than the entries themselves.
+            n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
+        bounds = np.linspace(0, n, n_blocks + 1).astype(int)
+        self.blocks = [
+            (slice(a, b), _row_view(X, a, b))
+            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+        x_bytes = self.entries * X.dtype.itemsize
+        affordable = int(x_bytes / 50 / (8 * n_outputs * (d + 1)))
+        self.n_strands = min(n_blocks, int(np.clip(affordable, 8, MAX_STRANDS)))
+        self._pool = None
+        self._n_threads = 1
+
+    @contextmanager
+    def threads(self):
+        """BLAS on one thread, blocks on as many as BLAS had."""
+        with _single_threaded_blas as n_threads:
+            self._n_threads = min(n_threads, self.n_strands)
+            if self._n_threads == 1:
+                yield self
+                return
+            with ThreadPoolExecutor(self._n_threads - 1, "sk_softmax") as self._pool:
+                try:
+                    yield self
+                finally:
+                    self._pool = None
+
+    def sum(self, function, flops):
+        """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
+
+        `flops` is the work of the whole sum: below `THREADING_FLOPS` it is done
+        by the calling thread alone. The result does not depend on that.
+        """
+        if len(self.blocks) == 1:
+            return function(*self.blocks[0])
+        bounds = np.linspace(0, len(self.blocks), self.n_strands + 1).astype(int)
+        partial = [None] * self.n_strands
+        todo = list(range(self.n_strands))[::-1]
+
+        def work():
+            while todo:
+                try:
+                    strand = todo.pop()
+                except IndexError:  # another thread was faster
+                    return
+                strand_blocks = self.blocks[bounds[strand] : bounds[strand + 1]]
+                partial[strand] = _add(function(*block) for block in strand_blocks)
+
+        helpers = []
+        if self._pool is not None and flops > THREADING_FLOPS:
+            helpers = [self._pool.submit(work) for _ in range(self._n_threads - 1)]
+        try:
+            work()
+        finally:
+            todo.clear()  # after an error or an interrupt the others stop too
+            for helper in helpers:
+                helper.result()
+        return _add(iter(partial))
+
+    def range(self):
+        """Least and greatest entry of each feature, two float64 arrays (d,)."""
+        if self.is_sparse:
+            least, most = self.X.min(axis=0), self.X.max(axis=0)
+            return tuple(v.toarray().ravel().astype(np.float64) for v in (least, most))
+        least, most = np.full(self.shape[1], np.inf), np.full(self.shape[1], -np.inf)
+        for _, X in self.blocks:
+            np.minimum(least, X.min(axis=0), out=least)
+            np.maximum(most, X.max(axis=0), out=most)
+        return least, most
+
+
+def _add(terms):
+    """Sum of tuples of arrays, in their order, into the first one's memory."""
+    total = [np.asarray(array, dtype=np.float64) for array in next(terms)]
+    for term in terms:
+        for array, more in zip(total, term, strict=True):
+            np.add(array, more, out=array)
+    return tuple(total)
+
+
+def _row_view(X, start, stop):
+    """Rows start to stop of X without a copy of its entries."""
+    if not sparse.issparse(X):
+        return X[start:stop]
+    # Slicing a CSR copies, and so may its constructor when it narrows the
+    # indices; setting the three arrays does neither.
+    view = type(X)((stop - start, X.shape[1]), dtype=X.dtype)
+    entries = slice(X.indptr[start], X.indptr[stop])
+    view.indptr = X.indptr[start : stop + 1] - X.indptr[start]
+    view.indices, view.data = X.indices[entries], X.data[entries]
+    return view

@@ -1,0 +1,278 @@
+"""scipy.optimize in good coordinates; when to stop; what to report.
+
+A fit alternates L-BFGS in coordinates taken at the current point with fresh
+coordinates, since the Hessian changes as the probabilities do. In coordinates
+that make the Hessian the identity, half the squared norm of the gradient is the
+distance F - F* that is left. Away from the point where they were taken they
+flatter, so before a fit calls itself converged the distance is measured with
+conjugate gradients on the true Hessian. The Newton step that this gives for
+nothing is taken too, and is what reaches the last digits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
+from scipy.optimize import minimize
+
+from ._coordinates import Frame, build, build_flops, preference
+
+# Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
+# passes over the data.
+MEMORY = 30
+# Evaluations in the first coordinates, and how much longer each next ones last.
+FIRST_STAGE, GROWTH = 5, 1.5
+# How many times the goal is near enough for Newton's method to end the fit: its
+# conjugate gradients have to be run anyway, to measure what is left.
+# Where that fails, L-BFGS has to come nearer before it is tried again.
+NEAR = 30
+# Conjugate gradient steps for the distance to the optimum.
+MAX_CG = 30
+
+
+@dataclass
+class Result:
+    """What a fit came to.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (K, d + 1)
+    value : float
+        The objective.
+    n_iter : int
+        Passes over the data: evaluations and Hessian products.
+    optimality : float
+        Estimate of (F - F*) / (F0 - F*), F0 being the objective without features.
+    gradient_norm : float
+        Greatest entry of the gradient, in size.
+    converged : bool
+    """
+
+    theta: np.ndarray
+    value: float
+    n_iter: int
+    optimality: float
+    gradient_norm: float
+    converged: bool
+
+
+@dataclass
+class Point:
+    """A point with what one pass over the data tells of it."""
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+
+class _StageOver(Exception):
+    """Raised through scipy.optimize when the point is good enough or time is up."""
+
+
+def solve(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
+    """Minimise a smooth problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : ndarray of shape (K, d + 1) or None
+        Where to start; None is the best point without features.
+    tol : float
+        Relative suboptimality at which to stop.
+    max_iter : int
+        Passes over the data at which to stop.
+    kinds : sequence of str or None
+        Kinds of coordinates in order of preference.
+    progress : callable or None
+        Called after each stage with (n_iter, value, optimality).
+
+    Returns
+    -------
+    Result
+    """
+    first_pass = problem.n_evaluations
+    point = null = _evaluate(problem, problem.null_point())
+    if start is not None:
+        point = _evaluate(problem, start)
+    floor = (
+        4 * np.finfo(problem.rows.dtype).eps * max(abs(null.value), abs(point.value))
+    )
+
+    def goal(value):
+        return max(tol * (null.value - value), floor)
+
+    frame = Frame(problem)
+    kinds = kinds or preference(problem)
+    last_pass = problem.n_evaluations + max_iter
+    converged = stuck = False
+    stage, near = 0, NEAR
+    while True:
+        coordinates, kind = build(problem, point.theta, frame, kinds)
+        gradient = coordinates.gradient(point.gradient)
+        distance = 0.5 * (gradient @ gradient)
+        if (distance <= near * goal(point.value) or stuck) and (
+            problem.n_evaluations < last_pass
+        ):
+            trial, distance, trusted = _newton(
+                problem, point, coordinates, goal, last_pass
+            )
+            if _is_better(trial, point, coordinates, problem.rows.dtype):
+                point = trial
+                converged = trusted and distance <= goal(point.value)
+            elif stuck:
+                # F is flat to the last digit, in every direction that we know
+                converged = distance <= 16 * floor
+                break
+            near *= 0.1
+        if progress is not None:
+            gain = max(null.value - point.value, floor)
+            progress(problem.n_evaluations - first_pass, point.value, distance / gain)
+        if converged or problem.n_evaluations >= last_pass:
+            break
+        amortised = build_flops(problem).get(kind, 0) / problem.pass_flops
+        length = int(max(FIRST_STAGE * GROWTH**stage, min(amortised, 100)))
+        point, stuck = _lbfgs(
+            problem,
+            point,
+            coordinates,
+            lambda value: near * goal(value),
+            min(length, last_pass - problem.n_evaluations),
+        )
+        stage += 1
+    return Result(
+        theta=point.theta,
+        value=point.value,
+        n_iter=problem.n_evaluations - first_pass,
+        optimality=distance / max(null.value - point.value + distance, floor),
+        gradient_norm=float(np.abs(point.gradient).max()),
+        converged=converged,
+    )
+
+
+def _evaluate(problem, theta):
+    return Point(theta, *problem.value_gradient(theta))
+
+
+def _lbfgs(problem, start, coordinates, goal, max_evaluations):
+    """L-BFGS in the coordinates until they say that F - F* is small enough.
+
+    Returns
+    -------
+    point : Point
+        The best one seen.
+    stuck : bool
+        Whether L-BFGS found nothing better and gave up.
+    """
+    best, gradient = start, coordinates.gradient(start.gradient)
+    size = np.linalg.norm(gradient)
+    if size == 0:
+        return start, True
+    first_value, first_gradient = start.value, gradient * size
+    evaluations = 0
+
+    def objective(u):
+        # scipy's first step has length one, whatever the gradient; in units of
+        # the gradient's size that is the step to the optimum.
+        nonlocal best, evaluations
+        if not u.any():
+            return first_value, first_gradient
+        point = _evaluate(problem, start.theta + coordinates.step(u * size))
+        gradient = coordinates.gradient(point.gradient)
+        evaluations += 1
+        if point.value < best.value:
+            best = point
+            if 0.5 * (gradient @ gradient) <= goal(point.value):
+                raise _StageOver
+        if evaluations >= max_evaluations:
+            raise _StageOver
+        return point.value, gradient * size
+
+    try:
+        minimize(
+            objective,
+            np.zeros(coordinates.size),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxcor": MEMORY,
+                "maxiter": max_evaluations,
+                "maxfun": 2 * max_evaluations,
+                "ftol": 0.0,
+                "gtol": 0.0,
+            },
+        )
+    except _StageOver:
+        return best, False
+    return best, True  # the line search found nothing better
+
+
+def _newton(problem, point, coordinates, goal, last_pass):
+    """A Newton step by conjugate gradients, and the distance F - F* after it.
+
+    The coordinates alone may flatter: what they take for curvature need not be
+    there. Conjugate gradients on the true Hessian find its least eigenvalue in
+    these coordinates (as the least Ritz value), and half the squared gradient
+    over that is a bound that holds.
+
+    Returns
+    -------
+    trial : Point
+    distance : float
+    trusted : bool
+        Whether the step took off F what Newton's model had promised.
+    """
+    residual = -coordinates.gradient(point.gradient)
+    direction = residual
+    v = np.zeros_like(residual)
+    norm = first = residual @ residual
+    before = 0.0
+    lengths, ratios = [], []
+    least = 1.0
+    while norm > 0 and len(lengths) < MAX_CG and problem.n_evaluations < last_pass - 1:
+        product = coordinates.gradient(
+            problem.hessian_product(point.theta, coordinates.step(direction))
+        )
+        curvature = direction @ product
+        if curvature <= 0:  # rounding; the Hessian has no such direction
+            break
+        lengths.append(norm / curvature)
+        v = v + lengths[-1] * direction
+        residual = residual - lengths[-1] * product
+        before += 0.5 * lengths[-1] * norm
+        ratios.append((residual @ residual) / norm)
+        norm *= ratios[-1]
+        direction = residual + ratios[-1] * direction
+        least = _least_ritz_value(lengths, ratios)
+        rest = 0.5 * norm / least
+        near_end = norm <= 0.01 * first and rest <= 0.3 * goal(point.value)
+        if near_end or before > NEAR * goal(point.value):
+            break
+    trial = _evaluate(problem, point.theta + coordinates.step(v))
+    gradient = coordinates.gradient(trial.gradient)
+    after = 0.5 * (gradient @ gradient) / least
+    # Where Newton's model does not describe its own step, saturated probabilities
+    # hide what is left, and the bound with them.
+    gain = point.value - trial.value
+    noise = 1e3 * np.finfo(problem.rows.dtype).eps * abs(point.value)
+    trusted = abs(gain - before) <= 0.1 * before + noise
+    return trial, after, trusted
+
+
+def _least_ritz_value(lengths, ratios):
+    """Least eigenvalue of the tridiagonal matrix that conjugate gradients build."""
+    inverse = 1 / np.array(lengths)
+    beta = np.array(ratios)
+    diagonal = inverse + np.append(0, beta[:-1] * inverse[:-1])
+    return max(
+        eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) * inverse[:-1])[0], 1e-12
+    )
+
+
+def _is_better(trial, point, coordinates, dtype):
+    """Whether the trial point is nearer to the optimum, also where F is flat."""
+    flat = 16 * np.finfo(dtype).eps * abs(point.value)
+    if trial.value < point.value - flat:
+        return True
+    before = np.linalg.norm(coordinates.gradient(point.gradient))
+    after = np.linalg.norm(coordinates.gradient(trial.gradient))
+    return trial.value <= point.value + flat and after < 0.9 * before
