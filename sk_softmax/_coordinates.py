@@ -22,6 +22,8 @@ Every kind works on features that are centred, which the intercept absorbs, and
 scaled, so that neither a year's 2013 nor a column of 1e200 costs digits.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
@@ -319,11 +321,14 @@ def class_directions(problem):
     A penalty that treats the classes alike keeps the optimum in the plane where
     the coefficients sum to zero over the classes; there K - 1 directions do.
     """
-    K = problem.shape[0]
-    if K == 1:
-        return np.ones((1, 1))
-    plane = np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]
-    return plane[:, 1:] if problem.penalty.is_symmetric else plane
+    basis = _orthonormal_basis(problem.shape[0])
+    return basis[:, 1:] if problem.penalty.is_symmetric and len(basis) > 1 else basis
+
+
+@lru_cache
+def _orthonormal_basis(K):
+    """Of R^K, its first vector constant."""
+    return np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]
 
 
 def _eigenbasis(problem, C):

@@ -84,24 +84,33 @@ class Problem:
             np.divide(gb, self.total_weight, out=gradient[:, -1])
         return float(value) / self.total_weight + float(penalty), gradient
 
-    def hessian_product(self, theta, direction):
-        """The Hessian at theta times a direction: one pass over the data."""
-        self.n_evaluations += 1
-        K = self.shape[0]
-        both = np.concatenate([theta, direction])
+    def hessian(self, theta):
+        """The Hessian at theta, a function of a direction: one pass over the data.
 
-        def block(rows, X):
-            Z = self.logits(X, both)
-            R = self.loss.curvature_product(self.loss.proba(Z[:K]), Z[K:])
-            R *= self.weights(rows)
-            return R @ X, R.sum(axis=1, dtype=np.float64)
+        It keeps the probabilities, n K numbers of X's dtype, from its first call
+        on, so that further products cost two products with X and no exponential.
+        """
+        probabilities = {}
 
-        HW, Hb = self.rows.sum(block, 2 * self.pass_flops)
-        product = np.zeros(self.shape)
-        product[:, :-1] = HW / self.total_weight
-        product[:, :-1] += self.penalty.curvature() * direction[:, :-1]
-        if self.fit_intercept:
-            product[:, -1] = Hb / self.total_weight
+        def product(direction):
+            self.n_evaluations += 1
+
+            def block(rows, X):
+                if rows.start not in probabilities:
+                    probabilities[rows.start] = self.loss.proba(self.logits(X, theta))
+                P = probabilities[rows.start]
+                R = self.loss.curvature_product(P, self.logits(X, direction))
+                R *= self.weights(rows)
+                return R @ X, R.sum(axis=1, dtype=np.float64)
+
+            HW, Hb = self.rows.sum(block, self.pass_flops)
+            H = np.zeros(self.shape)
+            np.divide(HW, self.total_weight, out=H[:, :-1])
+            H[:, :-1] += self.penalty.curvature() * direction[:, :-1]
+            if self.fit_intercept:
+                np.divide(Hb, self.total_weight, out=H[:, -1])
+            return H
+
         return product
 
     def curvature_sum(self, theta, function, flops):

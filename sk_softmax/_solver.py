@@ -104,41 +104,38 @@ def solve(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
     frame = Frame(problem)
     kinds = kinds or preference(problem)
     last_pass = problem.n_evaluations + max_iter
-    converged = stuck = False
-    stage, near = 0, NEAR
-    while True:
-        coordinates, kind = build(problem, point.theta, frame, kinds)
-        gradient = coordinates.gradient(point.gradient)
-        distance = 0.5 * (gradient @ gradient)
-        if (distance <= near * goal(point.value) or stuck) and (
-            problem.n_evaluations < last_pass
-        ):
+    converged = stale = False
+    stage, near, distance = 0, NEAR, np.inf
+    while not converged and problem.n_evaluations < last_pass:
+        # without features the probabilities are the same for all rows, and the
+        # Hessian is a Kronecker product
+        exact = point is null and kinds[0] == "hessian" and problem.shape[0] > 1
+        coordinates, kind = build(
+            problem, point.theta, frame, ["kronecker"] * exact + list(kinds)
+        )
+        amortised = build_flops(problem).get(kind, 0) / problem.pass_flops
+        length = int(max(FIRST_STAGE * GROWTH**stage, min(amortised, 100)))
+        length = min(length, last_pass - problem.n_evaluations)
+        point, distance, status = _lbfgs(
+            problem, point, coordinates, goal, near, length
+        )
+        stage += 1
+        if status != "longer" and problem.n_evaluations < last_pass:
             trial, distance, trusted = _newton(
                 problem, point, coordinates, goal, last_pass
             )
+            near *= 0.1
             if _is_better(trial, point, coordinates, problem.rows.dtype):
                 point = trial
                 converged = trusted and distance <= goal(point.value)
-            elif stuck:
+            elif status == "stuck" and stale:
                 # F is flat to the last digit, in every direction that we know
                 converged = distance <= 16 * floor
                 break
-            near *= 0.1
+            stale = status == "stuck"
         if progress is not None:
             gain = max(null.value - point.value, floor)
             progress(problem.n_evaluations - first_pass, point.value, distance / gain)
-        if converged or problem.n_evaluations >= last_pass:
-            break
-        amortised = build_flops(problem).get(kind, 0) / problem.pass_flops
-        length = int(max(FIRST_STAGE * GROWTH**stage, min(amortised, 100)))
-        point, stuck = _lbfgs(
-            problem,
-            point,
-            coordinates,
-            lambda value: near * goal(value),
-            min(length, last_pass - problem.n_evaluations),
-        )
-        stage += 1
     return Result(
         theta=point.theta,
         value=point.value,
@@ -153,57 +150,57 @@ def _evaluate(problem, theta):
     return Point(theta, *problem.value_gradient(theta))
 
 
-def _lbfgs(problem, start, coordinates, goal, max_evaluations):
-    """L-BFGS in the coordinates until they say that F - F* is small enough.
+def _lbfgs(problem, start, coordinates, goal, near, max_evaluations):
+    """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Returns
     -------
     point : Point
         The best one seen.
-    stuck : bool
-        Whether L-BFGS found nothing better and gave up.
+    distance : float
+        F - F* there, as far as the coordinates can be trusted.
+    status : {"near", "longer", "stuck"}
+        Whether that is near, or could be with more evaluations, or nothing
+        better was found.
     """
-    best, gradient = start, coordinates.gradient(start.gradient)
-    size = np.linalg.norm(gradient)
-    if size == 0:
-        return start, True
-    first_value, first_gradient = start.value, gradient * size
+    best, best_gradient = start, coordinates.gradient(start.gradient)
+    size = np.linalg.norm(best_gradient)
+    if 0.5 * size**2 <= near * goal(start.value):
+        return start, 0.5 * size**2, "near"
+    first = start.value, best_gradient * size
     evaluations = 0
 
     def objective(u):
         # scipy's first step has length one, whatever the gradient; in units of
         # the gradient's size that is the step to the optimum.
-        nonlocal best, evaluations
+        nonlocal best, best_gradient, evaluations
         if not u.any():
-            return first_value, first_gradient
+            return first
         point = _evaluate(problem, start.theta + coordinates.step(u * size))
         gradient = coordinates.gradient(point.gradient)
         evaluations += 1
         if point.value < best.value:
-            best = point
-            if 0.5 * (gradient @ gradient) <= goal(point.value):
-                raise _StageOver
+            best, best_gradient = point, gradient
+            if 0.5 * (gradient @ gradient) <= near * goal(point.value):
+                raise _StageOver("near")
         if evaluations >= max_evaluations:
-            raise _StageOver
+            raise _StageOver("longer")
         return point.value, gradient * size
 
+    options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
+    options |= {"ftol": 0.0, "gtol": 0.0}
     try:
         minimize(
             objective,
             np.zeros(coordinates.size),
             jac=True,
             method="L-BFGS-B",
-            options={
-                "maxcor": MEMORY,
-                "maxiter": max_evaluations,
-                "maxfun": 2 * max_evaluations,
-                "ftol": 0.0,
-                "gtol": 0.0,
-            },
+            options=options,
         )
-    except _StageOver:
-        return best, False
-    return best, True  # the line search found nothing better
+        status = "stuck"  # the line search found nothing better
+    except _StageOver as over:
+        (status,) = over.args
+    return best, 0.5 * (best_gradient @ best_gradient), status
 
 
 def _newton(problem, point, coordinates, goal, last_pass):
@@ -211,8 +208,8 @@ def _newton(problem, point, coordinates, goal, last_pass):
 
     The coordinates alone may flatter: what they take for curvature need not be
     there. Conjugate gradients on the true Hessian find its least eigenvalue in
-    these coordinates (as the least Ritz value), and half the squared gradient
-    over that is a bound that holds.
+    these coordinates, and with it a bound of what they leave (the Gauss-Radau
+    bound of Meurant and Tichy, doi:10.1007/s11075-018-0634-8).
 
     Returns
     -------
@@ -221,51 +218,55 @@ def _newton(problem, point, coordinates, goal, last_pass):
     trusted : bool
         Whether the step took off F what Newton's model had promised.
     """
+    hessian = problem.hessian(point.theta)
     residual = -coordinates.gradient(point.gradient)
     direction = residual
     v = np.zeros_like(residual)
     norm = first = residual @ residual
-    before = 0.0
     lengths, ratios = [], []
-    least = 1.0
+    gain, least, rest = 0.0, 1.0, np.inf
     while norm > 0 and len(lengths) < MAX_CG and problem.n_evaluations < last_pass - 1:
-        product = coordinates.gradient(
-            problem.hessian_product(point.theta, coordinates.step(direction))
-        )
+        product = coordinates.gradient(hessian(coordinates.step(direction)))
         curvature = direction @ product
         if curvature <= 0:  # rounding; the Hessian has no such direction
             break
         lengths.append(norm / curvature)
         v = v + lengths[-1] * direction
         residual = residual - lengths[-1] * product
-        before += 0.5 * lengths[-1] * norm
+        gain += 0.5 * lengths[-1] * norm
         ratios.append((residual @ residual) / norm)
         norm *= ratios[-1]
         direction = residual + ratios[-1] * direction
-        least = _least_ritz_value(lengths, ratios)
-        rest = 0.5 * norm / least
+        least, bound = _least_eigenvalue_and_bound(lengths, ratios)
+        rest = 0.5 * norm * bound
         near_end = norm <= 0.01 * first and rest <= 0.3 * goal(point.value)
-        if near_end or before > NEAR * goal(point.value):
+        if near_end or gain > NEAR * goal(point.value):
             break
     trial = _evaluate(problem, point.theta + coordinates.step(v))
-    gradient = coordinates.gradient(trial.gradient)
-    after = 0.5 * (gradient @ gradient) / least
-    # Where Newton's model does not describe its own step, saturated probabilities
-    # hide what is left, and the bound with them.
-    gain = point.value - trial.value
+    # in the norm of the inverse Hessian: what the steps left, and what the
+    # model had missed
+    missed = coordinates.gradient(trial.gradient) + residual
+    distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     noise = 1e3 * np.finfo(problem.rows.dtype).eps * abs(point.value)
-    trusted = abs(gain - before) <= 0.1 * before + noise
-    return trial, after, trusted
+    trusted = abs(point.value - trial.value - gain) <= 0.1 * gain + noise
+    return trial, distance, trusted
 
 
-def _least_ritz_value(lengths, ratios):
-    """Least eigenvalue of the tridiagonal matrix that conjugate gradients build."""
+def _least_eigenvalue_and_bound(lengths, ratios):
+    """Of what conjugate gradients with these step lengths and ratios have seen.
+
+    The bound times the squared residual is at least the squared error in the
+    Hessian's norm, if half the least Ritz value is below every eigenvalue.
+    """
     inverse = 1 / np.array(lengths)
     beta = np.array(ratios)
     diagonal = inverse + np.append(0, beta[:-1] * inverse[:-1])
-    return max(
-        eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) * inverse[:-1])[0], 1e-12
-    )
+    least = eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) * inverse[:-1])[0]
+    least = max(0.5 * least, 1e-12)
+    bound = 1 / least
+    for length, ratio in zip(lengths, ratios, strict=True):
+        bound = (bound - length) / (least * (bound - length) + ratio)
+    return least, bound
 
 
 def _is_better(trial, point, coordinates, dtype):
