@@ -53,6 +53,12 @@ class Problem:
         self.pass_flops = 8 * K * rows.entries + 60 * K * n
         self._ones = None if weight is not None else np.ones(n, rows.dtype)
 
+    def with_rows(self, rows):
+        """The same problem on other features of the same rows."""
+        return Problem(
+            rows, self.loss, self.target, self.weight, self.penalty, self.fit_intercept
+        )
+
     def weights(self, rows):
         """Weights of a block's rows, (m,)."""
         return (self._ones if self.weight is None else self.weight)[rows]

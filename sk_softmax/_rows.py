@@ -17,6 +17,7 @@ classes then run along the slow axis, several times faster than the other way.
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -87,6 +88,7 @@ class Rows:
 
     def __init__(self, X, n_outputs):
         self.X = X
+        self.n_outputs = n_outputs
         self.shape = n, d = X.shape
         self.dtype = X.dtype
         self.is_sparse = sparse.issparse(X)
@@ -99,10 +101,7 @@ class Rows:
             # for their sum to cost less than the entries themselves.
             n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int)
-        self.blocks = [
-            (slice(a, b), _row_view(X, a, b))
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
         x_bytes = self.entries * X.dtype.itemsize
         affordable = int(x_bytes / 50 / (8 * n_outputs * (d + 1)))
         self.n_strands = min(n_blocks, int(np.clip(affordable, 8, MAX_STRANDS)))
@@ -122,6 +121,12 @@ class Rows:
                     yield self
                 finally:
                     self._pool = None
+
+    def like(self, X):
+        """Rows of another matrix, in the same pool of threads."""
+        rows = Rows(X, self.n_outputs)
+        rows._pool, rows._n_threads = self._pool, self._n_threads
+        return rows
 
     def sum(self, function, flops):
         """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
