@@ -191,7 +191,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             loss,
             codes,
             weight,
-            Penalty(1 / (self.C * total)),
+            Penalty(
+                1 / (self.C * total),
+                (loss.n_outputs, X.shape[1]),
+                l1_ratio=self.l1_ratio,
+            ),
             bool(self.fit_intercept),
         )
         with problem.rows.threads():
@@ -225,12 +229,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             )
             if value != value:
                 raise ValueError(f"{name} is NaN.")
-        if self.l1_ratio != 0:
-            raise ValueError(
-                f"l1_ratio={self.l1_ratio!r} is not there yet: this version has the "
-                "l2 penalty only, l1_ratio=0.0. For an l1 penalty use "
-                "LogisticRegression(solver='saga')."
-            )
+        if self.l1_ratio > 1:
+            raise ValueError(f"l1_ratio={self.l1_ratio!r} must be at most 1.")
         if self.solver != "auto" and self.solver not in BUILDERS:
             raise ValueError(
                 f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}."

@@ -66,11 +66,11 @@ class Frame:
             # a constant column has no size; squares of these stay finite
             self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-120, 1e120)
 
-    def __call__(self, X):
-        """A block's features in the frame, dense (m, d)."""
+    def __call__(self, X, features=slice(None)):
+        """A block's features (those in X's columns) in the frame, dense (m, d)."""
         Z = X.toarray() if hasattr(X, "toarray") else X
-        Z = Z - self.centre.astype(Z.dtype)
-        Z *= self.scale.astype(Z.dtype)
+        Z = Z - self.centre[features].astype(Z.dtype)
+        Z *= self.scale[features].astype(Z.dtype)
         return Z
 
 

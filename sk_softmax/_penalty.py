@@ -1,39 +1,259 @@
-r"""What the coefficients cost.
+r"""What the coefficients cost: elastic net, factors, prior mean, groups, bounds.
 
-.. math:: \lambda \sum_{kj} \tfrac{1}{2} w_{kj}^2, \qquad \lambda = 1 / (C S)
+.. math::
 
-Coefficients are (K, d); the intercepts are never penalised.
+    \lambda \sum_{kj} f_{kj} \left[ \rho |w_{kj} - m_{kj}|
+    + \frac{1 - \rho}{2} (w_{kj} - m_{kj})^2 \right],
+    \qquad \lambda = 1 / (C S), \quad lower \le W \le upper
+
+with :math:`\rho` the l1 ratio. The grouped penalty has
+:math:`f_j \lVert w_j - m_j \rVert_2` over the classes of a feature in the l1
+term's place. Coefficients and everything that belongs to them are (K, d); the
+intercepts are never penalised.
+
+The quadratic part is smooth and belongs to the objective's gradient. The rest,
+the non-smooth part, is seen through its value, its prox and its KKT violation.
 """
 
 import numpy as np
 
 
 class Penalty:
-    """The l2 penalty with the scale of scikit-learn's LogisticRegression.
+    """The penalty of a problem.
 
     Parameters
     ----------
     strength : float
         1 / (C * sum of weights), 0 for no penalty.
+    shape : (K, d)
+    l1_ratio : float in [0, 1]
+    factor : float or array, broadcastable to (K, d)
+    prior : array (K, d) or None
+        What the coefficients shrink to; None is 0.
+    bounds : pair of arrays broadcastable to (K, d), or None
+    grouped : bool
     """
 
-    def __init__(self, strength):
+    def __init__(
+        self,
+        strength,
+        shape,
+        *,
+        l1_ratio=0.0,
+        factor=1.0,
+        prior=None,
+        bounds=None,
+        grouped=False,
+    ):
         self.strength = strength
+        factor = np.asarray(factor, dtype=np.float64)
+        self.factor = np.atleast_2d(factor)
+        self.prior = 0.0 if prior is None or not np.any(prior) else prior
+        self.ridge = strength * (1 - l1_ratio) * self.factor
+        self.l1 = np.broadcast_to(strength * l1_ratio * self.factor, shape)
+        self.has_l1 = bool(self.l1.any())
+        self.grouped = grouped and self.has_l1
+        lower, upper = (-np.inf, np.inf) if bounds is None else bounds
+        self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), shape)
+        self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), shape)
+        self.has_bounds = bool(
+            np.isfinite(self.lower).any() or np.isfinite(self.upper).any()
+        )
+
+    @property
+    def is_smooth(self):
+        """Whether there is nothing but the quadratic part."""
+        return not (self.has_l1 or self.has_bounds)
 
     @property
     def is_ridge(self):
-        """Whether it is a multiple of the squared norm, so W may be rotated."""
-        return True
+        """Whether it is a multiple of the squared norm, so that W may be rotated."""
+        return self.is_smooth and self.ridge.size == 1 and np.ndim(self.prior) == 0
 
     @property
     def is_symmetric(self):
-        """Whether it is the same for every class, so the optimum sums to zero."""
-        return True
+        """Whether all classes are treated alike, so that steps sum to zero."""
+        return self.is_smooth and len(self.ridge) == 1
 
     def value_gradient(self, W):
-        """Value and gradient (K, d)."""
-        return self.strength / 2 * np.vdot(W, W), self.strength * W
+        """The quadratic part and its gradient (K, d)."""
+        gradient = self.ridge * (W - self.prior)
+        return 0.5 * np.vdot(gradient, W - self.prior), gradient
 
     def curvature(self):
-        """The Hessian's diagonal, broadcastable to (K, d)."""
-        return np.full((1, 1), self.strength)
+        """The quadratic part's second derivatives, broadcastable to (K, d)."""
+        return self.ridge
+
+    def value(self, W):
+        """The non-smooth part."""
+        return self._part(W.shape).value((W - self.prior).ravel())
+
+    def feasible(self, W):
+        """The nearest coefficients within the bounds."""
+        return np.clip(W, self.lower, self.upper)
+
+    def violation(self, W, G):
+        """Distance of -G from the non-smooth part's subdifferential, (K, d).
+
+        Zero everywhere is the optimum; G is the gradient of the smooth part.
+        """
+        part = self._part(W.shape)
+        U = (W - self.prior).ravel()
+        return part.violation(U, G.ravel()).reshape(W.shape)
+
+    def part(self, index, scale):
+        """The non-smooth part of the coefficients at `index`, in other units.
+
+        Parameters
+        ----------
+        index : pair of int arrays (N,), classes and features
+        scale : (N,) coefficients are `scale` times the variables
+
+        Returns
+        -------
+        Separable or Grouped, of variables (w - m) / scale
+        """
+        prior = np.broadcast_to(self.prior, self.l1.shape)[index]
+        lower = (self.lower[index] - prior) / scale
+        upper = (self.upper[index] - prior) / scale
+        l1 = self.l1[index]
+        if self.grouped:
+            return Grouped(l1, scale, index[1], lower, upper)
+        return Separable(l1 * scale, lower, upper)
+
+    def _part(self, shape):
+        index = tuple(i.ravel() for i in np.indices(shape))
+        return self.part(index, np.ones(shape[0] * shape[1]))
+
+
+class Separable:
+    """sum_i c_i |u_i| within lower <= u <= upper."""
+
+    def __init__(self, weight, lower, upper):
+        self.weight, self.lower, self.upper = weight, lower, upper
+
+    def value(self, u):
+        """The sum, for u within the bounds."""
+        return self.weight @ np.abs(u)
+
+    def prox(self, v, step):
+        """argmin_u of sum_i (u_i - v_i)^2 / (2 step_i) plus the penalty."""
+        shrunk = np.sign(v) * np.maximum(np.abs(v) - step * self.weight, 0)
+        return np.clip(shrunk, self.lower, self.upper)
+
+    def violation(self, u, gradient):
+        """How steeply the objective falls along a feasible direction, by variable."""
+        left = gradient + np.where(u > 0, self.weight, -self.weight)
+        right = gradient + np.where(u < 0, -self.weight, self.weight)
+        fall = np.where(u < self.upper, np.maximum(-right, 0), 0)
+        return np.maximum(fall, np.where(u > self.lower, left, 0))
+
+    def free(self, u):
+        """Variables in which the penalty is smooth at u."""
+        inside = (u > self.lower) & (u < self.upper)
+        return inside & ((u != 0) | (self.weight == 0))
+
+    def gradient(self, u):
+        """Its derivative in the free variables."""
+        return self.weight * np.sign(u)
+
+    def add_hessian(self, H, u, free):
+        """Nothing: it is linear in the free variables."""
+
+    def onto_face(self, u, trial):
+        """The trial, moved to where it leaves u's orthant or the bounds."""
+        crossed = (u * trial < 0) & (self.weight > 0)
+        return np.clip(np.where(crossed, 0, trial), self.lower, self.upper)
+
+
+class Grouped:
+    """sum_g c_g |scale_g u_g|_2 over the variables of a feature, within bounds.
+
+    A feature's variables share one scale.
+    """
+
+    def __init__(self, l1, scale, feature, lower, upper):
+        _, first, self.group = np.unique(
+            feature, return_index=True, return_inverse=True
+        )
+        self.weight = (l1 * scale)[first]
+        self.lower, self.upper = lower, upper
+        self.bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+
+    def _norms(self, u):
+        return np.sqrt(np.bincount(self.group, u * u, minlength=len(self.weight)))
+
+    def value(self, u):
+        """The sum, for u within the bounds."""
+        return self.weight @ self._norms(u)
+
+    def prox(self, v, step):
+        """argmin_u of sum_i (u_i - v_i)^2 / (2 step_i) plus the penalty.
+
+        The steps of a group's variables have to be the same.
+        """
+        threshold = np.zeros(len(self.weight))
+        threshold[self.group] = step
+        threshold *= self.weight
+        norms = self._norms(v)
+        if not self.bounded:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shrink = np.where(norms > threshold, 1 - threshold / norms, 0)
+            return v * shrink[self.group]
+        # c |u| = min_r c (|u|^2 / r + r) / 2: for a norm r the best u is clipped
+        # and explicit, and the r that is its own u's norm is found by bisection.
+        low, high = np.zeros_like(norms), self._norms(self._clip(v)) + norms
+
+        def best(r):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shrink = np.where(r + threshold > 0, r / (r + threshold), 0)
+            return self._clip(v * shrink[self.group])
+
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            larger = self._norms(best(middle)) > middle
+            low, high = np.where(larger, middle, low), np.where(larger, high, middle)
+        u = best(high)
+        tiny = high <= 1e-15 * np.maximum(norms, 1e-300)
+        return np.where(tiny[self.group] & (self._clip(0 * v) == 0), 0, u)
+
+    def _clip(self, u):
+        return np.clip(u, self.lower, self.upper)
+
+    def violation(self, u, gradient):
+        """How steeply the objective falls along a feasible direction, by variable."""
+        norms = self._norms(u)[self.group]
+        total = gradient + self.gradient(u)
+        blocked = ((u <= self.lower) & (total > 0)) | ((u >= self.upper) & (total < 0))
+        total = np.where(blocked, 0, total)
+        steep = self._norms(total)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = np.where(steep > 0, np.maximum(1 - self.weight / steep, 0), 0)
+        return np.abs(np.where(norms > 0, total, total * excess[self.group]))
+
+    def free(self, u):
+        """Variables in which the penalty is smooth at u."""
+        active = (self._norms(u) > 0) | (self.weight == 0)
+        return active[self.group] & (u > self.lower) & (u < self.upper)
+
+    def gradient(self, u):
+        """Its derivative in the free variables."""
+        norms = self._norms(u)[self.group]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(norms > 0, self.weight[self.group] * u / norms, 0)
+
+    def add_hessian(self, H, u, free):
+        """Add the Hessian in the free variables to H, (F, F)."""
+        norms = self._norms(u)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            curvature = np.where(norms > 0, self.weight / norms, 0)
+            unit = np.where(norms[self.group] > 0, u / norms[self.group], 0)
+        group = self.group[free]
+        H[np.diag_indices(len(H))] += curvature[group]
+        same = group[:, None] == group
+        unit = unit[free]
+        H -= same * np.multiply.outer(curvature[group] * unit, unit)
+
+    def onto_face(self, u, trial):
+        """The trial within the bounds."""
+        return self._clip(trial)

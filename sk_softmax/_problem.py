@@ -28,6 +28,8 @@ class Problem:
         Weights of the rows in X's dtype; None is one each.
     penalty : Penalty
     fit_intercept : bool
+    offset : ndarray of shape (n, K) or None
+        Added to the logits, in X's dtype.
 
     Attributes
     ----------
@@ -35,7 +37,7 @@ class Problem:
         Passes over the data so far: values, gradients and Hessian products.
     """
 
-    def __init__(self, rows, loss, target, weight, penalty, fit_intercept):
+    def __init__(self, rows, loss, target, weight, penalty, fit_intercept, offset=None):
         self.rows = rows
         self.loss = loss
         self.target = target
@@ -45,6 +47,7 @@ class Problem:
         )
         self.penalty = penalty
         self.fit_intercept = fit_intercept
+        self.offset = offset
         self.n_evaluations = 0
         n, K = rows.shape[0], loss.n_outputs
         self.shape = (K, rows.shape[1] + 1)
@@ -56,15 +59,28 @@ class Problem:
     def with_rows(self, rows):
         """The same problem on other features of the same rows."""
         return Problem(
-            rows, self.loss, self.target, self.weight, self.penalty, self.fit_intercept
+            rows,
+            self.loss,
+            self.target,
+            self.weight,
+            self.penalty,
+            self.fit_intercept,
+            self.offset,
         )
 
     def weights(self, rows):
         """Weights of a block's rows, (m,)."""
         return (self._ones if self.weight is None else self.weight)[rows]
 
-    def logits(self, X, theta):
+    def logits(self, rows, X, theta):
         """Logits of a block, (K, m) in X's dtype."""
+        Z = self.linear(X, theta)
+        if self.offset is not None:
+            Z += self.offset[rows].T
+        return Z
+
+    def linear(self, X, theta):
+        """W x + b of a block's rows, (K, m) in X's dtype."""
         theta = theta.astype(X.dtype, copy=False)
         # Sparse X answers with the transpose of an (m, K) array.
         Z = np.ascontiguousarray(theta[:, :-1] @ X.T)
@@ -77,7 +93,7 @@ class Problem:
 
         def block(rows, X):
             value, R = self.loss.residual(
-                self.logits(X, theta), self.target[rows], self.weights(rows)
+                self.logits(rows, X, theta), self.target[rows], self.weights(rows)
             )
             return value, R @ X, R.sum(axis=1, dtype=np.float64)
 
@@ -103,9 +119,11 @@ class Problem:
 
             def block(rows, X):
                 if rows.start not in probabilities:
-                    probabilities[rows.start] = self.loss.proba(self.logits(X, theta))
+                    probabilities[rows.start] = self.loss.proba(
+                        self.logits(rows, X, theta)
+                    )
                 P = probabilities[rows.start]
-                R = self.loss.curvature_product(P, self.logits(X, direction))
+                R = self.loss.curvature_product(P, self.linear(X, direction))
                 R *= self.weights(rows)
                 return R @ X, R.sum(axis=1, dtype=np.float64)
 
@@ -123,7 +141,7 @@ class Problem:
         """Sum over the blocks of ``function(X, P, weights / S)``."""
 
         def block(rows, X):
-            P = self.loss.proba(self.logits(X, theta))
+            P = self.loss.proba(self.logits(rows, X, theta))
             return function(X, P, self.weights(rows) / self.total_weight)
 
         return self.rows.sum(block, self.pass_flops / 2 + flops)
@@ -135,8 +153,12 @@ class Problem:
         return theta - theta.mean(axis=0)
 
     def null_point(self):
-        """The best point without features: zero coefficients, class frequencies."""
+        """The best point without features: zero coefficients, class frequencies.
+
+        Where bounds exclude zero, the coefficients nearest to it.
+        """
         theta = np.zeros(self.shape)
+        theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
         if self.fit_intercept:
             if self.target.ndim == 1:
                 n_classes = max(self.shape[0], 2)

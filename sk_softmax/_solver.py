@@ -16,6 +16,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from scipy.optimize import minimize
 
 from ._coordinates import Frame, build, build_flops, preference, row_space
+from ._proximal import WorkingSet
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
 # passes over the data.
@@ -26,6 +27,9 @@ FIRST_STAGE, GROWTH = 5, 1.5
 # conjugate gradients have to be run anyway, to measure what is left.
 # Where that fails, L-BFGS has to come nearer before it is tried again.
 NEAR = 30
+# A working set has at least this many coefficients where there are as many to
+# move, and at most so many that their Hessian and its factor fit in memory.
+LEAST_WORKING_SET, MOST_WORKING_SET = 500, 4000
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
 
@@ -70,10 +74,13 @@ class _StageOver(Exception):
 
 
 def solve(problem, start=None, **options):
-    """Minimise a problem: `descend`, where that pays on fewer features.
+    """Minimise a problem, by `descend` or, with l1 or bounds, `proximal_newton`.
 
-    Parameters and the result are those of `descend`.
+    Where the penalty permits and it pays, on fewer features. Parameters and the
+    result are those of `descend`.
     """
+    if not problem.penalty.is_smooth:
+        return proximal_newton(problem, start, **options)
     reduced, lift = row_space(problem) if start is None else (None, None)
     if reduced is not None:
         result = descend(reduced, **options)
@@ -298,3 +305,126 @@ def _is_better(trial, point, coordinates, dtype):
     before = np.linalg.norm(coordinates.gradient(point.gradient))
     after = np.linalg.norm(coordinates.gradient(trial.gradient))
     return trial.value <= point.value + flat and after < 0.9 * before
+
+
+def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
+    """Minimise a problem with a non-smooth penalty or bounds.
+
+    Each round has the Hessian of a working set, the coefficients that are not
+    zero or at a bound and the worst violators of their KKT condition, and steps
+    to the minimum of the quadratic model plus the penalty. While the model
+    describes what its steps do, its Hessian serves the next round too.
+
+    Parameters and the result are those of `descend`; `kinds` does not matter.
+    """
+    penalty = problem.penalty
+    first_pass = problem.n_evaluations
+    last_pass = first_pass + max_iter
+    null = point = _composite(problem, problem.null_point())
+    if start is not None or np.ndim(penalty.prior):
+        start = null.theta.copy() if start is None else start.copy()
+        if np.ndim(penalty.prior):
+            start[:, :-1] += penalty.prior
+        start[:, :-1] = penalty.feasible(start[:, :-1])
+        point = min(point, _composite(problem, start), key=lambda point: point.value)
+    eps = np.finfo(problem.rows.dtype).eps
+    floor = 4 * eps * max(abs(null.value), abs(point.value))
+
+    def goal(value):
+        return max(tol * (null.value - value), floor)
+
+    frame = Frame(problem)
+    H = working = None
+    fresh = converged = trusted = False
+    distance, previous = np.inf, np.inf
+    while not converged and problem.n_evaluations < last_pass:
+        chosen, complete = _choose(problem, point, frame, working)
+        if H is None or (chosen & ~working.chosen).any():
+            working = WorkingSet(problem, frame, chosen)
+            H, fresh = working.hessian(point.theta), True
+        direction, distance = working.step(H, point.theta[:, :-1], point.gradient)
+        converged = complete and trusted and distance <= goal(point.value)
+        if converged:
+            break
+        if not fresh and not (trusted and distance <= 0.3 * previous):
+            H = None  # the model has gone stale
+            continue
+        trial = _search(problem, point, direction, distance, last_pass)
+        if trial is None:
+            if fresh:
+                converged = complete and distance <= 1e3 * floor
+                break
+            H = None
+            continue
+        gain = point.value - trial.value
+        trusted = abs(gain - distance) <= 0.2 * distance + 1e3 * eps * abs(point.value)
+        point, previous, fresh = trial, distance, False
+        if not trusted:
+            H = None
+        if progress is not None:
+            reach = max(null.value - point.value, floor)
+            progress(problem.n_evaluations - first_pass, point.value, distance / reach)
+    return Result(
+        theta=point.theta,
+        value=point.value,
+        n_iter=problem.n_evaluations - first_pass,
+        optimality=distance / max(null.value - point.value + distance, floor),
+        gradient_norm=float(_violation(problem, point).max()),
+        converged=converged,
+    )
+
+
+def _composite(problem, theta):
+    """A point whose value has the non-smooth part of the penalty too."""
+    point = _evaluate(problem, theta)
+    point.value += problem.penalty.value(theta[:, :-1])
+    return point
+
+
+def _violation(problem, point):
+    """KKT violation of the coefficients and the intercepts, (K, d + 1)."""
+    W, G = point.theta[:, :-1], point.gradient
+    return np.column_stack([problem.penalty.violation(W, G[:, :-1]), np.abs(G[:, -1])])
+
+
+def _choose(problem, point, frame, working):
+    """The coefficients of the next working set, and whether it has all violators."""
+    W = point.theta[:, :-1]
+    centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
+    violation = problem.penalty.violation(W, centred) * frame.scale
+    moving = W != problem.penalty.feasible(
+        np.broadcast_to(problem.penalty.prior, W.shape)
+    )
+    moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)
+    if problem.penalty.grouped:
+        moving |= moving.any(axis=0)
+    violating = (violation > 0) & ~moving
+    if working is not None:
+        # what was let in stays while it is not far from moving
+        violating &= ~working.chosen
+    room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
+    room = min(room, MOST_WORKING_SET - moving.sum())
+    complete = violating.sum() <= max(room, 0)
+    if not complete:
+        order = np.argsort(-np.where(violating, violation, 0), axis=None)
+        keep = np.zeros(W.size, dtype=bool)
+        keep[order[: max(room, 0)]] = True
+        violating &= keep.reshape(W.shape)
+    if problem.penalty.grouped:
+        violating |= violating.any(axis=0)
+    return moving | violating, complete
+
+
+def _search(problem, point, direction, gain, last_pass):
+    """The first point along the direction that keeps part of the model's promise."""
+    length = 1.0
+    while problem.n_evaluations < last_pass and length > 1e-4:
+        theta = point.theta + length * direction
+        if length == 1.0:
+            # to the last bit, where the step ends at a bound or at zero
+            theta[:, :-1] = problem.penalty.feasible(theta[:, :-1])
+        trial = _composite(problem, theta)
+        if trial.value <= point.value - 0.01 * length * gain:
+            return trial
+        length *= 0.3
+    return None

@@ -1,0 +1,207 @@
+r"""The step of proximal Newton on a working set: a quadratic plus the penalty.
+
+With an l1 term or bounds the coordinates must not be rotated, but most
+coefficients are zero or at a bound. On the working set of the others, N of them
+and the intercepts, the Hessian H is small enough to have whole, and the model
+
+.. math:: m(d) = g^T d + \tfrac{1}{2} d^T H d + penalty(u + d)
+
+is minimised without touching the data: proximal gradient steps find the face of
+the penalty (which variables are zero, which at a bound), Newton steps on that
+face do the rest. Both costs N^2 to N^3 flops; H costs n N^2.
+"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+# Steps on one model. Faces settle after about ten; what a hundred do not settle,
+# the next model will.
+MAX_MODEL_STEPS = 100
+
+
+class WorkingSet:
+    """Coefficients that may move, in the frame's units, and the intercepts.
+
+    Parameters
+    ----------
+    problem : Problem
+    frame : Frame
+    chosen : bool array (K, d)
+
+    Attributes
+    ----------
+    index : pair of int arrays (N,)
+        Classes and features.
+    scale : (N,)
+        Coefficients are `scale` times the variables.
+    """
+
+    def __init__(self, problem, frame, chosen):
+        self.chosen = chosen
+        self.index = self.classes, self.features = np.nonzero(chosen)
+        self.scale = frame.scale[self.features]
+        self.centre = frame.centre[self.features]
+        self.problem, self.frame = problem, frame
+
+    def gradient(self, G):
+        """Of the variables (N,) and the intercepts (K,), from a gradient (K, d + 1)."""
+        g = G[self.index] - G[self.classes, -1] * self.centre
+        return g * self.scale, G[:, -1]
+
+    def direction(self, d, intercept):
+        """A direction (K, d + 1) from variables and intercepts."""
+        theta = np.zeros(self.problem.shape)
+        theta[self.index] = d * self.scale
+        theta[:, -1] = intercept
+        if self.problem.fit_intercept:
+            theta[:, -1] -= theta[:, :-1] @ self.frame.centre
+        return theta
+
+    def hessian(self, theta):
+        """Of the variables and the intercepts, (N + K, N + K): a pass over the data."""
+        problem, loss = self.problem, self.problem.loss
+        used, position = np.unique(self.features, return_inverse=True)
+        K, N = problem.shape[0], len(self.classes)
+        position = np.append(position, np.full(K, len(used)))
+        classes = np.append(self.classes, np.arange(K))
+        by_class = [np.flatnonzero(classes == k) for k in range(K)]
+
+        def block(X, P, weight):
+            Z = np.full((len(used) + 1, X.shape[0]), problem.fit_intercept, X.dtype)
+            Z[:-1] = self.frame(X[:, used], used).T
+            if K == 1:
+                A = Z[position] * np.sqrt(loss.curvature(P, np.ones((1, 1))) * weight)
+                return (A @ A.T,)
+            H = np.zeros((N + K, N + K))
+            root = np.sqrt(weight)
+            # (N + K, m) products p_k x_j, in chunks that stay near a block's size
+            chunk = max(256, 2 * len(weight) // (N + K))
+            for start in range(0, len(weight), chunk):
+                part = slice(start, start + chunk)
+                A = (P[:, part] * root[part])[classes]
+                A *= Z[position, part]
+                H -= A @ A.T
+            for k, rows in enumerate(by_class):
+                A = Z[position[rows]] * np.sqrt(P[k] * weight)
+                H[np.ix_(rows, rows)] += A @ A.T
+            return (H,)
+
+        (H,) = problem.curvature_sum(theta, block, problem.rows.shape[0] * (N + K) ** 2)
+        ridge = np.broadcast_to(problem.penalty.curvature(), problem.penalty.l1.shape)
+        H[np.arange(N), np.arange(N)] += ridge[self.index] * self.scale**2
+        return H
+
+    def step(self, H, W, G):
+        """The model's minimiser.
+
+        Parameters
+        ----------
+        H : (N + K, N + K)
+        W : (K, d) coefficients
+        G : (K, d + 1) gradient of the smooth part
+
+        Returns
+        -------
+        direction : (K, d + 1)
+        gain : float
+            What it takes off the model, at least 0.
+        """
+        N = len(self.scale)
+        g, intercept_gradient = self.gradient(G)
+        # The intercepts are free: they go where the other variables send them.
+        # Their block is singular for K >= 3, constant vectors do not count.
+        inverse = np.linalg.pinv(H[N:, N:], hermitian=True)
+        cross = H[:N, N:] @ inverse
+        schur = H[:N, :N] - cross @ H[N:, :N]
+        q = g - cross @ intercept_gradient
+        prior = np.broadcast_to(self.problem.penalty.prior, W.shape)
+        u = (W - prior)[self.index] / self.scale
+        part = self.problem.penalty.part(self.index, self.scale)
+        new = minimise_model(schur, q, u, part)
+        d = new - u
+        intercept = -inverse @ (intercept_gradient + H[N:, :N] @ d)
+        gain = 0.5 * intercept_gradient @ inverse @ intercept_gradient
+        gain -= _model(schur, q, u, part, new)
+        return self.direction(d, intercept), max(gain, 0.0)
+
+
+def _model(H, q, u, part, v):
+    d = v - u
+    return q @ d + 0.5 * d @ (H @ d) + part.value(v) - part.value(u)
+
+
+def minimise_model(H, q, u, part, tol=1e-3):
+    """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
+
+    Parameters
+    ----------
+    H : (N, N) positive semidefinite
+    q, u : (N,)
+    part : Separable or Grouped
+    tol : float
+        KKT violation at which to stop, relative to that at u.
+
+    Returns
+    -------
+    v : (N,)
+    """
+    if len(u) == 0:
+        return u
+    diagonal = np.diag(H)
+    size = np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-300))
+    H = H + np.diag(1e-11 * size)  # collinear features leave H singular
+    step = _steps(H, size, part)
+    v, value = u, 0.0
+    root = 1 / np.sqrt(size)
+    first = None
+    for _ in range(MAX_MODEL_STEPS):
+        gradient = q + H @ (v - u)
+        violation = np.abs(part.violation(v, gradient) * root).max()
+        first = first or violation
+        if violation <= tol * tol * first:
+            break
+        before = value
+        trial = part.prox(v - step * gradient, step)
+        trial_value = _model(H, q, u, part, trial)
+        if trial_value <= value:
+            v, value = trial, trial_value
+        trial, trial_value = _face_step(H, q, u, part, v, value)
+        if trial_value < value:
+            v, value = trial, trial_value
+        if before - value <= 1e-15 * abs(value):
+            break
+    return v
+
+
+def _steps(H, size, part):
+    """Step lengths of the proximal gradient, the same within a group."""
+    if hasattr(part, "group"):
+        largest = np.zeros(len(part.weight))
+        np.maximum.at(largest, part.group, size)
+        size = largest[part.group]
+    root = 1 / np.sqrt(size)
+    # the rows' absolute sums bound the greatest eigenvalue
+    greatest = np.abs(H * root[:, None] * root).sum(axis=1).max()
+    return 1 / (greatest * size)
+
+
+def _face_step(H, q, u, part, v, value):
+    """Newton's step from v on the penalty's face, shortened until it gains."""
+    free = part.free(v)
+    if not free.any():
+        return v, value
+    gradient = (q + H @ (v - u) + part.gradient(v))[free]
+    curvature = H[np.ix_(free, free)]
+    part.add_hessian(curvature, v, free)
+    try:
+        d = -cho_solve(cho_factor(curvature, check_finite=False), gradient)
+    except LinAlgError:
+        return v, value
+    for length in (1.0, 0.5, 0.25, 0.0625):
+        trial = v.copy()
+        trial[free] += length * d
+        trial = part.onto_face(v, trial)
+        trial_value = _model(H, q, u, part, trial)
+        if trial_value < value:
+            return trial, trial_value
+    return v, value
