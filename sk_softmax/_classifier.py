@@ -8,16 +8,21 @@ from scipy import sparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import _arguments as arguments
+from ._arguments import is_soft
 from ._coordinates import BUILDERS
 from ._loss import Sigmoid, Softmax
 from ._penalty import Penalty
 from ._problem import Problem
 from ._rows import Rows
 from ._solver import solve
+
+# What X may be; all of it is read in place.
+INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -27,10 +32,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     .. math::
 
-        \frac{1}{S} \sum_i s_i \left[ \log \sum_k e^{z_{ik}} - z_{i y_i} \right]
-        + \frac{1}{2 C S} \sum_{kj} w_{kj}^2, \qquad z_i = W x_i + b,
+        \frac{1}{S} \sum_i s_i
+        \left[ \log \sum_k e^{z_{ik}} - \sum_k t_{ik} z_{ik} \right]
+        + \frac{1}{C S} \sum_{kj} f_{kj} \left[ \rho |w_{kj} - m_{kj}|
+        + \frac{1 - \rho}{2} (w_{kj} - m_{kj})^2 \right],
+        \qquad z_i = W x_i + b + o_i,
 
-    with weights :math:`s_i` that sum to S: the objective of scikit-learn's
+    subject to the `bounds`, with weights :math:`s_i` that sum to S, targets
+    :math:`t_i` (one-hot for labels) and offsets :math:`o_i`. With f = 1, m = 0 and
+    no offsets it is the objective of scikit-learn's
     :class:`~sklearn.linear_model.LogisticRegression`, with the same minimiser.
     Two classes are the sigmoid, with one row of coefficients. Raw, unscaled
     features are fitted as fast as scaled ones.
@@ -40,7 +50,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Inverse strength of the penalty, positive; ``np.inf`` is no penalty.
     l1_ratio : float, default=0.0
-        Part of the penalty that is l1. Only 0.0, the l2 penalty, for now.
+        Part :math:`\rho` of the penalty that is l1: 0 is the l2 penalty, 1 the
+        lasso, in between the elastic net.
     fit_intercept : bool, default=True
         Whether to fit the intercepts, which are never penalised.
     class_weight : dict, "balanced" or None, default=None
@@ -60,6 +71,20 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Whether to start from the last fit, if it had the same classes and features.
     verbose : int, default=0
         Whether to print a line of progress for each new set of coordinates.
+    penalty_factor : float, array-like of shape (d,) or (K, d), or dict, default=None
+        Factors :math:`f_{kj}` of the penalty, or a dict of them by feature name
+        (1 for the others). 0 is unpenalised. They are not rescaled.
+    penalty_group : {None, "class"}, default=None
+        "class" penalises the l2 norm of each feature's K coefficients in the l1
+        term's place: a feature is in for all classes or for none.
+    bounds : pair (lower, upper) or dict, default=None
+        Bounds of the coefficients, each a float or an array-like of shape (d,) or
+        (K, d), or a dict of pairs by feature name.
+    coef_prior : array-like of shape (K, d) or fitted estimator, default=None
+        What the coefficients shrink to, :math:`m_{kj}`; None is 0. An estimator
+        must have the same classes and features.
+    classes : array-like of shape (K,), default=None
+        The full label set, where y may lack some of it; None takes y's labels.
 
     Attributes
     ----------
@@ -121,6 +146,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         max_iter=1000,
         warm_start=False,
         verbose=0,
+        penalty_factor=None,
+        penalty_group=None,
+        bounds=None,
+        coef_prior=None,
+        classes=None,
     ):
         self.C = C
         self.l1_ratio = l1_ratio
@@ -131,8 +161,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.warm_start = warm_start
         self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.penalty_group = penalty_group
+        self.bounds = bounds
+        self.coef_prior = coef_prior
+        self.classes = classes
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, offset=None):
         """Fit the model.
 
         A fit that fails or is interrupted leaves the estimator as it was.
@@ -142,11 +177,17 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features. Dense float32 and float64 and CSR are read in place, in
             either memory order; anything else is converted.
-        y : array-like of shape (n_samples,)
-            Labels of at least two classes.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels of at least two classes; or soft labels, a column for each class,
+            whose rows are distributions or counts. The sums of rows of counts act
+            as weights. The columns of a DataFrame name the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows; None is one each. A weight of 2 is
             the row twice.
+        offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
+                default=None
+            Added to the logits, with a coefficient of 1. The predict methods take
+            the same argument.
 
         Returns
         -------
@@ -165,39 +206,21 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, offset)
         except BaseException:
             self.__dict__ = before
             raise
 
-    def _fit(self, X, y, sample_weight):
+    def _fit(self, X, y, sample_weight, offset):
         self._check_parameters()
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
-        )
-        classes, codes = np.unique(y, return_inverse=True)
-        if classes.dtype.kind not in "biuSU":  # that check takes as long as iris
-            check_classification_targets(y)
-        if len(classes) < 2:
+        if y is None:
             raise ValueError(
-                f"y holds one class only, {classes[0]}: a classifier needs at "
-                "least two."
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
             )
-        weight = self._row_weights(X, y, codes, classes, sample_weight)
-        loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
-        total = len(codes) if weight is None else weight.sum(dtype=np.float64)
-        problem = Problem(
-            Rows(X, loss.n_outputs),
-            loss,
-            codes,
-            weight,
-            Penalty(
-                1 / (self.C * total),
-                (loss.n_outputs, X.shape[1]),
-                l1_ratio=self.l1_ratio,
-            ),
-            bool(self.fit_intercept),
-        )
+        X = validate_data(self, X, **INPUT)
+        check_consistent_length(X, y)
+        problem, classes = self._problem(X, y, sample_weight, offset)
         with problem.rows.threads():
             result = solve(
                 problem,
@@ -209,6 +232,48 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             )
         self._unpack(result, classes, X.dtype)
         return self
+
+    def _problem(self, X, y, sample_weight, offset):
+        """The mathematical problem of validated X, and the classes."""
+        classes, target, mass = arguments.targets(y, self.classes, X.dtype)
+        weight = arguments.row_weights(
+            sample_weight, self.class_weight, classes, target, mass, X.dtype
+        )
+        loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
+        shape = loss.n_outputs, X.shape[1]
+        names = getattr(self, "feature_names_in_", None)
+        grouped = self.penalty_group == "class"
+        total = len(target) if weight is None else weight.sum(dtype=np.float64)
+        penalty = Penalty(
+            1 / (self.C * total),
+            shape,
+            l1_ratio=self.l1_ratio,
+            factor=arguments.penalty_factors(
+                self.penalty_factor, shape, names, grouped
+            ),
+            prior=arguments.prior_mean(self.coef_prior, shape, classes, names),
+            bounds=arguments.bounds(self.bounds, shape, names),
+            grouped=grouped,
+        )
+        if penalty.strength == 0 and target.ndim == 1:
+            present = np.bincount(target, minlength=len(classes)) > 0
+            if not present.all():
+                raise ValueError(
+                    f"classes {classes[~present].tolist()} are absent from y and "
+                    "C=inf: without a penalty their coefficients are infinite. Use a "
+                    "finite C."
+                )
+        offset = arguments.offsets(offset, len(target), len(classes), X.dtype)
+        problem = Problem(
+            Rows(X, loss.n_outputs),
+            loss,
+            target,
+            weight,
+            penalty,
+            bool(self.fit_intercept),
+            offset,
+        )
+        return problem, classes
 
     def _check_parameters(self):
         for name, least, bounds in (
@@ -231,48 +296,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name} is NaN.")
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio={self.l1_ratio!r} must be at most 1.")
+        if self.penalty_group not in (None, "class"):
+            raise ValueError(
+                f"penalty_group={self.penalty_group!r} must be None or 'class'."
+            )
         if self.solver != "auto" and self.solver not in BUILDERS:
             raise ValueError(
                 f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}."
             )
-
-    def _row_weights(self, X, y, codes, classes, sample_weight):
-        """Weights of the rows in X's dtype, or None where they are one each."""
-        if sample_weight is None and self.class_weight is None:
-            return None
-        if sample_weight is None:
-            weight = np.ones(len(codes), X.dtype)
-        else:
-            weight = check_array(
-                sample_weight,
-                ensure_2d=False,
-                dtype=X.dtype,
-                input_name="sample_weight",
-                copy=True,
-            )
-            weight = np.full(len(codes), weight) if weight.ndim == 0 else weight
-            if weight.shape != codes.shape:
-                raise ValueError(
-                    f"sample_weight has shape {weight.shape}, but X has "
-                    f"{len(codes)} rows: expected {codes.shape}."
-                )
-            if weight.min() < 0:
-                raise ValueError(
-                    f"sample_weight[{weight.argmin()}] is {weight.min()}: "
-                    "weights must not be negative."
-                )
-        if self.class_weight is not None:
-            if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-                # of the weighted classes, as scikit-learn does from 1.7 on
-                mass = np.bincount(codes, weight)
-                with np.errstate(divide="ignore"):
-                    by_class = np.where(mass > 0, mass.sum() / len(mass) / mass, 0)
-            else:
-                by_class = compute_class_weight(self.class_weight, classes=classes, y=y)
-            weight *= by_class[codes].astype(X.dtype)
-        if not weight.any():
-            raise ValueError("sample_weight is zero for every row.")
-        return weight
 
     def _warm_point(self, problem, classes):
         """The last fit as a starting point, or None."""
@@ -314,12 +345,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             f"relative suboptimality {optimality:.1e}"
         )
 
-    def decision_function(self, X):
-        """Logits: ``X @ coef_.T + intercept_``.
+    def decision_function(self, X, offset=None):
+        """Logits: ``X @ coef_.T + intercept_ + offset``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
+                default=None
 
         Returns
         -------
@@ -327,65 +360,103 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             For two classes, the logit of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            reset=False,
-        )
+        X = validate_data(self, X, reset=False, **INPUT)
+        n_classes = len(self.classes_)
+        offset = arguments.offsets(offset, X.shape[0], n_classes, X.dtype)
         logits = X @ self.coef_.T
         if sparse.issparse(logits):  # X and, after sparsify, coef_ too
             logits = logits.toarray()
         logits = logits + self.intercept_
-        return logits[:, 0] if len(self.classes_) == 2 else logits
+        if offset is not None:
+            logits += offset
+        return logits[:, 0] if n_classes == 2 else logits
 
-    def predict(self, X):
+    def predict(self, X, offset=None):
         """The most probable class of each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            As in `decision_function`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), of labels from ``classes_``
         """
-        logits = self.decision_function(X)
+        logits = self.decision_function(X, offset)
         codes = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         return self.classes_[codes]
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, offset=None):
         """Logarithms of the probabilities, exact where these underflow to 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            As in `decision_function`.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        logits = self.decision_function(X)
+        logits = self.decision_function(X, offset)
         if logits.ndim == 1:
             return np.column_stack([log_expit(-logits), log_expit(logits)])
         return log_softmax(logits, axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, offset=None):
         """Probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            As in `decision_function`.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; each row sums to 1.
         """
-        log_proba = self.predict_log_proba(X)
+        log_proba = self.predict_log_proba(X, offset)
         return np.exp(log_proba, out=log_proba)
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """Accuracy for labels; minus the mean cross-entropy for soft labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) of labels, or (n_samples, n_classes) of \
+                distributions or counts
+        sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like, default=None
+            As in `decision_function`.
+
+        Returns
+        -------
+        score : float
+            Greater is better.
+        """
+        if not is_soft(y):
+            predicted = self.predict(X, offset)
+            return accuracy_score(y, predicted, sample_weight=sample_weight)
+        log_proba = self.predict_log_proba(X, offset)
+        # a DataFrame's columns name the classes, in whatever order
+        labels = None if hasattr(y, "columns") else self.classes_
+        labels, target, mass = arguments.targets(y, labels, log_proba.dtype)
+        if not np.array_equal(labels, self.classes_):
+            raise ValueError(
+                f"y has columns {labels.tolist()}, but the classes are "
+                f"{self.classes_.tolist()}."
+            )
+        weight = arguments.row_weights(
+            sample_weight, None, labels, target, mass, log_proba.dtype
+        )
+        return float(np.average((target * log_proba).sum(axis=1), weights=weight))
 
     def sparsify(self):
         """Make ``coef_`` a CSR matrix: smaller and faster where most are zero.

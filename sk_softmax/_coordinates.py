@@ -27,6 +27,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
+from ._penalty import Penalty
+
 # No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
 # application costs more than the passes over the data that it could save.
 MAX_BYTES = 2**28
@@ -38,6 +40,8 @@ PLAIN_PART = 0.1
 # sets in benchmarks/. Only their ratios matter.
 EXPECTED_PASSES = {"hessian": 30, "kronecker": 100, "diagonal": 400}
 EXPECTED_BUILDS = {"hessian": 3, "kronecker": 5, "diagonal": 6}
+# What a pass costs however small the data: Python's and scipy's own 50 us.
+CALL_FLOPS = 1e6
 
 
 class Frame:
@@ -288,11 +292,17 @@ def preference(problem):
     size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
     cost = {
         kind: EXPECTED_BUILDS[kind] * build[kind]
-        + EXPECTED_PASSES[kind] * (problem.pass_flops + change.get(kind, 0))
+        + EXPECTED_PASSES[kind]
+        * (problem.pass_flops + CALL_FLOPS + change.get(kind, 0))
         for kind in BUILDERS
         if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
     }
     return sorted(cost, key=cost.get)
+
+
+def passes_worth(problem, kind):
+    """How many passes over the data cost as much as building the coordinates."""
+    return build_flops(problem).get(kind, 0) / (problem.pass_flops + CALL_FLOPS)
 
 
 def build(problem, theta, frame, kinds):
@@ -338,6 +348,8 @@ def row_space(problem):
     applies = problem.penalty.is_ridge and problem.penalty.strength > 0
     if rows.is_sparse or n >= d or 8 * n * n > MAX_BYTES or not applies:
         return None, None
+    if preference(problem)[0] == "hessian":  # d is no trouble
+        return None, None
     gram = rows.X @ rows.X.T
     if not np.isfinite(gram).all():
         return None, None
@@ -350,7 +362,9 @@ def row_space(problem):
         W = (theta[:, :-1] / root @ E.T).astype(rows.dtype, copy=False) @ rows.X
         return np.column_stack([W, theta[:, -1]])
 
-    return problem.with_rows(rows.like(features)), lift
+    shape = problem.shape[0], features.shape[1]
+    penalty = Penalty(problem.penalty.strength, shape)
+    return problem.with_rows(rows.like(features), penalty), lift
 
 
 def class_directions(problem):

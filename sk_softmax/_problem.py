@@ -56,14 +56,14 @@ class Problem:
         self.pass_flops = 8 * K * rows.entries + 60 * K * n
         self._ones = None if weight is not None else np.ones(n, rows.dtype)
 
-    def with_rows(self, rows):
+    def with_rows(self, rows, penalty):
         """The same problem on other features of the same rows."""
         return Problem(
             rows,
             self.loss,
             self.target,
             self.weight,
-            self.penalty,
+            penalty,
             self.fit_intercept,
             self.offset,
         )
@@ -150,7 +150,17 @@ class Problem:
         """Theta moved to the plane of the optimum: it sums to zero over classes."""
         if self.shape[0] == 1 or not self.penalty.is_symmetric:
             return theta
-        return theta - theta.mean(axis=0)
+        centred = theta - theta.mean(axis=0)
+        if np.ndim(self.penalty.prior):  # it sums to what the prior sums to
+            centred[:, :-1] += self.penalty.prior.mean(axis=0)
+        return centred
+
+    def start_point(self):
+        """Where a fit starts: the prior mean, with the class frequencies."""
+        theta = self.null_point()
+        if np.ndim(self.penalty.prior):
+            theta[:, :-1] = self.penalty.feasible(self.penalty.prior)
+        return theta
 
     def null_point(self):
         """The best point without features: zero coefficients, class frequencies.

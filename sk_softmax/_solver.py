@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 from scipy.optimize import minimize
 
-from ._coordinates import Frame, build, build_flops, preference, row_space
+from ._coordinates import Frame, build, passes_worth, preference, row_space
 from ._proximal import WorkingSet
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
@@ -79,6 +79,8 @@ def solve(problem, start=None, **options):
     Where the penalty permits and it pays, on fewer features. Parameters and the
     result are those of `descend`.
     """
+    if start is None and np.ndim(problem.penalty.prior):
+        start = problem.start_point()
     if not problem.penalty.is_smooth:
         return proximal_newton(problem, start, **options)
     reduced, lift = row_space(problem) if start is None else (None, None)
@@ -122,12 +124,11 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
     point = null = _evaluate(problem, problem.null_point())
     if start is not None:
         point = _evaluate(problem, start)
-    floor = (
-        4 * np.finfo(problem.rows.dtype).eps * max(abs(null.value), abs(point.value))
-    )
+    noise = 4 * np.finfo(problem.rows.dtype).eps
+    floor = noise * max(abs(null.value), abs(point.value))
 
     def goal(value):
-        return max(tol * (null.value - value), floor)
+        return max(tol * (null.value - value), noise * abs(value))
 
     frame = Frame(problem)
     kinds = kinds or preference(problem)
@@ -141,8 +142,9 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
         coordinates, kind = build(
             problem, point.theta, frame, ["kronecker"] * exact + list(kinds)
         )
-        amortised = build_flops(problem).get(kind, 0) / problem.pass_flops
-        length = int(max(FIRST_STAGE * GROWTH**stage, min(amortised, 100)))
+        # long enough to be worth the building
+        length = max(FIRST_STAGE * GROWTH**stage, min(passes_worth(problem, kind), 100))
+        length = int(length)
         length = min(length, last_pass - problem.n_evaluations)
         point, distance, status = _lbfgs(
             problem, point, coordinates, goal, near, length
@@ -321,12 +323,10 @@ def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=
     first_pass = problem.n_evaluations
     last_pass = first_pass + max_iter
     null = point = _composite(problem, problem.null_point())
-    if start is not None or np.ndim(penalty.prior):
-        start = null.theta.copy() if start is None else start.copy()
-        if np.ndim(penalty.prior):
-            start[:, :-1] += penalty.prior
+    if start is not None:
+        start = start.copy()
         start[:, :-1] = penalty.feasible(start[:, :-1])
-        point = min(point, _composite(problem, start), key=lambda point: point.value)
+        point = _composite(problem, start)
     eps = np.finfo(problem.rows.dtype).eps
     floor = 4 * eps * max(abs(null.value), abs(point.value))
 

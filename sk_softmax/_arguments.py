@@ -1,0 +1,252 @@
+"""From what the user gives to the arrays of the problem, with clear errors.
+
+Each function takes one argument of SoftmaxClassifier or of its `fit`, checks it
+and returns it in the problem's layout; every error names the argument.
+"""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+
+def targets(y, classes, dtype):
+    """Classes and targets of the rows.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) of labels, or (n, K) of distributions or counts
+    classes : array-like of shape (K,) or None
+        The full label set.
+    dtype : dtype of X
+
+    Returns
+    -------
+    classes : ndarray of shape (K,)
+    target : ndarray of shape (n,) of codes, or (n, K) of distributions
+    mass : ndarray of shape (n,) or None
+        Sums of the rows of counts, which act as weights.
+    """
+    if is_soft(y):
+        return _soft_targets(y, classes, dtype)
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    y = column_or_1d(y, warn=True)
+    found, codes = np.unique(y, return_inverse=True)
+    if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
+        check_classification_targets(y)
+    if classes is None:
+        if len(found) < 2:
+            raise ValueError(
+                f"y holds one class only, {found[0]}: a classifier needs at least two."
+            )
+        return found, codes, None
+    classes = _label_set(classes)
+    if not np.isin(found, classes).all():
+        missing = found[~np.isin(found, classes)].tolist()
+        raise ValueError(f"y holds labels that are not in classes: {missing}.")
+    return classes, np.searchsorted(classes, found)[codes], None
+
+
+def is_soft(y):
+    """Whether y has a column for each class."""
+    y = np.asarray(y)
+    return y.ndim == 2 and y.shape[1] > 1
+
+
+def _label_set(classes):
+    labels = np.unique(classes)
+    if len(labels) != np.size(classes) or len(labels) < 2:
+        raise ValueError(
+            "classes must hold at least two labels, each once, "
+            f"got {np.asarray(classes).tolist()}."
+        )
+    return labels
+
+
+def _soft_targets(Y, classes, dtype):
+    names = getattr(Y, "columns", None)
+    Y = check_array(Y, dtype=dtype, input_name="y", copy=True)
+    bad = np.flatnonzero((Y < 0).any(axis=1))
+    if len(bad):
+        raise ValueError(f"y has a negative entry in row {bad[0]}.")
+    mass = Y.sum(axis=1)
+    bad = np.flatnonzero(mass == 0)
+    if len(bad):
+        raise ValueError(f"y has no positive entry in row {bad[0]}.")
+    Y /= mass[:, None]
+    if classes is None:
+        classes = np.arange(Y.shape[1]) if names is None else np.asarray(names)
+    labels = _label_set(classes)
+    if len(labels) != Y.shape[1]:
+        raise ValueError(
+            f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns."
+        )
+    order = np.argsort(np.asarray(classes), kind="stable")
+    return labels, Y[:, order], mass
+
+
+def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
+    """Weights of the rows in X's dtype, or None where they are one each."""
+    n = len(target)
+    if sample_weight is None and class_weight is None and mass is None:
+        return None
+    if sample_weight is None:
+        weight = np.ones(n, dtype)
+    else:
+        weight = check_array(
+            sample_weight,
+            ensure_2d=False,
+            dtype=dtype,
+            input_name="sample_weight",
+            copy=True,
+        )
+        weight = np.full(n, weight) if weight.ndim == 0 else weight
+        if weight.shape != (n,):
+            raise ValueError(
+                f"sample_weight has shape {weight.shape}, but X has {n} rows: "
+                f"expected ({n},)."
+            )
+        if weight.min() < 0:
+            raise ValueError(
+                f"sample_weight is {weight.min()} in row {weight.argmin()}: "
+                "weights must not be negative."
+            )
+    if mass is not None:
+        weight *= mass
+    if class_weight is not None:
+        by_class = _class_weights(class_weight, classes, target, weight)
+        if target.ndim == 1:
+            weight *= by_class[target].astype(dtype)
+        else:
+            # a row's mass in each class by that class's weight
+            target *= by_class.astype(dtype)
+            total = target.sum(axis=1)
+            target /= np.where(total > 0, total, 1)[:, None]
+            weight *= total
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row.")
+    return weight
+
+
+def _class_weights(class_weight, classes, target, weight):
+    if not (isinstance(class_weight, str) and class_weight == "balanced"):
+        present = classes if target.ndim > 1 else classes[np.unique(target)]
+        return compute_class_weight(class_weight, classes=classes, y=present)
+    # of the weighted classes, as scikit-learn does from 1.7 on
+    if target.ndim == 1:
+        mass = np.bincount(target, weight, minlength=len(classes))
+    else:
+        mass = weight @ target
+    with np.errstate(divide="ignore"):
+        return np.where(mass > 0, mass.sum() / len(mass) / mass, 0.0)
+
+
+def offsets(offset, n, n_classes, dtype):
+    """Offsets of the logits, (n, K), (n, 1) for two classes, or None."""
+    if offset is None:
+        return None
+    offset = check_array(offset, ensure_2d=False, dtype=dtype, input_name="offset")
+    expected = (n,) if n_classes == 2 else (n, n_classes)
+    if offset.shape != expected and not (n_classes == 2 and offset.shape == (n, 1)):
+        raise ValueError(
+            f"offset has shape {offset.shape}, expected {expected}: one number a row "
+            "for two classes, otherwise one for each class."
+        )
+    return offset.reshape(n, -1)
+
+
+def penalty_factors(penalty_factor, shape, names, grouped):
+    """Factors of the penalty, broadcastable to (K, d)."""
+    if penalty_factor is None:
+        return 1.0
+    factor = by_feature(penalty_factor, "penalty_factor", shape, names, default=1.0)
+    if not np.isfinite(factor).all() or (factor < 0).any():
+        raise ValueError("penalty_factor must be finite and not negative.")
+    if grouped and factor.ndim == 2 and (factor != factor[:1]).any():
+        raise ValueError(
+            "penalty_factor must be the same for all classes of a feature where "
+            "penalty_group='class'."
+        )
+    return factor[:1] if grouped and factor.ndim == 2 else factor
+
+
+def bounds(bounds, shape, names):
+    """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
+    if bounds is None:
+        return None
+    if isinstance(bounds, dict):
+        lower = {name: _pair(pair)[0] for name, pair in bounds.items()}
+        upper = {name: _pair(pair)[1] for name, pair in bounds.items()}
+    else:
+        lower, upper = _pair(bounds)
+    lower = by_feature(lower, "bounds", shape, names, default=-np.inf)
+    upper = by_feature(upper, "bounds", shape, names, default=np.inf)
+    if np.isnan(lower).any() or np.isnan(upper).any():
+        raise ValueError("bounds holds NaN; use -np.inf and np.inf for no bound.")
+    lower, upper = np.broadcast_arrays(np.atleast_2d(lower), np.atleast_2d(upper))
+    bad = np.argwhere((lower > upper) | (lower == np.inf) | (upper == -np.inf))
+    if len(bad):
+        k, j = bad[0]
+        raise ValueError(
+            f"bounds leave nothing for feature {j if names is None else names[j]!r}: "
+            f"lower {lower[k, j]}, upper {upper[k, j]}."
+        )
+    return lower, upper
+
+
+def _pair(pair):
+    if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != 2:
+        raise ValueError(
+            f"bounds must be a pair (lower, upper) or a dict of pairs, got {pair!r}."
+        )
+    return pair
+
+
+def by_feature(value, name, shape, names, default):
+    """An array of shape (), (d,) or (K, d) from one or from a dict by feature name."""
+    if not isinstance(value, dict):
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} is not numeric: {error}.") from error
+        if array.shape not in ((), shape[1:], shape):
+            raise ValueError(
+                f"{name} has shape {array.shape}, expected a number, {shape[1:]} or "
+                f"{shape}."
+            )
+        return array
+    if names is None:
+        raise ValueError(
+            f"{name} is a dict by feature name, but X has no feature names: pass a "
+            "DataFrame, or an array in the order of the columns."
+        )
+    unknown = set(value) - set(names)
+    if unknown:
+        raise ValueError(f"{name} names features that X has not: {sorted(unknown)}.")
+    array = np.full(shape, default)
+    for feature, entry in value.items():
+        array[:, list(names).index(feature)] = entry
+    return array
+
+
+def prior_mean(coef_prior, shape, classes, names):
+    """What the coefficients shrink to, (K, d), or None."""
+    if coef_prior is None:
+        return None
+    if hasattr(coef_prior, "coef_"):
+        if not np.array_equal(coef_prior.classes_, classes):
+            raise ValueError(
+                "coef_prior was fitted with other classes: "
+                f"{coef_prior.classes_.tolist()}, here {classes.tolist()}."
+            )
+        theirs = getattr(coef_prior, "feature_names_in_", None)
+        if theirs is not None and names is not None and list(theirs) != list(names):
+            raise ValueError("coef_prior was fitted with other features.")
+        coef_prior = coef_prior.coef_
+    if sparse.issparse(coef_prior):
+        coef_prior = coef_prior.toarray()
+    prior = check_array(coef_prior, dtype=np.float64, input_name="coef_prior")
+    if prior.shape != shape:
+        raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")
+    return prior
