@@ -160,6 +160,13 @@ class Separable:
     def add_hessian(self, H, u, free):
         """Nothing: it is linear in the free variables."""
 
+    def reach(self, u, free, d):
+        """How far along d, up to 1, the free variables stay on their face."""
+        u, weight = u[free], self.weight[free]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            to_zero = np.where((u * d < 0) & (weight > 0), -u / d, 1.0)
+        return min(1.0, to_zero.min(), _to_bounds(self, u, free, d))
+
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's orthant or the bounds."""
         crossed = (u * trial < 0) & (self.weight > 0)
@@ -254,6 +261,18 @@ class Grouped:
         unit = unit[free]
         H -= same * np.multiply.outer(curvature[group] * unit, unit)
 
+    def reach(self, u, free, d):
+        """How far along d, up to 1, the free variables stay on their face."""
+        return min(0.5, _to_bounds(self, u[free], free, d))
+
     def onto_face(self, u, trial):
         """The trial within the bounds."""
         return self._clip(trial)
+
+
+def _to_bounds(part, u, free, d):
+    """How far along d the free variables u stay within their bounds."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.where(d > 0, (part.upper[free] - u) / d, np.inf)
+        down = np.where(d < 0, (part.lower[free] - u) / d, np.inf)
+    return min(up.min(), down.min())

@@ -197,7 +197,9 @@ def _face_step(H, q, u, part, v, value):
         d = -cho_solve(cho_factor(curvature, check_finite=False), gradient)
     except LinAlgError:
         return v, value
-    for length in (1.0, 0.5, 0.25, 0.0625):
+    # All the way, ending at zero or a bound for what would cross it; else to the
+    # first that does, where the model is quadratic and falls all the way.
+    for length in (1.0, part.reach(v, free, d) * (1 + 1e-12), 0.25, 0.01):
         trial = v.copy()
         trial[free] += length * d
         trial = part.onto_face(v, trial)
