@@ -1,0 +1,270 @@
+"""Marginal effects: what a feature does to the probability of each class."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import sparse
+
+from . import _arguments as arguments
+from ._fitted import (
+    column_names,
+    feature_names,
+    fitted_problem,
+    free_theta,
+    likelihood_of,
+    penalty_curvature,
+    validated,
+)
+from ._information import Likelihood, checked_inverse
+from ._tables import normal_table
+
+
+def marginal_effects(
+    clf,
+    X,
+    *,
+    at="overall",
+    kind="dydx",
+    discrete=(),
+    features=None,
+    level=0.95,
+    result=None,
+    sample_weight=None,
+    offset=None,
+):
+    r"""What a feature does to the probability of each class.
+
+    A coefficient moves a logit; what that does to a probability depends on where
+    all the probabilities are. The effect of feature j on class k is
+
+    - "dydx", the derivative :math:`p_k (w_{kj} - \sum_l p_l w_{lj})`;
+    - "eyex", the elasticity :math:`x_j (w_{kj} - \sum_l p_l w_{lj})`: per cent of
+      probability for one per cent of feature;
+    - "contrast", the difference that one unit more of the feature makes.
+
+    Each sums to zero over the classes (an elasticity times its probability does),
+    and none depends on the gauge. Standard errors are the delta method's.
+
+    Parameters
+    ----------
+    clf : SoftmaxClassifier
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows to take the effects at. Without `result` these must be the rows of the
+        fit, for the covariance comes from them.
+    at : {"overall", "mean"} or mapping, default="overall"
+        "overall" is the mean over the rows of the effect in each; "mean" the effect
+        at the mean row; a mapping from names (or positions) of features to values
+        is the effect at the mean row with these values instead.
+    kind : {"dydx", "eyex", "contrast"}, default="dydx"
+    discrete : list of str or int, default=()
+        Features of two values, such as dummies: their effect is the difference
+        between the greater and the smaller value, whatever the kind ("eyex" has no
+        such effect).
+    features : list of str or int, default=None
+        Features to report; None is all.
+    level : float, default=0.95
+        Of the confidence intervals.
+    result : InferenceResult, default=None
+        Of `infer`, whose covariance to use: robust, clustered, or from other rows
+        than X. None is the model's covariance.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in the means, and without `result` their frequencies.
+    offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        Added to the logits, as in `infer`.
+
+    Returns
+    -------
+    effects : pandas.DataFrame
+        With columns class, feature, effect, se, z, p, lower, upper.
+
+    Raises
+    ------
+    ValueError
+        As `infer`; or a discrete feature does not have two values, or `result` is
+        of another fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.inference import marginal_effects
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> X, y = X[["sex", "bmi"]], np.digitize(y, [100, 200])
+    >>> classifier = SoftmaxClassifier(C=np.inf).fit(X, y)
+    >>> effects = marginal_effects(classifier, X, discrete=["sex"])
+    >>> effects.round(3)
+       class feature  effect     se       z      p  lower  upper
+    0      0     sex  -0.013  0.041  -0.328  0.743 -0.094  0.067
+    1      0     bmi  -0.047  0.005 -10.238  0.000 -0.056 -0.038
+    2      1     sex  -0.004  0.046  -0.093  0.926 -0.094  0.086
+    3      1     bmi   0.002  0.005   0.311  0.756 -0.008  0.011
+    4      2     sex   0.018  0.037   0.477  0.633 -0.055  0.091
+    5      2     bmi   0.045  0.003  14.401  0.000  0.039  0.052
+    """
+    if kind not in ("dydx", "eyex", "contrast"):
+        raise ValueError(f"kind={kind!r} must be 'dydx', 'eyex' or 'contrast'.")
+    X = validated(clf, X)
+    names = feature_names(clf)
+    rows, theta = _rows(clf, X, sample_weight, offset), free_theta(clf)
+    if result is None:
+        covariance = _model_covariance(clf, X, sample_weight, offset)
+    else:
+        _check_same_fit(clf, result)
+        covariance = result.free_covariance
+    columns = range(len(names)) if features is None else _positions(names, features)
+    values = {j: _two_values(rows, j, names) for j in _positions(names, discrete)}
+    if values and kind == "eyex":
+        raise ValueError("an elasticity needs derivatives: no discrete features.")
+    if not (isinstance(at, str) and at == "overall"):
+        rows = _mean_row(rows, at, names)
+    estimate, se = np.empty((2, len(theta), len(columns)))
+    with rows.rows.threads():
+        for i, j in enumerate(columns):
+            estimate[:, i], J = _mean_effect(rows, theta, j, kind, values.get(j))
+            se[:, i] = np.sqrt(np.einsum("kn,nm,km->k", J, covariance, J))
+    return normal_table(
+        clf.classes_, [names[j] for j in columns], estimate, se, level, "effect"
+    )
+
+
+def _mean_effect(likelihood, theta, j, kind, values):
+    """Mean effect of feature j, (K,), and its derivative by the free ones, (K, N)."""
+    K, p = theta.shape
+    column = j + p - likelihood.rows.shape[1]
+    total = likelihood.weight.sum()
+
+    def block(rows, X):
+        design = likelihood.design(X)
+        x = design[:, [column]]
+        x = (x.toarray() if sparse.issparse(x) else x)[:, 0]
+        Z, w = likelihood.logits(rows, design, theta), theta[:, column]
+        if kind == "contrast" or values:
+            start, stop = values or (x, x + 1)
+            terms = _difference(likelihood.loss, Z, w, start - x, stop - x)
+        else:
+            terms = _derivative(likelihood.loss.proba(Z), w, x if kind == "eyex" else 1)
+        effect, by_logit, by_coef = terms
+        weight = likelihood.weight[rows] / total
+        J = (by_logit * weight).reshape(K * K, -1) @ design
+        J = J.reshape(K, K, p)
+        J[:, :, column] += by_coef @ weight
+        return effect @ weight, J
+
+    flops = 2 * K * K * likelihood.rows.entries
+    effect, J = likelihood.rows.sum(block, flops)
+    return effect, J[:, 1:].reshape(K, -1)
+
+
+# Each effect of a block's m rows, with the logits z = W x of a row in mind:
+# effect (K, m), its derivative by z (K, K, m), and the derivative by w_j that does
+# not go through z (K, K, m). The coefficients' derivative is the second times x
+# plus, for feature j, the third.
+
+
+def _derivative(P, w, x):
+    """dp_k / dx_j (x = 1), or x_j dlog(p_k) / dx_j."""
+    slope = w[:, None] - w @ P  # of log(p_k)
+    change = P * slope
+    identity = np.eye(len(P))[:, :, None]
+    if np.ndim(x) == 0:
+        jacobian = P[:, None] * (identity - P)
+        return change, (identity - P) * change[:, None] - P[:, None] * change, jacobian
+    by_logit = np.broadcast_to(-x * change, (len(P), *change.shape))
+    return x * slope, by_logit, x * (identity - P)
+
+
+def _difference(loss, Z, w, before, after):
+    """p_k at x_j + after minus p_k at x_j + before."""
+    identity = np.eye(len(Z))[:, :, None]
+    P = [
+        loss.proba(Z + np.multiply.outer(w, np.broadcast_to(s, Z.shape[1])))
+        for s in (before, after)
+    ]
+    jacobians = [p[:, None] * (identity - p) for p in P]
+    by_coef = jacobians[1] * after - jacobians[0] * before
+    return P[1] - P[0], jacobians[1] - jacobians[0], by_coef
+
+
+def _model_covariance(clf, X, sample_weight, offset):
+    """The model's covariance of the free coefficients, from the rows of the fit."""
+    if clf.class_weight is not None:
+        raise ValueError(
+            "with class weights the model's covariance does not hold: pass result, "
+            "of infer with cov_type='robust'."
+        )
+    # it does not depend on the labels: any that hold every class will do
+    labels = np.resize(clf.classes_, X.shape[0])
+    problem = fitted_problem(clf, X, labels, sample_weight, offset)
+    likelihood = likelihood_of(problem)
+    with likelihood.rows.threads():
+        information = likelihood.sums(likelihood.to_shifted(free_theta(clf)))[2]
+        covariance = checked_inverse(
+            likelihood,
+            information + penalty_curvature(problem),
+            column_names(clf),
+            clf.classes_,
+        )
+    return likelihood.covariance_from_shifted(covariance)
+
+
+def _check_same_fit(clf, result):
+    same = np.array_equal(result.classes, clf.classes_) and np.array_equal(
+        result.free_coef, free_theta(clf)[1:]
+    )
+    if not same:
+        raise ValueError("result is of another fit than clf.")
+
+
+def _positions(names, features):
+    """Positions of features given by name or position."""
+    positions = []
+    for feature in features:
+        is_name = isinstance(feature, str)
+        if is_name and feature not in names:
+            raise ValueError(f"no feature is called {feature!r}.")
+        j = names.index(feature) if is_name else int(feature)
+        if not 0 <= j < len(names):
+            raise ValueError(f"feature {j} is not one of the {len(names)}.")
+        positions.append(j)
+    return positions
+
+
+def _two_values(rows, j, names):
+    """The smaller and the greater value of a feature."""
+    x = rows.rows.X[:, [j]]
+    x = (x.toarray() if sparse.issparse(x) else np.asarray(x))[rows.weight > 0]
+    values = np.unique(x)
+    if len(values) != 2:
+        raise ValueError(
+            f"discrete feature {names[j]!r} has {len(values)} values in X, not two: "
+            "kind='contrast' gives the effect of one unit more."
+        )
+    return tuple(values.astype(float))
+
+
+def _rows(clf, X, sample_weight, offset):
+    """The rows to take the effects at, as a Likelihood whose target means nothing."""
+    target = np.zeros(X.shape[0], int)
+    K = len(clf.classes_)
+    weight = arguments.row_weights(
+        sample_weight, None, clf.classes_, target, None, X.dtype
+    )
+    offset = arguments.offsets(offset, len(target), K, X.dtype)
+    return Likelihood(X, target, K, weight, offset, clf.fit_intercept, shift=False)
+
+
+def _mean_row(rows, at, names):
+    """The mean row, with the values of the mapping `at`, as a Likelihood."""
+    share = rows.weight / rows.weight.sum()
+    mean = np.atleast_2d(share @ rows.rows.X)
+    if isinstance(at, Mapping):
+        mean[0, _positions(names, at)] = list(at.values())
+    elif at != "mean":
+        raise ValueError(f"at={at!r} must be 'overall', 'mean' or a mapping.")
+    offset = None if rows.offset is None else np.atleast_2d(share @ rows.offset)
+    K = rows.loss.n_outputs
+    return Likelihood(
+        mean, np.zeros(1, int), K, None, offset, rows.fit_intercept, shift=False
+    )

@@ -1,0 +1,115 @@
+"""A fitted classifier and its data as inference reads them."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from ._classifier import INPUT, SoftmaxClassifier
+from ._information import INTERCEPT, Likelihood
+
+
+def validated(clf, X):
+    """X as the classifier reads it."""
+    if not isinstance(clf, SoftmaxClassifier):
+        raise TypeError(
+            f"{type(clf).__name__} is not a SoftmaxClassifier. Of a pipeline pass "
+            "pipe[-1], and pipe[:-1].transform(X) for X."
+        )
+    check_is_fitted(clf)
+    return validate_data(clf, X, reset=False, **INPUT)
+
+
+def fitted_problem(clf, X, y, sample_weight, offset):
+    """The problem that was solved, if normal theory holds for its solution."""
+    check_consistent_length(X, y)
+    problem, classes = clf._problem(X, y, sample_weight, offset)
+    if not np.array_equal(classes, clf.classes_):
+        raise ValueError(
+            f"y has classes {classes.tolist()}, the fit had {clf.classes_.tolist()}."
+        )
+    penalty = problem.penalty
+    if penalty.has_l1:
+        raise ValueError(
+            f"l1_ratio={clf.l1_ratio}: estimates under an l1 penalty are not normal "
+            "(some are exactly zero), so they have no covariance to report. Use the "
+            "bootstrap, or fit with l1_ratio=0."
+        )
+    coef = dense_coef(clf)
+    if (
+        (coef <= penalty.lower.astype(coef.dtype))
+        | (coef >= penalty.upper.astype(coef.dtype))
+    ).any():
+        raise ValueError(
+            "a coefficient is at its bound: its estimate is not normal, nor are those "
+            "of the others. Use the bootstrap, or fit without that bound."
+        )
+    return problem
+
+
+def likelihood_of(problem):
+    """The likelihood of a problem's rows."""
+    return Likelihood(
+        problem.rows.X,
+        problem.target,
+        max(problem.shape[0], 2),
+        problem.weight,
+        problem.offset,
+        problem.fit_intercept,
+    )
+
+
+def penalty_curvature(problem):
+    """Hessian of the penalty by the free coefficients, (N, N).
+
+    The penalty is on each class's coefficients; what they have in common, which
+    the probabilities do not feel, is at its best for given contrasts.
+    """
+    K, d = problem.shape[0], problem.shape[1] - 1
+    ridge = np.broadcast_to(problem.total_weight * problem.penalty.ridge, (K, d)).T
+    curvature = ridge[:, :, None] * np.eye(K)
+    if K > 1:
+        total = ridge.sum(axis=1)[:, None, None]
+        common = ridge[:, :, None] * ridge[:, None, :]
+        curvature -= np.divide(common, total, out=0 * common, where=total > 0)
+        curvature = curvature[:, 1:, 1:]
+    n_free, p = curvature.shape[1], d + problem.fit_intercept
+    full = np.zeros((n_free, p, n_free, p))
+    column = np.arange(problem.fit_intercept, p)
+    full[:, column, :, column] = curvature
+    return full.reshape(n_free * p, -1)
+
+
+def penalty_gradient(clf, problem):
+    """Gradient of the penalty by the free coefficients, (N,)."""
+    gradient = problem.penalty.value_gradient(dense_coef(clf).astype(float))[1]
+    gradient = gradient[-(len(clf.classes_) - 1) :] * problem.total_weight
+    intercepts = np.zeros((len(gradient), int(problem.fit_intercept)))
+    return np.column_stack([intercepts, gradient]).ravel()
+
+
+def free_theta(clf):
+    """Coefficients of the classes against the first, (K, p)."""
+    theta = dense_coef(clf).astype(float)
+    if clf.fit_intercept:
+        theta = np.column_stack([clf.intercept_.astype(float), theta])
+    return np.vstack([0 * theta, theta]) if len(theta) == 1 else theta - theta[0]
+
+
+def dense_coef(clf):
+    """``coef_`` as an ndarray, also after `sparsify`."""
+    return clf.coef_.toarray() if sparse.issparse(clf.coef_) else clf.coef_
+
+
+def feature_names(clf):
+    """Names of the features, x0, x1, ... where X had none."""
+    default = [f"x{j}" for j in range(clf.n_features_in_)]
+    return [str(name) for name in getattr(clf, "feature_names_in_", default)]
+
+
+def column_names(clf):
+    """Names of theta's columns."""
+    return [INTERCEPT] * bool(clf.fit_intercept) + feature_names(clf)

@@ -1,0 +1,368 @@
+r"""Score, information and their inverse at a fitted point, summed over row blocks.
+
+Adding the same to the coefficients of every class changes no probability, so
+inference works in coordinates without that freedom: theta of shape (K, p), each
+class against the first, whose row is zero. Columns are the intercept, if there is
+one, then the features. Two classes are no special case. The N = (K - 1) p free
+coefficients are theta[1:], flattened class by class. With residuals
+:math:`r_i = p_i - t_i` of the classes after the first,
+
+.. math::
+
+    score = \sum_i s_i \, r_i \otimes x_i, \qquad
+    information = \sum_i s_i \, (diag(p_i) - p_i p_i^T) \otimes x_i x_i^T, \qquad
+    meat = \sum_i m_i \, r_i r_i^T \otimes x_i x_i^T.
+
+Sums are float64 whatever X is. Dense features are shifted by about their mean
+first, which the intercept absorbs: a column of years then costs no digits.
+"""
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_solve, eigh, lapack, solve_triangular
+
+from ._loss import Softmax
+from ._rows import Rows
+
+# An information matrix takes 8 N^2 bytes; past this it does not fit a laptop.
+MAX_FREE = 20_000
+# Partial sums of the information matrix, one for each strand of row blocks.
+PARTIAL_BYTES = 2**30
+# Columns that differ from a combination of others by less than 3e-7 of their size
+# count as collinear; squared, for it is the Gram matrix that is looked at.
+SINGULAR = 1e-13
+INTERCEPT = "(intercept)"
+
+
+class Likelihood:
+    """The rows' log-likelihood as a function of theta.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, d)
+    target : ndarray of shape (n,) of codes, or (n, K) of distributions
+    n_classes : int
+    weight : ndarray of shape (n,) or None
+        None is one each.
+    offset : ndarray of shape (n, K), for two classes also (n, 1), or None
+        Added to the logits.
+    fit_intercept : bool
+    shift : bool
+        Whether dense features are shifted. `to_shifted` takes theta there.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+        Weight of each class.
+    """
+
+    def __init__(
+        self, X, target, n_classes, weight, offset, fit_intercept, *, shift=True
+    ):
+        self.rows = Rows(X, n_classes)
+        self.target = target
+        self.loss = Softmax(n_classes)
+        self.weight = np.ones(len(target)) if weight is None else weight.astype(float)
+        if target.ndim == 1:
+            self.counts = np.bincount(target, self.weight, minlength=n_classes)
+        else:
+            self.counts = self.weight @ target
+        if offset is not None and offset.shape[1] == 1:  # the sigmoid's one logit
+            offset = np.column_stack([0 * offset, offset])
+        self.offset = offset
+        self.fit_intercept = bool(fit_intercept)
+        self.n_columns = X.shape[1] + fit_intercept
+        self.size = (n_classes - 1) * self.n_columns
+        if self.size > MAX_FREE:
+            raise ValueError(
+                f"{self.size} free coefficients have a covariance matrix of "
+                f"{8e-9 * self.size**2:.0f} GB: leave out features, or look at a "
+                "few coefficients with the bootstrap."
+            )
+        n_strands = max(1, int(PARTIAL_BYTES / (8 * max(self.size, 1) ** 2)))
+        self.rows.n_strands = min(self.rows.n_strands, n_strands)
+        self.shift = np.zeros(X.shape[1])
+        if shift and fit_intercept and not self.rows.is_sparse:
+            self.shift = self.rows.blocks[0][1].mean(axis=0, dtype=float)
+
+    def design(self, X):
+        """A block's columns, (m, p) float64: the intercept's ones and X - shift."""
+        if self.rows.is_sparse:
+            X = X.astype(float)
+            ones = np.ones((X.shape[0], 1))
+            return sparse.hstack([ones, X], "csr") if self.fit_intercept else X
+        design = np.ones((X.shape[0], self.n_columns))
+        np.subtract(X, self.shift, out=design[:, int(self.fit_intercept) :])
+        return design
+
+    def logits(self, rows, design, theta):
+        """Logits of a block, (K, m)."""
+        Z = np.ascontiguousarray(theta @ design.T)
+        if self.offset is not None:
+            Z += self.offset[rows].T
+        return Z
+
+    def to_shifted(self, theta):
+        """Theta of the features as they are -> theta of the shifted features."""
+        if not self.shift.any():
+            return theta
+        return np.column_stack([theta[:, 0] + theta[:, 1:] @ self.shift, theta[:, 1:]])
+
+    def covariance_from_shifted(self, covariance):
+        """Covariance for the shifted features -> for the features as they are."""
+        if not self.shift.any():
+            return covariance
+        p = self.n_columns
+        cov = covariance.reshape(-1, p, len(covariance) // p, p).copy()
+        cov[:, 0] -= np.einsum("kqlr,q->klr", cov[:, 1:], self.shift)
+        cov[..., 0] -= cov[..., 1:] @ self.shift
+        return cov.reshape(covariance.shape)
+
+    def sums(self, theta, meat_weight=None):
+        """Minus the log-likelihood and its derivatives: one pass over the rows.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (K, p)
+        meat_weight : ndarray of shape (n,) or None
+            m_i / s_i^2; None is no meat.
+
+        Returns
+        -------
+        value : float
+        score : ndarray of shape (N,)
+        information : ndarray of shape (N, N)
+        meat : ndarray of shape (N, N) or None
+        """
+        first, second = np.triu_indices(len(theta) - 1)
+        same = (first == second)[:, None]
+
+        def block(rows, X):
+            design = self.design(X)
+            Z = self.logits(rows, design, theta)
+            weight = self.weight[rows]
+            value, R = self.loss.residual(Z.copy(), self.target[rows], weight)
+            P, R = self.loss.proba(Z)[1:], R[1:]
+            curvature = weight * P[first] * (same - P[second])
+            terms = value, R @ design, _grams(design, curvature)
+            if meat_weight is None:
+                return terms
+            outer = meat_weight[rows] * R[first] * R[second]
+            return (*terms, _grams(design, outer))
+
+        flops = 2 * len(first) * self.rows.entries * self.n_columns
+        value, score, information, *meat = self.rows.sum(block, flops)
+        information, *meat = (
+            _unpacked(packed, first, second) for packed in (information, *meat)
+        )
+        return float(value), score.ravel(), information, meat[0] if meat else None
+
+    def cluster_meat(self, theta, groups):
+        """Sum over the groups of the outer product of a group's score, (N, N).
+
+        One pass in one thread, for a group may lie anywhere in the rows.
+        `groups` are codes from 0 on, (n,).
+        """
+        scores = np.zeros((groups.max() + 1, len(theta) - 1, self.n_columns))
+        for rows, X in self.rows.blocks:
+            design = self.design(X)
+            Z = self.logits(rows, design, theta)
+            _, R = self.loss.residual(Z, self.target[rows], self.weight[rows])
+            present, local = np.unique(groups[rows], return_inverse=True)
+            for k, residual in enumerate(R[1:]):
+                member = sparse.csr_matrix((residual, (local, np.arange(len(local)))))
+                scores[present, k] += _dense(member @ design)
+        scores = scores.reshape(len(scores), -1)
+        return scores.T @ scores
+
+    def gram(self):
+        """Sum of x x^T over the rows with weight, (p, p)."""
+
+        def block(rows, X):
+            return (_grams(self.design(X), (self.weight[rows] > 0)[None])[0],)
+
+        return self.rows.sum(block, 2 * self.rows.entries * self.n_columns)[0]
+
+    def margins(self, direction):
+        """How a step along `direction` moves each class's rows off the others.
+
+        Returns
+        -------
+        least, most : ndarrays of shape (K, K)
+            Over the rows of class k, of the logit of k minus that of l.
+        """
+        K = len(direction)
+        least, most = np.full((K, K), np.inf), np.full((K, K), -np.inf)
+        for rows, X in self.rows.blocks:
+            Z, target = direction @ self.design(X).T, self.target[rows]
+            for k in range(K):
+                own = target == k if target.ndim == 1 else target[:, k] > 0
+                own &= self.weight[rows] > 0
+                if own.any():
+                    ahead = Z[k, own] - Z[:, own]
+                    np.minimum(least[k], ahead.min(axis=1), out=least[k])
+                    np.maximum(most[k], ahead.max(axis=1), out=most[k])
+        return least, most
+
+
+def null_log_likelihood(likelihood):
+    """Log-likelihood of the best model without features, by Newton's method."""
+    K, fit_intercept = len(likelihood.counts), likelihood.fit_intercept
+    null = Likelihood(
+        np.empty((len(likelihood.target), 0)),
+        likelihood.target,
+        K,
+        likelihood.weight,
+        likelihood.offset,
+        fit_intercept,
+    )
+    theta = np.zeros((K, int(fit_intercept)))
+    if not fit_intercept:
+        return -null.sums(theta)[0]
+    theta[:, 0] = np.log(likelihood.counts / likelihood.counts[0])
+    for _ in range(100):
+        value, score, information, _ = null.sums(theta)
+        step = np.linalg.lstsq(information, score, rcond=None)[0]
+        if score @ step <= 1e-14 * value:
+            return -value
+        # offsets may put the start where Newton's model holds for small steps only
+        theta[1:, 0] -= step / max(1, np.abs(step).max() / 2)
+    raise ValueError("the model without features did not converge: check the offset.")
+
+
+def checked_inverse(likelihood, H, names, classes):
+    """Inverse of the information plus the penalty's curvature, (N, N).
+
+    Raises
+    ------
+    ValueError
+        It has none; says which columns or which class are to blame.
+    """
+    if not np.isfinite(H).all():
+        raise ValueError("the information overflows: scale the features.")
+    covariance = _inverse(H)
+    if covariance is not None:
+        return covariance
+    sentences = _collinear_columns(likelihood, names)
+    if sentences:
+        raise ValueError(
+            f"the information is singular: {'; '.join(sentences)}. Leave columns out, "
+            "or fit with a finite C."
+        )
+    raise ValueError(_separation(classes, _flat_classes(likelihood, H)))
+
+
+def check_separation(likelihood, step, classes):
+    """Raise if Newton's step, (N,), is one that makes the likelihood rise for ever.
+
+    At an optimum the step is rounding noise. Along a direction in which no row
+    loses and some gain there is none (Albert and Anderson, 1984), and Newton's step
+    takes that direction, by about one logit however far one is.
+    """
+    p = likelihood.n_columns
+    direction = np.vstack([np.zeros(p), step.reshape(-1, p)])
+    least, most = likelihood.margins(direction)
+    if most.max() > 0.1 and least.min() >= -0.01 * most.max():
+        raise ValueError(_separation(classes, _most_apart(most)))
+
+
+def _separation(classes, codes):
+    labels = ", ".join(str(label) for label in classes[codes])
+    return (
+        f"separated: the features tell rows of class {labels} from the others without "
+        "a doubt, so the coefficients without a penalty are infinite. Fit with a "
+        "finite C, or leave out the feature that tells."
+    )
+
+
+def _inverse(H):
+    """Inverse of a symmetric positive definite matrix, None where it has none."""
+    diagonal = np.diag(H)
+    if not (diagonal > 0).all():
+        return None
+    root = 1 / np.sqrt(diagonal)
+    # of unit diagonal, so that neither units nor class sizes count
+    scaled = H * root[:, None] * root
+    factor, failed = lapack.dpotrf(scaled, lower=False)
+    if failed:
+        return None
+    rcond, _ = lapack.dpocon(factor, np.abs(scaled).sum(axis=0).max())
+    if rcond < SINGULAR:
+        return None
+    return cho_solve((factor, False), np.eye(len(H))) * root[:, None] * root
+
+
+def _collinear_columns(likelihood, names):
+    """Sentences on the columns that are combinations of others; [] if there are none.
+
+    Pivoted Cholesky of the Gram matrix takes independent columns first.
+    """
+    gram = likelihood.gram()
+    root = np.sqrt(np.diag(gram))
+    root = np.divide(1, root, out=np.zeros_like(root), where=root > 0)
+    constant = np.zeros(len(root), dtype=bool)  # zero, but for the shift
+    constant[len(root) - len(likelihood.shift) :] = likelihood.shift != 0
+    constant &= root == 0
+    if likelihood.fit_intercept:
+        root[0] *= 2  # so that it comes first, and the others depend on it
+    factor, pivot, rank, _ = lapack.dpstrf(gram * root[:, None] * root, tol=SINGULAR)
+    pivot -= 1
+    sentences = []
+    for j in range(rank, len(gram)):
+        part = solve_triangular(factor[:rank, :rank], factor[:rank, j])
+        others = [names[i] for i in pivot[:rank][np.abs(part) > 1e-6]]
+        name = repr(names[pivot[j]])
+        if constant[pivot[j]] or others == [INTERCEPT]:
+            sentences.append(f"{name} is constant, as the intercept is")
+        elif not root[pivot[j]]:
+            sentences.append(f"{name} is zero in every row")
+        else:
+            sentences.append(f"{name} is a linear combination of {_listed(others)}")
+    return sentences
+
+
+def _most_apart(margins):
+    """Of the (K, K) margins, the classes that stand apart from the most others."""
+    apart = np.maximum(margins, margins.T) > 0.1 * margins.max()
+    n_apart = apart.sum(axis=1)
+    return np.flatnonzero(n_apart == n_apart.max())
+
+
+def _flat_classes(likelihood, H):
+    """Codes of the classes whose logits the least eigenvector of H moves apart."""
+    root = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
+    scaled = H / root[:, None] / root
+    vector = eigh(scaled, subset_by_index=[0, 0])[1][:, 0] / root
+    p = likelihood.n_columns
+    direction = np.vstack([np.zeros(p), vector.reshape(-1, p)])
+    least, most = likelihood.margins(direction)
+    return _most_apart(np.maximum(np.abs(least), np.abs(most)))
+
+
+def _listed(names, limit=8):
+    text = ", ".join(repr(name) for name in names[:limit])
+    return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _grams(design, weights):
+    """design^T diag(w) design for every row w of weights, (len(weights), p, p)."""
+    grams = np.empty((len(weights), design.shape[1], design.shape[1]))
+    for gram, weight in zip(grams, weights, strict=True):
+        if sparse.issparse(design):
+            gram[...] = (design.T @ design.multiply(weight[:, None])).toarray()
+        else:
+            np.matmul(design.T, weight[:, None] * design, out=gram)
+    return grams
+
+
+def _unpacked(packed, first, second):
+    """The (N, N) matrix of the blocks (p, p) of the pairs of classes."""
+    n, p = first.max(initial=-1) + 1, packed.shape[-1]
+    full = np.empty((n, p, n, p))
+    full[first, :, second] = packed
+    full[second, :, first] = packed
+    return full.reshape(n * p, n * p)
+
+
+def _dense(X):
+    return X.toarray() if sparse.issparse(X) else X

@@ -1,0 +1,232 @@
+"""Standard errors and tests of a fitted classifier, and its marginal effects.
+
+`infer` goes over the rows once and returns an `InferenceResult`, which keeps no
+reference to them. `marginal_effects` says what the coefficients do to the
+probabilities.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from ._effects import marginal_effects
+from ._fitted import (
+    column_names,
+    fitted_problem,
+    free_theta,
+    likelihood_of,
+    penalty_curvature,
+    penalty_gradient,
+    validated,
+)
+from ._information import (
+    check_separation,
+    checked_inverse,
+    null_log_likelihood,
+)
+from ._result import InferenceResult, TestResult
+from ._tables import Summary
+
+__all__ = [
+    "InferenceResult",
+    "Summary",
+    "TestResult",
+    "infer",
+    "marginal_effects",
+]
+
+
+def infer(
+    clf,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    offset=None,
+    cov_type="model",
+    groups=None,
+    weight_type=None,
+):
+    r"""Covariance of a fitted classifier's coefficients, and what follows from it.
+
+    With the information :math:`I = \sum_i s_i (diag(p_i) - p_i p_i^T) \otimes x_i
+    x_i^T`, the penalty's curvature :math:`\Lambda` (1 / C for every coefficient)
+    and :math:`H = I + \Lambda`, the covariance is :math:`H^{-1}` ("model") or the
+    sandwich :math:`H^{-1} M H^{-1}`, where M is the sum over the rows ("robust"
+    [1]_) or over the groups ("cluster") of the outer product of their scores.
+
+    With ``C=np.inf`` this is the theory of maximum likelihood. With an l2 penalty
+    :math:`H^{-1}` is the penalised covariance: that of the posterior under the
+    normal prior which the penalty is. It does not contain the bias of shrinkage.
+
+    Parameters
+    ----------
+    clf : SoftmaxClassifier
+        Fitted on these data. Of a pipeline pass ``pipe[-1]``, and
+        ``pipe[:-1].transform(X)`` for X.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The features of the fit.
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        The labels of the fit, or its soft labels: of counts the covariance "model"
+        is that of the repeated rows, and "robust" takes a row as one observation.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the fit; `weight_type` must say what they mean.
+    offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        What was added to the logits; (n_samples,) for two classes.
+    cov_type : {"model", "robust", "cluster"}, default="model"
+        "model" trusts the model's own variance; "robust" does not (no small-sample
+        correction, HC0); "cluster" also lets rows of the same group depend on each
+        other (times G / (G - 1) for G groups).
+    groups : array-like of shape (n_samples,), default=None
+        The rows' groups, for "cluster".
+    weight_type : {"frequency", "sampling"}, default=None
+        A frequency of 2 is the row twice. A sampling weight of 2 is one row that
+        stands for two: it needs "robust" or "cluster", and its likelihood is a
+        pseudo-likelihood, without AIC, BIC or likelihood ratio test. So is that of
+        a fit with `class_weight`.
+
+    Returns
+    -------
+    result : InferenceResult
+
+    Raises
+    ------
+    ValueError
+        There is an l1 penalty or a coefficient at a bound, for which no normal
+        theory holds; the information is singular, with the names of the columns
+        that are collinear or of the class that is separated; or an argument does
+        not fit.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The coefficients are more than a tenth of a standard error away from the
+        optimum for these data.
+
+    References
+    ----------
+    .. [1] H. White, "Maximum likelihood estimation of misspecified models",
+       Econometrica 50 (1982), 1-25. :doi:`10.2307/1912526`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.inference import infer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> X, y = X[["age", "bmi"]], np.digitize(y, [100, 200])
+    >>> classifier = SoftmaxClassifier(C=np.inf).fit(X, y)
+    >>> result = infer(classifier, X, y)
+    >>> result.coef_table(reference=0).round(3)
+       class      feature    coef     se      z      p   lower  upper
+    0      1  (intercept)  -4.860  0.933 -5.211  0.000  -6.688 -3.032
+    1      1          age   0.010  0.009  1.080  0.280  -0.008  0.028
+    2      1          bmi   0.182  0.037  4.922  0.000   0.110  0.254
+    3      2  (intercept) -11.946  1.263 -9.455  0.000 -14.422 -9.469
+    4      2          age   0.017  0.011  1.516  0.129  -0.005  0.040
+    5      2          bmi   0.413  0.044  9.407  0.000   0.327  0.499
+    >>> round(result.wald_test("age").p_value, 3)
+    0.298
+    """
+    X = validated(clf, X)
+    _check_choice("cov_type", cov_type, ("model", "robust", "cluster"))
+    counts = _counts(X.shape[0], sample_weight, weight_type)
+    is_pseudo = weight_type == "sampling" or clf.class_weight is not None
+    if is_pseudo and cov_type == "model":
+        raise ValueError(
+            "with sampling or class weights the model's covariance does not hold: "
+            "use cov_type='robust' or 'cluster'."
+        )
+    groups = _group_codes(groups, cov_type, counts)
+    problem = fitted_problem(clf, X, y, sample_weight, offset)
+    likelihood = likelihood_of(problem)
+    with likelihood.rows.threads():
+        covariance, df, loglik = _covariance(
+            clf, problem, likelihood, cov_type, counts, groups
+        )
+        loglik_null = null_log_likelihood(likelihood)
+    strength = problem.penalty.strength * problem.total_weight
+    return InferenceResult(
+        classes=clf.classes_,
+        feature_names=column_names(clf),
+        free_coef=free_theta(clf)[1:],
+        free_covariance=covariance,
+        cov_type=cov_type,
+        weight_type=weight_type,
+        C=float(1 / strength) if problem.penalty.ridge.any() else np.inf,
+        n_obs=float(counts.sum() if is_pseudo else problem.total_weight),
+        df=df,
+        loglik=loglik,
+        loglik_null=loglik_null,
+        is_pseudo=is_pseudo,
+    )
+
+
+def _covariance(clf, problem, likelihood, cov_type, counts, groups):
+    """Covariance of the free coefficients, degrees of freedom, log-likelihood."""
+    theta = likelihood.to_shifted(free_theta(clf))
+    meat_weight = None
+    if cov_type == "robust":
+        meat_weight = np.divide(1, counts, out=np.zeros(len(counts)), where=counts > 0)
+    value, score, information, meat = likelihood.sums(theta, meat_weight)
+    curvature = penalty_curvature(problem)
+    bread = checked_inverse(
+        likelihood, information + curvature, column_names(clf), clf.classes_
+    )
+    step = -bread @ (score + penalty_gradient(clf, problem))
+    if not problem.penalty.ridge.all():
+        check_separation(likelihood, step, clf.classes_)
+    _check_optimum(step, bread)
+    df = float(np.vdot(bread, information)) if curvature.any() else float(len(bread))
+    if cov_type == "cluster":
+        n_groups = groups.max() + 1
+        meat = likelihood.cluster_meat(theta, groups) * (n_groups / (n_groups - 1))
+    covariance = bread if meat is None else bread @ meat @ bread
+    return likelihood.covariance_from_shifted(covariance), df, -value
+
+
+def _counts(n, sample_weight, weight_type):
+    """How often each row was observed, (n,)."""
+    if sample_weight is None:
+        if weight_type is not None:
+            raise ValueError("weight_type tells of sample_weight, which is None.")
+        return np.ones(n)
+    _check_choice("weight_type", weight_type, ("frequency", "sampling"))
+    counts = np.broadcast_to(np.asarray(sample_weight, dtype=float), n)
+    return (counts > 0).astype(float) if weight_type == "sampling" else counts
+
+
+def _group_codes(groups, cov_type, counts):
+    """The rows' groups as codes from 0 on, or None; rows without weight in any."""
+    if (groups is None) == (cov_type == "cluster"):
+        raise ValueError("groups and cov_type='cluster' need each other.")
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(groups, counts)
+    present, codes = np.unique(groups[counts > 0], return_inverse=True)
+    if len(present) < 2:
+        raise ValueError("groups holds one group only: there is nothing to compare.")
+    of_rows = np.zeros(len(groups), dtype=int)
+    of_rows[counts > 0] = codes
+    return of_rows
+
+
+def _check_optimum(step, bread):
+    distance = np.max(np.abs(step) / np.sqrt(np.diag(bread)), initial=0)
+    if distance > 0.1:
+        warnings.warn(
+            f"the coefficients are {distance:.1g} standard errors away from the "
+            "optimum for these data: fit with a smaller tol, and pass the same X, y, "
+            "weights and offset as to fit.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} must be one of {list(choices)}.")
