@@ -131,6 +131,8 @@ class Separable:
 
     def __init__(self, weight, lower, upper):
         self.weight, self.lower, self.upper = weight, lower, upper
+        unbounded = np.isinf(lower).all() and np.isinf(upper).all()
+        self.is_lasso = bool(unbounded and (weight > 0).all())
 
     def value(self, u):
         """The sum, for u within the bounds."""
@@ -178,6 +180,8 @@ class Grouped:
 
     A feature's variables share one scale.
     """
+
+    is_lasso = False
 
     def __init__(self, l1, scale, feature, lower, upper):
         _, first, self.group = np.unique(

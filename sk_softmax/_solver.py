@@ -29,7 +29,7 @@ FIRST_STAGE, GROWTH = 5, 1.5
 NEAR = 30
 # A working set has at least this many coefficients where there are as many to
 # move, and at most so many that their Hessian and its factor fit in memory.
-LEAST_WORKING_SET, MOST_WORKING_SET = 500, 4000
+LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
 
