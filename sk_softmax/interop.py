@@ -1,0 +1,91 @@
+"""A fitted classifier as other tools want it: a table, or scikit-learn's own class."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
+
+from ._fitted import column_names, dense_coef
+
+__all__ = ["coef_frame", "to_sklearn"]
+
+
+def coef_frame(clf):
+    """Coefficients and intercepts with the names of classes and features.
+
+    Parameters
+    ----------
+    clf : SoftmaxClassifier
+        Fitted.
+
+    Returns
+    -------
+    frame : pandas.DataFrame of shape (n_classes, n_features + 1)
+        A row for each class, of two classes only the second. Columns are the
+        "(intercept)", where there is one, and the features, "x0", "x1", ... where
+        X had no names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.interop import coef_frame
+    >>> iris = load_iris(as_frame=True)
+    >>> X, y = iris.data.iloc[:, 2:], iris.target_names[iris.target]
+    >>> frame = coef_frame(SoftmaxClassifier().fit(X, y))
+    >>> frame.round(2)  # doctest: +NORMALIZE_WHITESPACE
+                (intercept)  petal length (cm)  petal width (cm)
+    class
+    setosa            11.13              -2.75             -1.16
+    versicolor         3.22               0.09             -0.91
+    virginica        -14.35               2.67              2.07
+    """
+    import pandas as pd
+
+    check_is_fitted(clf)
+    coef = dense_coef(clf)
+    if clf.fit_intercept:
+        coef = np.column_stack([clf.intercept_, coef])
+    classes = pd.Index(clf.classes_[-len(coef) :], name="class")
+    return pd.DataFrame(coef, index=classes, columns=column_names(clf))
+
+
+def to_sklearn(clf):
+    """The same model as a fitted LogisticRegression.
+
+    For tools that know scikit-learn's classes and not this one, such as skl2onnx.
+    Where the classifier is a step of a pipeline, put it in that step's place.
+
+    Parameters
+    ----------
+    clf : SoftmaxClassifier
+        Fitted; without an offset, which LogisticRegression does not have.
+
+    Returns
+    -------
+    model : sklearn.linear_model.LogisticRegression
+        With copies of the coefficients and the same predictions. Its parameters are
+        those that both have; a refit of it ignores the others.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.interop import to_sklearn
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = SoftmaxClassifier().fit(X, y)
+    >>> to_sklearn(classifier).predict_proba(X[:1]).round(3)
+    array([[0.982, 0.018, 0.   ]])
+    """
+    check_is_fitted(clf)
+    model = LogisticRegression(
+        C=clf.C,
+        fit_intercept=clf.fit_intercept,
+        class_weight=clf.class_weight,
+        max_iter=clf.max_iter,
+    )
+    for name in ("classes_", "coef_", "intercept_", "n_iter_"):
+        setattr(model, name, getattr(clf, name).copy())
+    model.n_features_in_ = clf.n_features_in_
+    if hasattr(clf, "feature_names_in_"):
+        model.feature_names_in_ = clf.feature_names_in_.copy()
+    return model
