@@ -1,0 +1,190 @@
+"""Row blocks: nothing is copied, everything is added once, in one order."""
+
+import threading
+
+import numpy as np
+import pytest
+from scipy import sparse
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sk_softmax import _rows
+from sk_softmax._rows import Rows
+
+CONTAINERS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "csr_array": sparse.csr_array,
+    "csr_matrix": sparse.csr_matrix,
+}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of a few rows and threads for any amount of work."""
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
+
+
+def features(n=1000, d=12, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(n, d)) * (rng.random((n, d)) < 0.7)).astype(dtype)
+
+
+def blas_threads():
+    return [
+        lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"
+    ]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_blocks_are_views_of_each_row_once(small_blocks, container, dtype):
+    dense = features(dtype=dtype)
+    X = CONTAINERS[container](dense)
+    rows = Rows(X, 3)
+    assert len(rows.blocks) > 10
+    start = 0
+    for part, block in rows.blocks:
+        assert part.start == start
+        start = part.stop
+        entries, whole = (block, X) if container in "CF" else (block.data, X.data)
+        assert np.shares_memory(entries, whole)
+        assert block.dtype == dtype
+        found = block if container in "CF" else block.toarray()
+        np.testing.assert_array_equal(found, dense[part])
+    assert start == len(dense)
+
+
+def test_sparse_blocks_share_indices_and_hold_empty_rows(small_blocks):
+    dense = features()
+    dense[100:400] = 0
+    X = sparse.csr_array(dense)
+    rows = Rows(X, 3)
+    assert all(np.shares_memory(b.indices, X.indices) for _, b in rows.blocks if b.nnz)
+    (total,) = rows.sum(lambda part, b: (b.sum(axis=0),), 0)
+    np.testing.assert_allclose(total, dense.sum(axis=0))
+
+
+def test_blocks_stay_in_cache_and_never_outnumber_the_rows():
+    rows = Rows(features(50_000, 20), 5)
+    row_bytes = 8 * (20 + 2 * 5)
+    most = max(part.stop - part.start for part, _ in rows.blocks)
+    assert most * row_bytes <= _rows.BLOCK_BYTES
+    assert len(Rows(features(3, 2), 10**6).blocks) <= 3
+    assert len(Rows(features(1, 2), 2).blocks) == 1
+
+
+def test_wide_sparse_rows_make_few_blocks():
+    """A block's gradient is dense (K, d): not one for each handful of entries."""
+    rng = np.random.default_rng(0)
+    row, col = np.repeat(np.arange(5000), 20), rng.integers(20_000, size=100_000)
+    X = sparse.csr_array((np.ones(100_000), (row, col)), (5000, 20_000))
+    assert len(Rows(X, 50).blocks) <= max(1, X.nnz // (2 * X.shape[1]))
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sum_adds_in_float64(small_blocks, container, dtype):
+    dense = features(dtype=dtype)
+    rows = Rows(CONTAINERS[container](dense), 3)
+    ones = np.ones(len(dense), dtype)
+    with rows.threads():
+        count, total = rows.sum(lambda r, X: (float(X.shape[0]), ones[r] @ X), 1e9)
+    assert count == len(dense)
+    assert total.dtype == np.float64
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(total, dense.sum(axis=0), atol=tolerance)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_sum_is_the_same_to_the_bit_on_any_number_of_threads(small_blocks, container):
+    rows = Rows(CONTAINERS[container](features()), 3)
+    weight = np.random.default_rng(1).random(1000)
+    seen = set()
+
+    def function(part, X):
+        seen.add(threading.current_thread().name)
+        return (weight[part] @ X,)
+
+    totals = []
+    for n_threads in (1, 2, 8):
+        seen.clear()
+        with threadpool_limits(n_threads, user_api="blas"), rows.threads():
+            for _ in range(20):
+                totals.append(rows.sum(function, 1e9)[0].tobytes())
+        # BLAS may not have as many threads to give as it is asked for
+        assert len(seen) == 1 if n_threads == 1 else len(seen) <= n_threads
+    assert len(set(totals)) == 1
+
+
+def test_threads_are_used_when_blas_has_them(small_blocks):
+    with threadpool_limits(2, user_api="blas"):
+        if min(blas_threads(), default=1) < 2:
+            pytest.skip("this BLAS has one thread")
+        rows = Rows(features(), 3)
+        both = threading.Barrier(2, timeout=30)
+        waited = threading.local()
+
+        def function(part, X):
+            if not hasattr(waited, "once"):  # passes only if a second thread comes
+                waited.once = True
+                both.wait()
+            return (X.sum(axis=0),)
+
+        with rows.threads():
+            rows.sum(function, 1e9)
+
+
+def test_little_work_stays_in_the_calling_thread(monkeypatch):
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 4096)
+    rows = Rows(features(), 3)
+    seen = set()
+
+    def function(part, X):
+        seen.add(threading.current_thread())
+        return (X.sum(axis=0),)
+
+    with rows.threads():
+        rows.sum(function, _rows.THREADING_FLOPS)
+    assert seen == {threading.current_thread()}
+
+
+def test_blas_has_one_thread_inside_and_its_own_again_outside():
+    rows = Rows(features(), 3)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with rows.threads():
+            assert set(blas_threads()) <= {1}
+            with Rows(features(), 3).threads():
+                pass
+            assert set(blas_threads()) <= {1}  # one fit's end is not the other's
+        assert blas_threads() == before
+        with pytest.raises(KeyboardInterrupt), rows.threads():
+            raise KeyboardInterrupt
+        assert blas_threads() == before
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_in_a_block_comes_out(small_blocks, error, n_threads):
+    rows = Rows(features(), 3)
+
+    def function(part, X):
+        if part.start > 500:
+            raise error("in a block")
+        return (X.sum(axis=0),)
+
+    with threadpool_limits(n_threads, user_api="blas"):
+        with pytest.raises(error, match="in a block"), rows.threads():
+            rows.sum(function, 1e9)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_range(small_blocks, container):
+    dense = np.abs(features())
+    dense[:, 0] = 7.0  # constant, no zeros
+    dense[:, 1] = 0.0
+    least, most = Rows(CONTAINERS[container](dense), 3).range()
+    np.testing.assert_array_equal(least, dense.min(axis=0))
+    np.testing.assert_array_equal(most, dense.max(axis=0))
+    assert least.dtype == most.dtype == np.float64

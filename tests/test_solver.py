@@ -1,0 +1,213 @@
+"""The optimum is reached, what is reported is true, and passes are counted."""
+
+import numpy as np
+import pytest
+from conftest import make_problem, objective
+from threadpoolctl import threadpool_limits
+
+from sk_softmax._coordinates import BUILDERS
+from sk_softmax._solver import solve
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    """What the classifier does around `solve`."""
+    with threadpool_limits(1):
+        yield
+
+
+def without_features(problem):
+    return problem.value_gradient(problem.null_point())[0]
+
+
+@pytest.fixture(params=[2, 4], ids=["sigmoid", "softmax"])
+def task(request, make_rows):
+    """Noisy rows in raw units: badly scaled and off centre."""
+    X, y, weight = make_rows(400, 6, request.param)
+    return X * 10.0 ** np.arange(-3, 3) + 10.0 ** np.arange(-3, 3), y, weight
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("C", [1e-3, 1.0, np.inf])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_gradient_vanishes_whatever_the_coordinates(task, kind, C, fit_intercept):
+    X, y, weight = task
+    problem = make_problem(X, y, C=C, weight=weight, fit_intercept=fit_intercept)
+    result = solve(problem, tol=1e-13, max_iter=2000, kinds=[kind])
+    assert result.converged
+    gradient = problem.value_gradient(result.theta)[1]
+    # in units of each feature: what a unit of logits would change
+    size = np.append(np.abs(X).max(axis=0), 1)
+    assert np.abs(gradient / size).max() < 1e-6
+    if len(gradient) > 1:
+        np.testing.assert_allclose(result.theta.sum(axis=0), 0, atol=1e-9)
+    if not fit_intercept:
+        assert not result.theta[:, -1].any()
+
+
+def test_result_says_what_is_there(task):
+    X, y, weight = task
+    problem = make_problem(X, y, weight=weight)
+    result = solve(problem, tol=1e-6, max_iter=1000)
+    theta = result.theta
+    expected = objective(X, y, theta[:, :-1], theta[:, -1], 1.0, weight)
+    assert result.value == pytest.approx(expected, rel=1e-12)
+    gradient = problem.value_gradient(theta)[1]
+    assert result.gradient_norm == pytest.approx(np.abs(gradient).max(), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def optimum(load):
+    """The least objective of a data set, and how far it is below no features."""
+    known = {}
+
+    def optimum(name):
+        if name not in known:
+            problem = make_problem(*load(name))
+            best = solve(problem, tol=1e-13, max_iter=5000, kinds=["hessian"]).value
+            known[name] = best, without_features(problem) - best
+        return known[name]
+
+    return optimum
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "segment"])
+@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-8])
+def test_optimality_is_honest(load, optimum, name, kind, tol):
+    """Converged at tol means (F - F*) / (F0 - F*) <= tol, and the estimate is near."""
+    best, gap = optimum(name)
+    problem = make_problem(*load(name))
+    result = solve(problem, tol=tol, max_iter=5000, kinds=[kind])
+    true = (result.value - best) / gap
+    assert result.converged
+    assert result.optimality <= tol
+    if name == "segment":  # so near separable that what is left can hide
+        assert true <= 10 * tol
+    else:
+        assert true <= tol
+        # by less than a digit too small, as far as the objective's own digits go
+        assert true <= 5 * result.optimality + 1e-13 / gap
+
+
+def test_each_pass_is_reported(task, monkeypatch):
+    """n_iter is the calls that went through the rows for F or a Hessian product."""
+    X, y, _ = task
+    problem = make_problem(X, y)
+    calls = 0
+    value_gradient, hessian = problem.value_gradient, problem.hessian
+
+    def counted(function):
+        def call(*args):
+            nonlocal calls
+            calls += 1
+            return function(*args)
+
+        return call
+
+    monkeypatch.setattr(problem, "value_gradient", counted(value_gradient))
+    monkeypatch.setattr(problem, "hessian", lambda theta: counted(hessian(theta)))
+    result = solve(problem, tol=1e-6, max_iter=1000)
+    assert result.n_iter == calls == problem.n_evaluations
+
+
+@pytest.mark.xfail(reason="the pass at the null point is not counted", strict=True)
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 7, 15])
+def test_max_iter_is_kept(load, max_iter):
+    problem = make_problem(*load("digits"))
+    result = solve(problem, tol=1e-12, max_iter=max_iter)
+    assert not result.converged
+    assert result.n_iter <= max_iter
+    assert result.value <= without_features(problem)
+    assert np.isfinite(result.optimality) or max_iter == 1
+
+
+def test_more_passes_are_never_worse(load):
+    problem = make_problem(*load("digits"))
+    values = [solve(problem, tol=1e-9, max_iter=m).value for m in (2, 5, 10, 20, 40)]
+    assert values == sorted(values, reverse=True)
+
+
+# data set: passes to tol=1e-6 at C=1 that a fit may take, about 1.3 times those
+# that it took when this was written
+PASSES = {
+    "iris": 15,
+    "wine": 16,
+    "breast_cancer": 17,
+    "digits": 130,
+    "satellite": 70,
+    "segment": 140,
+    "income": 35,
+    "dna": 35,
+    "tissue": 85,
+    "spam": 50,
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_passes_to_a_millionth(load, name):
+    X, y = load(name)
+    X = X.astype(np.float64)
+    result = solve(make_problem(X, y), tol=1e-6, max_iter=1000)
+    assert result.converged
+    assert result.n_iter <= PASSES[name]
+
+
+@pytest.mark.parametrize("power", [5, 100, 200])
+def test_units_of_the_features_cost_no_passes(make_rows, power):
+    """Without a penalty the optimum moves with the units, and so does the fit."""
+    X, y, _ = make_rows(400, 6, 3)
+    scales = 10.0 ** np.array([-power, -3, 0, 3, 7, power])
+    plain = solve(make_problem(X, y, C=np.inf), tol=1e-6, max_iter=1000)
+    scaled = solve(make_problem(X * scales, y, C=np.inf), tol=1e-6, max_iter=1000)
+    assert plain.converged
+    assert scaled.converged
+    assert scaled.n_iter <= plain.n_iter + 3
+    assert scaled.value == pytest.approx(plain.value, rel=1e-6)
+
+
+def test_start_at_the_optimum_saves_most_passes(load):
+    """Most of what is left is the proof that it is the optimum."""
+    problem = make_problem(*load("digits"))
+    cold = solve(problem, tol=1e-6, max_iter=1000)
+    warm = solve(problem, cold.theta, tol=1e-6, max_iter=1000)
+    assert warm.converged
+    assert warm.n_iter <= cold.n_iter / 2
+    assert warm.value <= cold.value + 1e-12
+
+
+def test_start_that_is_worse_than_none(task):
+    X, y, _ = task
+    problem = make_problem(X, y)
+    expected = solve(problem, tol=1e-10, max_iter=1000)
+    start = problem.centred(np.random.default_rng(0).normal(size=problem.shape))
+    result = solve(problem, start, tol=1e-10, max_iter=1000)
+    assert result.converged
+    assert result.value == pytest.approx(expected.value, rel=1e-8)
+
+
+@pytest.mark.xfail(reason="a gradient of zero is not an end", strict=True)
+def test_optimum_without_features_is_found_at_once():
+    """Features that say nothing: the start is the optimum."""
+    X = np.tile([[1.0], [-1.0]], (10, 1))
+    y = np.repeat([0, 1], 10)
+    result = solve(make_problem(X, y), tol=1e-6, max_iter=1000)
+    assert result.converged
+    assert result.value == pytest.approx(np.log(2), rel=1e-14)
+    assert result.n_iter <= 5
+
+
+def test_progress_is_told_after_each_stage(task):
+    X, y, _ = task
+    told = []
+    result = solve(
+        make_problem(X, y),
+        tol=1e-6,
+        max_iter=1000,
+        progress=lambda *args: told.append(args),
+    )
+    passes, values, _ = zip(*told, strict=True)
+    assert list(passes) == sorted(passes)
+    assert list(values) == sorted(values, reverse=True)
+    assert passes[-1] == result.n_iter
+    assert values[-1] == result.value
