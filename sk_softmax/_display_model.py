@@ -1,0 +1,305 @@
+"""Displays of what a model says: its coefficients and its probabilities."""
+
+import numpy as np
+from scipy import sparse
+
+from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
+from ._fitted import dense_coef, feature_names
+from ._information import INTERCEPT
+
+
+class CoefficientDisplay:
+    """Coefficients by feature and class: dots, with intervals where these are known.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_rows, n_features)
+        A row for each class that is shown.
+    classes : array-like of shape (n_rows,)
+    feature_names : list of str
+    lower, upper : ndarrays of shape (n_rows, n_features), default=None
+        Ends of the intervals.
+    label : str, default="Coefficient"
+        Of the axis.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    artists_ : list of matplotlib ErrorbarContainer
+        One for each class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.display import CoefficientDisplay
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> classifier = SoftmaxClassifier().fit(X, y)
+    >>> display = CoefficientDisplay.from_estimator(classifier, scale=X.std())
+    >>> len(display.artists_)
+    3
+    """
+
+    def __init__(
+        self,
+        coef,
+        *,
+        classes,
+        feature_names,
+        lower=None,
+        upper=None,
+        label="Coefficient",
+    ):
+        self.coef = coef
+        self.classes = classes
+        self.feature_names = feature_names
+        self.lower = lower
+        self.upper = upper
+        self.label = label
+
+    @classmethod
+    def from_estimator(cls, clf, *, scale=None, max_features=20, ax=None):
+        """Draw ``coef_`` of a fitted classifier.
+
+        Parameters
+        ----------
+        clf : SoftmaxClassifier
+        scale : array-like of shape (n_features,), default=None
+            Multiplies the coefficients; the features' standard deviations make
+            those of different units comparable.
+        max_features : int, default=20
+            At most so many, those with the greatest coefficients.
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        display : CoefficientDisplay
+        """
+        coef = dense_coef(clf)
+        display = cls(
+            coef,
+            classes=clf.classes_[-len(coef) :],
+            feature_names=feature_names(clf),
+        )
+        return display._scaled(scale)._greatest(max_features).plot(ax)
+
+    @classmethod
+    def from_inference(
+        cls, result, *, level=0.95, reference=None, scale=None, max_features=20, ax=None
+    ):
+        """Draw the coefficients of `infer`'s result with confidence intervals.
+
+        Parameters
+        ----------
+        result : InferenceResult
+        level : float, default=0.95
+        reference : label of a class, default=None
+            As in `InferenceResult.coef_table`.
+        scale, max_features, ax
+            As in `from_estimator`.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+        """
+        table = result.coef_table(level, reference)
+        classes = table["class"].unique()
+        names = list(result.feature_names)
+        start = int(names[0] == INTERCEPT)
+        coef, lower, upper = (
+            table[name].to_numpy().reshape(len(classes), -1)[:, start:]
+            for name in ("coef", "lower", "upper")
+        )
+        versus = "" if reference is None else f" against class {reference}"
+        display = cls(
+            coef,
+            classes=classes,
+            feature_names=names[start:],
+            lower=lower,
+            upper=upper,
+            label=f"Coefficient{versus}, {level:.0%} interval",
+        )
+        return display._scaled(scale)._greatest(max_features).plot(ax)
+
+    def _scaled(self, scale):
+        if scale is not None:
+            scale = np.asarray(scale, dtype=float)
+            self.coef = self.coef * scale
+            if self.lower is not None:
+                self.lower, self.upper = self.lower * scale, self.upper * scale
+            self.label += ", times the features' scale"
+        return self
+
+    def _greatest(self, max_features):
+        size = np.abs(self.coef).max(axis=0)
+        keep = np.sort(np.argsort(-size, kind="stable")[:max_features])
+        self.coef = self.coef[:, keep]
+        if self.lower is not None:
+            self.lower, self.upper = self.lower[:, keep], self.upper[:, keep]
+        self.feature_names = [self.feature_names[j] for j in keep]
+        return self
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+        """
+        n_rows, n_features = np.shape(self.coef)
+        height = max(2.5, 0.8 + n_features * (0.16 + 0.12 * n_rows))
+        ax = axes(ax, width=7.2, height=height)
+        ax.axvline(0, color=GREY, linewidth=1, zorder=0)
+        self.artists_ = []
+        for k, label in enumerate(self.classes):
+            shift = 0.7 * ((k + 0.5) / n_rows - 0.5)  # side by side, in the order
+            reach = None
+            if self.lower is not None:
+                reach = [self.coef[k] - self.lower[k], self.upper[k] - self.coef[k]]
+            dots = ax.errorbar(
+                self.coef[k],
+                np.arange(n_features) + shift,
+                xerr=reach,
+                linestyle="none",
+                **dot_style(k),
+                markersize=5,
+                elinewidth=1.5,
+                label=str(label),
+            )
+            self.artists_.append(dots)
+        ax.set_yticks(np.arange(n_features), self.feature_names)
+        ax.set_ylim(n_features - 0.5, -0.5)
+        for j in range(1, n_features):
+            ax.axhline(j - 0.5, color="0.9", linewidth=0.8, zorder=0)
+        ax.set_xlabel(self.label)
+        legend(ax, "Class")
+        return drawn(self, ax)
+
+
+class ProbabilityDisplay:
+    """Predicted probability of each class along one feature, the others held.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_points,)
+        Of the feature.
+    proba : ndarray of shape (n_points, K)
+    classes : array-like of shape (K,)
+    feature_name : str
+    deciles : ndarray of shape (9,), default=None
+        Of the feature in the data, drawn as ticks: where there are none there are
+        few data.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    lines_ : list of matplotlib Line2D
+        One for each class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax.display import ProbabilityDisplay
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> classifier = SoftmaxClassifier().fit(X, y)
+    >>> display = ProbabilityDisplay.from_estimator(
+    ...     classifier, X, "petal length (cm)"
+    ... )
+    >>> display.proba[[0, -1]].argmax(axis=1)
+    array([0, 2])
+    """
+
+    def __init__(self, values, proba, *, classes, feature_name, deciles=None):
+        self.values = values
+        self.proba = proba
+        self.classes = classes
+        self.feature_name = feature_name
+        self.deciles = deciles
+
+    @classmethod
+    def from_estimator(cls, clf, X, feature, *, at=None, grid_resolution=100, ax=None):
+        """Predict along a feature and draw.
+
+        Parameters
+        ----------
+        clf : classifier with predict_proba
+            Fitted; also a pipeline, of numeric features.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            From which the range of the feature and the means of the others are
+            taken.
+        feature : str or int
+            Name or position.
+        at : mapping, default=None
+            Values of other features, by name or position, instead of the means.
+        grid_resolution : int, default=100
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        display : ProbabilityDisplay
+        """
+        names = [str(name) for name in getattr(X, "columns", [])]
+        data = X if sparse.issparse(X) else np.asarray(X, dtype=float)
+        names = names or [f"x{j}" for j in range(data.shape[1])]
+
+        def position(key):
+            return names.index(key) if isinstance(key, str) else key
+
+        j = position(feature)
+        column = data[:, [j]].toarray() if sparse.issparse(data) else data[:, [j]]
+        values = np.linspace(column.min(), column.max(), grid_resolution)
+        grid = np.tile(np.asarray(data.mean(axis=0)).ravel(), (grid_resolution, 1))
+        for key, value in (at or {}).items():
+            grid[:, position(key)] = value
+        grid[:, j] = values
+        if hasattr(X, "columns"):
+            import pandas as pd
+
+            grid = pd.DataFrame(grid, columns=names)
+        return cls(
+            values,
+            clf.predict_proba(grid),
+            classes=clf.classes_,
+            feature_name=names[j],
+            deciles=np.quantile(column, np.arange(1, 10) / 10),
+        ).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : ProbabilityDisplay
+        """
+        ax = axes(ax, width=7.2)
+        self.lines_ = [
+            ax.plot(self.values, proba, **line_style(k), label=str(label))[0]
+            for k, (proba, label) in enumerate(
+                zip(np.transpose(self.proba), self.classes, strict=True)
+            )
+        ]
+        if self.deciles is not None:
+            ax.vlines(
+                self.deciles,
+                0,
+                0.03,
+                transform=ax.get_xaxis_transform(),
+                color="0.3",
+                linewidth=1,
+            )
+        ax.set_ylim(-0.02, 1.02)
+        ax.set_xlabel(self.feature_name)
+        ax.set_ylabel("Probability")
+        legend(ax, "Class")
+        return drawn(self, ax)

@@ -1,0 +1,45 @@
+"""How displays look: axes, colours, markers, legends."""
+
+# The colours of Okabe and Ito but yellow, which is lost on paper.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3))]
+GREY = "0.65"
+
+
+def axes(ax, width=6.4, height=4.8):
+    """The axes, of a new figure for None."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install matplotlib.") from error
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def line_style(k):
+    """Colour and dashes of the k-th line, a pair of its own up to the 49th."""
+    n = len(COLOURS)
+    return {
+        "color": COLOURS[k % n],
+        "linestyle": DASHES[(k + k // n) % n],
+        "linewidth": 1.8,
+    }
+
+
+def dot_style(k):
+    """Colour and marker of the k-th series, a pair of its own up to the 49th."""
+    n = len(COLOURS)
+    return {"color": COLOURS[k % n], "marker": MARKERS[(k + k // n) % n]}
+
+
+def legend(ax, title):
+    """Beside the axes, where it hides nothing."""
+    ax.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def drawn(display, ax):
+    """The display, which remembers where it was drawn."""
+    display.ax_, display.figure_ = ax, ax.figure
+    return display
