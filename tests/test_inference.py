@@ -484,6 +484,17 @@ def test_offset(task):
     assert_close(effects["effect"][::3], (p[1] - p[0]) / 1e-5, rtol=1e-4)
 
 
+def test_null_likelihood_with_great_offsets(make_rows):
+    """Newton's method alone would run away."""
+    _, y, _ = make_rows(300, 1, 3)
+    offset = np.random.default_rng(0).normal(size=(300, 3)) * 30
+    likelihood = _information.Likelihood(np.zeros((300, 1)), y, 3, None, offset, True)
+    zero = np.zeros((300, 1))
+    log_proba = ml(zero, y, None, offset, C=1.0).predict_log_proba(zero, offset)
+    expected = log_proba[np.arange(300), y].sum()
+    assert _information.null_log_likelihood(likelihood) == pytest.approx(expected)
+
+
 def test_offset_of_two_classes(anes96):
     X, y = anes96[0][FEATURES], anes96[1]["binary"]
     full = ml(X, y)
@@ -681,6 +692,17 @@ def test_collinear_columns_are_named(task, columns, said, container):
     infer(SoftmaxClassifier(C=1.0, tol=1e-10).fit(X, y), X, y)  # a penalty mends it
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_collinear_columns_are_named_past_rounding(make_rows, seed):
+    X, y, _ = make_rows(200, 4, 3, seed=seed)
+    X[:, 3] = X[:, :3] @ np.random.default_rng(seed).normal(size=3)
+    with pytest.raises(ValueError, match="is a linear combination of"):
+        infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)
+    X[:, 3] += 1e-4 * np.random.default_rng(9).normal(size=200)
+    infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)  # nearly is not
+
+
 @pytest.mark.parametrize("tol", [1e-3, 1e-10])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_separated_classes_are_named(tol):
@@ -697,6 +719,18 @@ def test_separated_classes_are_named(tol):
     X, labels = X[50:], labels[50:]
     result = infer(SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels), X, labels)
     assert result.loglik == pytest.approx(-5.9493, abs=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_without_weight_do_not_hide_separation():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:100], y[:100].copy()
+    y[[0, -1]] = y[[-1, 0]]  # on the wrong side
+    weight = np.ones(100)
+    weight[[0, -1]] = 0
+    classifier = SoftmaxClassifier(C=np.inf).fit(X, y, weight)
+    with pytest.raises(ValueError, match="of class 0, 1 from"):
+        infer(classifier, X, y, sample_weight=weight, weight_type="frequency")
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -723,6 +757,10 @@ def test_l1_and_bounds_are_refused(task):
     held = SoftmaxClassifier(bounds=(-0.1, 0.1)).fit(X, y)
     with pytest.raises(ValueError, match=r"at its bound: .* bootstrap"):
         infer(held, X, y)
+    X32 = X.astype(np.float32)  # in which the bound is not 0.1
+    held = SoftmaxClassifier(bounds=(0.1, np.inf)).fit(X32, y)
+    with pytest.raises(ValueError, match="at its bound"):
+        infer(held, X32, y)
     free = SoftmaxClassifier(tol=1e-10).fit(X, y)
     wide = SoftmaxClassifier(tol=1e-10, bounds=(-100, 100)).fit(X, y)
     assert_close(infer(wide, X, y).covariance, infer(free, X, y).covariance, rtol=1e-4)
@@ -824,6 +862,10 @@ def test_bad_arguments_of_marginal_effects(task):
     dummy = (X > X.mean(axis=0)).astype(float)
     with pytest.raises(ValueError, match="an elasticity needs derivatives"):
         marginal_effects(ml(dummy, y), dummy, kind="eyex", discrete=[0])
+    weight = np.ones(len(y))
+    weight[0], dummy[0] = 0, 7  # a row that is not there
+    weighted = ml(dummy, y, weight)
+    marginal_effects(weighted, dummy, discrete=[0, 1, 2], sample_weight=weight)
     other = infer(ml(dummy, y), dummy, y)
     with pytest.raises(ValueError, match="another fit"):
         marginal_effects(classifier, X, result=other)
