@@ -92,7 +92,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Labels of the classes, sorted.
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two
         Coefficients, in the dtype of X (float64 or float32). With more than two
-        classes they sum to zero over the classes.
+        classes and an l2 penalty they sum to zero over the classes.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
         Intercepts; zero without `fit_intercept`.
     n_iter_ : ndarray of shape (1,), int32
@@ -133,6 +133,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     >>> classifier.score(X, y)
     0.973...
     """
+
+    # where the HTML representation's link leads
+    _doc_link_module = "sk_softmax"
+    _doc_link_template = (
+        "https://sk-softmax.readthedocs.io/en/latest/generated/"
+        "sk_softmax.{estimator_name}.html"
+    )
 
     def __init__(
         self,
@@ -230,7 +237,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 kinds=None if self.solver == "auto" else [self.solver],
                 progress=self._report if self.verbose else None,
             )
+            separated = np.zeros(len(classes), dtype=bool)
+            if problem.penalty.strength == 0 and problem.target.ndim == 1:
+                separated |= problem.separated(result.theta)
         self._unpack(result, classes, X.dtype)
+        self._warn(result, classes[separated])
         return self
 
     def _problem(self, X, y, sample_weight, offset):
@@ -327,17 +338,28 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
         self.optimality_ = result.optimality
         self.converged_ = result.converged
-        if not result.converged:
-            warnings.warn(
+
+    def _warn(self, result, separated):
+        """One warning, with the next step in it, where there is reason for one."""
+        if len(separated):
+            message = (
+                f"X separates {separated.tolist()} from the other classes without an "
+                "error, so that with C=inf the optimum is at infinity: the "
+                "coefficients are finite only because the fit stopped when "
+                f"{result.optimality:.0e} of the objective was left. Use a finite C."
+            )
+        elif not result.converged:
+            message = (
                 f"{type(self).__name__} stopped after {result.n_iter} passes over the "
                 "data at an estimated relative suboptimality of "
                 f"{result.optimality:.1e} (tol={self.tol:g}; greatest entry of the "
                 f"gradient {result.gradient_norm:.1e}). Raise max_iter (now "
                 f"{self.max_iter}), or tol if this is near enough; a smaller C makes "
-                "the problem easier.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "the problem easier."
             )
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _report(self, n_iter, value, optimality):
         print(

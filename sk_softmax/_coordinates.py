@@ -67,8 +67,9 @@ class Frame:
             else:
                 self.centre = np.zeros(rows.shape[1])
                 size = np.maximum(most, -least)
-            # a constant column has no size; squares of these stay finite
-            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-120, 1e120)
+            # A constant column has no size. Above 1e120 a ridge in these units
+            # would overflow; a feature that small has no other curvature.
+            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
 
     def __call__(self, X, features=slice(None)):
         """A block's features (those in X's columns) in the frame, dense (m, d)."""
@@ -109,12 +110,12 @@ class Kronecker:
 
 
 class Hessian:
-    """T from the whole Hessian, (q (d + 1), q (d + 1)) upper triangular.
+    """T from the whole Hessian.
 
     Parameters
     ----------
     Q : (K, q) directions among the classes
-    T : (q (d + 1), q (d + 1)) in the frame's features
+    T : (q (d + 1), q (d + 1)) inverse factor, in the frame's features
     frame : Frame
     """
 
@@ -168,7 +169,8 @@ def build_hessian(problem, theta, frame):
         H = H.reshape(q, q, d1, d1)
         return (H - pz.reshape(q, d1, q, d1).transpose(0, 2, 1, 3),)
 
-    (H,) = problem.curvature_sum(theta, block, build_flops(problem)["hessian"])
+    flops, size = build_flops(problem)["hessian"], 8 * (q * d1) ** 2
+    (H,) = problem.curvature_sum(theta, block, flops, size)
     H = np.ascontiguousarray(H.transpose(0, 2, 1, 3))
     penalty = np.broadcast_to(problem.penalty.curvature(), (K, d1 - 1))
     feature = np.arange(d1 - 1)
@@ -193,7 +195,7 @@ def build_kronecker(problem, theta, frame):
         return w.sum(), w @ Z, A.T @ A
 
     flops = build_flops(problem)["kronecker"] / 3
-    total, first, gram = problem.curvature_sum(theta, moments, flops)
+    total, first, gram = problem.curvature_sum(theta, moments, flops, 8 * d * d)
     mean = np.zeros(d)
     if problem.fit_intercept:
         mean = first / total
@@ -203,7 +205,8 @@ def build_kronecker(problem, theta, frame):
     gram[np.diag_indices(d)] += penalty.mean(axis=0)
     jacobi = _inverse_root(np.diag(gram))
     eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
-    U *= jacobi[:, None] / np.sqrt(np.maximum(eigenvalues, _noise(problem, d)))
+    U *= jacobi[:, None]
+    U *= _known_inverse_root(eigenvalues, _noise(problem, d), problem)
 
     def diagonal(X, P, weight):
         c = loss.curvature(P, Q.astype(X.dtype)) * weight
@@ -391,15 +394,35 @@ def _eigenbasis(problem, C):
 
 
 def _inverse_factor(H, problem):
-    """T, upper triangular, with T^T H T the identity."""
+    """T with T^T H T the identity, as far as H is known in floating point."""
     jacobi = _inverse_root(np.diag(H))
     H = H * jacobi[:, None] * jacobi
-    diagonal = np.diag_indices(len(H))
     # unit diagonal, also where nothing moves (jacobi is 0 there)
-    H[diagonal] = 1 + _noise(problem, len(H))
-    L = cholesky(H, lower=True, overwrite_a=True, check_finite=False)
-    inverse = solve_triangular(L, np.eye(len(L)), lower=True, check_finite=False)
-    return jacobi[:, None] * inverse.T
+    H[np.diag_indices(len(H))] = 1
+    noise = _noise(problem, len(H))
+    try:
+        L = cholesky(H, lower=True, check_finite=False)
+        if np.square(np.diag(L)).min() > 1e4 * noise:
+            inverse = solve_triangular(L, np.eye(len(L)), lower=True)
+            return jacobi[:, None] * inverse.T
+    except LinAlgError:
+        pass
+    # Collinear features: the Cholesky factor of what is left by rounding would be
+    # rounding. Eigenvectors keep the other directions exact.
+    eigenvalues, V = np.linalg.eigh(H)
+    return jacobi[:, None] * V * _known_inverse_root(eigenvalues, noise, problem)
+
+
+def _known_inverse_root(eigenvalues, noise, problem):
+    """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
+
+    What is below the noise is at least the ridge, if there is one. Without one it
+    is no curvature at all, and nothing is to be had from moving that way.
+    """
+    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    if problem.penalty.strength == 0:
+        root[eigenvalues <= noise] = 0
+    return root
 
 
 def _inverse_root(curvature):

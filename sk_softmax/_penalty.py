@@ -132,7 +132,9 @@ class Separable:
     def __init__(self, weight, lower, upper):
         self.weight, self.lower, self.upper = weight, lower, upper
         unbounded = np.isinf(lower).all() and np.isinf(upper).all()
-        self.is_lasso = bool(unbounded and (weight > 0).all())
+        # and of sizes that a change of units to one weight for all survives
+        like = len(weight) and weight.min() > 1e-8 * weight.max()
+        self.is_lasso = bool(unbounded and like)
 
     def value(self, u):
         """The sum, for u within the bounds."""

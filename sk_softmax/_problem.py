@@ -56,6 +56,22 @@ class Problem:
         self.pass_flops = 8 * K * rows.entries + 60 * K * n
         self._ones = None if weight is not None else np.ones(n, rows.dtype)
 
+    def separated(self, theta):
+        """Whether each output's class is told from the others without an error.
+
+        Where less than half a row is misjudged in all, every row is on the right
+        side; larger coefficients then are better still, without end.
+        """
+
+        def block(rows, X):
+            weight = (self.weights(rows) > 0).astype(X.dtype)
+            _, R = self.loss.residual(
+                self.logits(rows, X, theta), self.target[rows], weight
+            )
+            return (np.abs(R).sum(axis=1, dtype=np.float64),)
+
+        return self.rows.sum(block, self.pass_flops / 2)[0] < 0.5
+
     def with_rows(self, rows, penalty):
         """The same problem on other features of the same rows."""
         return Problem(
@@ -137,14 +153,14 @@ class Problem:
 
         return product
 
-    def curvature_sum(self, theta, function, flops):
+    def curvature_sum(self, theta, function, flops, result_bytes=0):
         """Sum over the blocks of ``function(X, P, weights / S)``."""
 
         def block(rows, X):
             P = self.loss.proba(self.logits(rows, X, theta))
             return function(X, P, self.weights(rows) / self.total_weight)
 
-        return self.rows.sum(block, self.pass_flops / 2 + flops)
+        return self.rows.sum(block, self.pass_flops / 2 + flops, result_bytes)
 
     def centred(self, theta):
         """Theta moved to the plane of the optimum: it sums to zero over classes."""

@@ -14,6 +14,7 @@ face do the rest. Both costs N^2 to N^3 flops; H costs n N^2.
 import warnings
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import (
     LinAlgError,
     cho_factor,
@@ -50,12 +51,16 @@ class WorkingSet:
         self.chosen = chosen
         self.index = self.classes, self.features = np.nonzero(chosen)
         self.scale = frame.scale[self.features]
-        self.centre = frame.centre[self.features]
+        # centred sparse features would be dense; the elimination of the intercepts
+        # does the same to the model
+        self.centre = np.zeros_like(frame.centre)
+        if not problem.rows.is_sparse:
+            self.centre = frame.centre
         self.problem, self.frame = problem, frame
 
     def gradient(self, G):
         """Of the variables (N,) and the intercepts (K,), from a gradient (K, d + 1)."""
-        g = G[self.index] - G[self.classes, -1] * self.centre
+        g = G[self.index] - G[self.classes, -1] * self.centre[self.features]
         return g * self.scale, G[:, -1]
 
     def direction(self, d, intercept):
@@ -64,7 +69,7 @@ class WorkingSet:
         theta[self.index] = d * self.scale
         theta[:, -1] = intercept
         if self.problem.fit_intercept:
-            theta[:, -1] -= theta[:, :-1] @ self.frame.centre
+            theta[:, -1] -= theta[:, :-1] @ self.centre
         return theta
 
     def hessian(self, theta):
@@ -72,31 +77,24 @@ class WorkingSet:
         problem, loss = self.problem, self.problem.loss
         used, position = np.unique(self.features, return_inverse=True)
         K, N = problem.shape[0], len(self.classes)
+        # the intercepts are the coefficients of one more feature, which is 1
         position = np.append(position, np.full(K, len(used)))
         classes = np.append(self.classes, np.arange(K))
-        by_class = [np.flatnonzero(classes == k) for k in range(K)]
+        one = float(problem.fit_intercept)
+        sparse_rows = problem.rows.is_sparse
 
         def block(X, P, weight):
-            Z = np.full((len(used) + 1, X.shape[0]), problem.fit_intercept, X.dtype)
-            Z[:-1] = self.frame(X[:, used], used).T
-            if K == 1:
-                A = Z[position] * np.sqrt(loss.curvature(P, np.ones((1, 1))) * weight)
-                return (A @ A.T,)
-            H = np.zeros((N + K, N + K))
-            root = np.sqrt(weight)
-            # (N + K, m) products p_k x_j, in chunks that stay near a block's size
-            chunk = max(256, 2 * len(weight) // (N + K))
-            for start in range(0, len(weight), chunk):
-                part = slice(start, start + chunk)
-                A = (P[:, part] * root[part])[classes]
-                A *= Z[position, part]
-                H -= A @ A.T
-            for k, rows in enumerate(by_class):
-                A = Z[position[rows]] * np.sqrt(P[k] * weight)
-                H[np.ix_(rows, rows)] += A @ A.T
-            return (H,)
+            X = X[:, used]
+            if sparse_rows:
+                X = sparse.hstack([X.multiply(self.frame.scale[used]), _ones(X) * one])
+                X = X.tocsr()[:, position].tocsr()
+                return (_sparse_hessian(loss, X, P, weight, classes),)
+            Z = np.full((len(used) + 1, X.shape[0]), one, X.dtype)
+            Z[:-1] = self.frame(X, used).T
+            return (_dense_hessian(loss, Z, position, P, weight, classes),)
 
-        (H,) = problem.curvature_sum(theta, block, problem.rows.shape[0] * (N + K) ** 2)
+        flops = problem.rows.shape[0] * (N + K) ** 2
+        (H,) = problem.curvature_sum(theta, block, flops, 8 * (N + K) ** 2)
         ridge = np.broadcast_to(problem.penalty.curvature(), problem.penalty.l1.shape)
         H[np.arange(N), np.arange(N)] += ridge[self.index] * self.scale**2
         return H
@@ -120,7 +118,8 @@ class WorkingSet:
         g, intercept_gradient = self.gradient(G)
         # The intercepts are free: they go where the other variables send them.
         # Their block is singular for K >= 3, constant vectors do not count.
-        inverse = np.linalg.pinv(H[N:, N:], hermitian=True)
+        noise = 1e3 * np.finfo(self.problem.rows.dtype).eps
+        inverse = np.linalg.pinv(H[N:, N:], rcond=noise, hermitian=True)
         cross = H[:N, N:] @ inverse
         schur = H[:N, :N] - cross @ H[N:, :N]
         q = g - cross @ intercept_gradient
@@ -133,6 +132,49 @@ class WorkingSet:
         gain = 0.5 * intercept_gradient @ inverse @ intercept_gradient
         gain -= _model(schur, q, u, part, new)
         return self.direction(d, intercept), max(gain, 0.0)
+
+
+def _dense_hessian(loss, Z, position, P, weight, classes):
+    """Of variables that are coefficients of the rows `position` of Z, (d, m)."""
+    if len(P) == 1:
+        A = Z[position] * np.sqrt(loss.curvature(P, np.ones((1, 1))) * weight)
+        return A @ A.T
+    H = np.zeros((len(classes), len(classes)))
+    root = np.sqrt(weight)
+    # (N + K, m) products p_k x_j, in chunks that stay near a block's size
+    chunk = max(256, 2 * len(weight) // len(classes))
+    for start in range(0, len(weight), chunk):
+        part = slice(start, start + chunk)
+        A = (P[:, part] * root[part])[classes]
+        A *= Z[position, part]
+        H -= A @ A.T
+    for k, p in enumerate(P):
+        rows = np.flatnonzero(classes == k)
+        A = Z[position[rows]] * np.sqrt(p * weight)
+        H[np.ix_(rows, rows)] += A @ A.T
+    return H
+
+
+def _sparse_hessian(loss, X, P, weight, classes):
+    """The same for sparse X, (m, N + K), with a column for each variable."""
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    A = X.copy()
+    if len(P) == 1:
+        root = np.sqrt(loss.curvature(P, np.ones((1, 1)))[0] * weight)
+        A.data = X.data * root[row]
+        return (A.T @ A).toarray()
+    A.data = X.data * P[classes[X.indices], row] * np.sqrt(weight)[row]
+    H = -(A.T @ A).toarray()
+    for k, p in enumerate(P):
+        rows = np.flatnonzero(classes == k)
+        B = X[:, rows]
+        B = B.multiply(np.sqrt(p * weight)[:, None]).tocsr()
+        H[np.ix_(rows, rows)] += (B.T @ B).toarray()
+    return H
+
+
+def _ones(X):
+    return sparse.csr_matrix(np.ones((X.shape[0], 1), X.dtype))
 
 
 def _model(H, q, u, part, v):

@@ -29,6 +29,8 @@ BLOCK_BYTES = 2**21
 # Blocks that are added up before the total: bounds the partial sums in memory
 # and the number of threads that can be of use.
 MAX_STRANDS = 64
+# What the partial sums of one sum may take together.
+PARTIAL_BYTES = 2**28
 # Handing a block to another thread costs about 0.1 ms, the time of this many
 # floating point operations.
 THREADING_FLOPS = 2e7
@@ -128,17 +130,21 @@ class Rows:
         rows._pool, rows._n_threads = self._pool, self._n_threads
         return rows
 
-    def sum(self, function, flops):
+    def sum(self, function, flops, result_bytes=0):
         """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
 
         `flops` is the work of the whole sum: below `THREADING_FLOPS` it is done
-        by the calling thread alone. The result does not depend on that.
+        by the calling thread alone. The result does not depend on that. Where
+        `result_bytes` is large, there are fewer partial sums.
         """
         if len(self.blocks) == 1:
             return function(*self.blocks[0])
-        bounds = np.linspace(0, len(self.blocks), self.n_strands + 1).astype(int)
-        partial = [None] * self.n_strands
-        todo = list(range(self.n_strands))[::-1]
+        n_strands = self.n_strands
+        if result_bytes:
+            n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, n_strands))
+        bounds = np.linspace(0, len(self.blocks), n_strands + 1).astype(int)
+        partial = [None] * n_strands
+        todo = list(range(n_strands))[::-1]
 
         def work():
             while todo:

@@ -132,7 +132,7 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
 
     frame = Frame(problem)
     kinds = kinds or preference(problem)
-    last_pass = problem.n_evaluations + max_iter
+    last_pass = first_pass + max_iter
     converged = stale = False
     stage, near, distance = 0, NEAR, np.inf
     while not converged and problem.n_evaluations < last_pass:
@@ -150,7 +150,9 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
             problem, point, coordinates, goal, near, length
         )
         stage += 1
-        if status != "longer" and problem.n_evaluations < last_pass:
+        if status != "longer":
+            if problem.n_evaluations >= last_pass - 1:
+                break  # Newton takes a product and an evaluation
             trial, distance, trusted = _newton(
                 problem, point, coordinates, goal, last_pass
             )
@@ -158,11 +160,15 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
             if _is_better(trial, point, coordinates, problem.rows.dtype):
                 point = trial
                 converged = trusted and distance <= goal(point.value)
+            elif status == "stuck" and len(kinds) > 1:
+                kinds = kinds[1:]  # these coordinates lead nowhere
             elif status == "stuck" and stale:
                 # F is flat to the last digit, in every direction that we know
                 converged = distance <= 16 * floor
                 break
             stale = status == "stuck"
+        if point.value <= goal(point.value):  # F* is not negative
+            distance, converged = point.value, True
         if progress is not None:
             gain = max(null.value - point.value, floor)
             progress(problem.n_evaluations - first_pass, point.value, distance / gain)
@@ -170,10 +176,17 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
         theta=point.theta,
         value=point.value,
         n_iter=problem.n_evaluations - first_pass,
-        optimality=distance / max(null.value - point.value + distance, floor),
+        optimality=_optimality(distance, null.value - point.value, floor),
         gradient_norm=float(np.abs(point.gradient).max()),
-        converged=converged,
+        converged=bool(converged),
     )
+
+
+def _optimality(distance, gain, floor):
+    """distance / (gain + distance), at most 1 (and that where nothing is known)."""
+    if not np.isfinite(distance):
+        return 1.0
+    return float(min(distance / max(gain + distance, floor), 1.0))
 
 
 def _evaluate(problem, theta):
@@ -254,7 +267,7 @@ def _newton(problem, point, coordinates, goal, last_pass):
     v = np.zeros_like(residual)
     norm = first = residual @ residual
     lengths, ratios = [], []
-    gain, least, rest = 0.0, 1.0, np.inf
+    gain, least, rest = 0.0, 1.0, 0.5 * norm
     while norm > 0 and len(lengths) < MAX_CG and problem.n_evaluations < last_pass - 1:
         product = coordinates.gradient(hessian(coordinates.step(direction)))
         curvature = direction @ product
@@ -368,9 +381,9 @@ def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=
         theta=point.theta,
         value=point.value,
         n_iter=problem.n_evaluations - first_pass,
-        optimality=distance / max(null.value - point.value + distance, floor),
+        optimality=_optimality(distance, null.value - point.value, floor),
         gradient_norm=float(_violation(problem, point).max()),
-        converged=converged,
+        converged=bool(converged),
     )
 
 
