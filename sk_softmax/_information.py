@@ -219,13 +219,18 @@ def null_log_likelihood(likelihood):
     theta = np.zeros((K, int(fit_intercept)))
     if not fit_intercept:
         return -null.sums(theta)[0]
-    theta[:, 0] = np.log(likelihood.counts / likelihood.counts[0])
+    theta[:, 0] = np.log(likelihood.counts)
+    if likelihood.offset is not None:
+        theta[:, 0] -= likelihood.weight @ likelihood.offset / likelihood.weight.sum()
+    theta -= theta[0]
+    # Offsets that differ between rows may saturate all probabilities. There is no
+    # curvature then, and Newton's steps have to be kept short.
+    damping = 1e-10 * null.weight.sum() * np.eye(K - 1)
     for _ in range(100):
         value, score, information, _ = null.sums(theta)
-        step = np.linalg.lstsq(information, score, rcond=None)[0]
+        step = np.linalg.solve(information + damping, score)
         if score @ step <= 1e-14 * value:
             return -value
-        # offsets may put the start where Newton's model holds for small steps only
         theta[1:, 0] -= step / max(1, np.abs(step).max() / 2)
     raise ValueError("the model without features did not converge: check the offset.")
 

@@ -484,15 +484,25 @@ def test_offset(task):
     assert_close(effects["effect"][::3], (p[1] - p[0]) / 1e-5, rtol=1e-4)
 
 
-def test_null_likelihood_with_great_offsets(make_rows):
-    """Newton's method alone would run away."""
-    _, y, _ = make_rows(300, 1, 3)
-    offset = np.random.default_rng(0).normal(size=(300, 3)) * 30
-    likelihood = _information.Likelihood(np.zeros((300, 1)), y, 3, None, offset, True)
-    zero = np.zeros((300, 1))
-    log_proba = ml(zero, y, None, offset, C=1.0).predict_log_proba(zero, offset)
-    expected = log_proba[np.arange(300), y].sum()
-    assert _information.null_log_likelihood(likelihood) == pytest.approx(expected)
+def test_null_likelihood_with_great_offsets():
+    """Where probabilities are saturated, so that full Newton steps run away."""
+    y = np.tile([0, 1, 2], 100)
+    offset = np.zeros((300, 3))
+    offset[:, 0] = np.repeat([40, -40], 150)
+
+    def null(offset):
+        likelihood = _information.Likelihood(
+            np.zeros((300, 1)), y, 3, None, offset, True
+        )
+        return _information.null_log_likelihood(likelihood)
+
+    # the intercept that gives class 0 two thirds of the first rows gives it no
+    # chance, exp(-80), in the others
+    first = 50 * np.log(2 / 3) + 100 * np.log(1 / 6)
+    rest = 50 * (np.log(2) - 80) + 100 * np.log(1 / 2)
+    assert null(offset) == pytest.approx(first + rest)
+    shift = [1000.0, 0, -1000]
+    assert null(offset + shift) == pytest.approx(first + rest)
 
 
 def test_offset_of_two_classes(anes96):
@@ -722,18 +732,6 @@ def test_separated_classes_are_named(tol):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_rows_without_weight_do_not_hide_separation():
-    X, y = load_iris(return_X_y=True)
-    X, y = X[:100], y[:100].copy()
-    y[[0, -1]] = y[[-1, 0]]  # on the wrong side
-    weight = np.ones(100)
-    weight[[0, -1]] = 0
-    classifier = SoftmaxClassifier(C=np.inf).fit(X, y, weight)
-    with pytest.raises(ValueError, match="of class 0, 1 from"):
-        infer(classifier, X, y, sample_weight=weight, weight_type="frequency")
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_dummy_that_lacks_a_class_separates_it(task):
     X, y = task
     dummy = np.zeros((len(y), 1))
@@ -741,10 +739,15 @@ def test_a_dummy_that_lacks_a_class_separates_it(task):
     X1 = np.hstack([X, dummy])
     with pytest.raises(ValueError, match="rows of class 1 from"):
         infer(SoftmaxClassifier(C=np.inf).fit(X1, y), X1, y)
-    for k in (0, 2):  # now every class has it
-        dummy[np.flatnonzero(y == k)[:1]] = 1
+    weight = np.ones(len(y))
+    for k in (0, 2):
+        row = np.flatnonzero(y == k)[0]
+        dummy[row], weight[row] = 1, 0
     X1 = np.hstack([X, dummy])
-    infer(SoftmaxClassifier(C=np.inf).fit(X1, y), X1, y)
+    classifier = SoftmaxClassifier(C=np.inf).fit(X1, y, weight)
+    with pytest.raises(ValueError, match="rows of class 1 from"):
+        infer(classifier, X1, y, sample_weight=weight, weight_type="frequency")
+    infer(SoftmaxClassifier(C=np.inf).fit(X1, y), X1, y)  # now every class has it
 
 
 def test_l1_and_bounds_are_refused(task):
