@@ -132,14 +132,18 @@ def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
 def _class_weights(class_weight, classes, target, weight):
     if not (isinstance(class_weight, str) and class_weight == "balanced"):
         present = classes if target.ndim > 1 else classes[np.unique(target)]
-        return compute_class_weight(class_weight, classes=classes, y=present)
+        by_class = compute_class_weight(class_weight, classes=classes, y=present)
+        if not np.isfinite(by_class).all() or (by_class < 0).any():
+            raise ValueError(
+                f"class_weight must be finite and not negative, got {class_weight}."
+            )
+        return by_class
     # of the weighted classes, as scikit-learn does from 1.7 on
     if target.ndim == 1:
         mass = np.bincount(target, weight, minlength=len(classes))
     else:
         mass = weight @ target
-    with np.errstate(divide="ignore"):
-        return np.where(mass > 0, mass.sum() / len(mass) / mass, 0.0)
+    return mass.sum() / len(mass) / np.where(mass > 0, mass, np.inf)
 
 
 def offsets(offset, n, n_classes, dtype):

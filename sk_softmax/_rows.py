@@ -168,10 +168,15 @@ class Rows:
 
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""
-        if self.is_sparse:
-            least, most = self.X.min(axis=0), self.X.max(axis=0)
-            return tuple(v.toarray().ravel().astype(np.float64) for v in (least, most))
-        least, most = np.full(self.shape[1], np.inf), np.full(self.shape[1], -np.inf)
+        n, d = self.shape
+        least, most = np.full(d, np.inf), np.full(d, -np.inf)
+        if self.is_sparse:  # whose own min and max take a copy
+            np.minimum.at(least, self.X.indices, self.X.data)
+            np.maximum.at(most, self.X.indices, self.X.data)
+            has_zeros = np.bincount(self.X.indices, minlength=d) < n
+            least[has_zeros] = np.minimum(least[has_zeros], 0)
+            most[has_zeros] = np.maximum(most[has_zeros], 0)
+            return least, most
         for _, X in self.blocks:
             np.minimum(least, X.min(axis=0), out=least)
             np.maximum(most, X.max(axis=0), out=most)

@@ -157,9 +157,12 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
                 problem, point, coordinates, goal, last_pass
             )
             near *= 0.1
-            if _is_better(trial, point, coordinates, problem.rows.dtype):
-                point = trial
-                converged = trusted and distance <= goal(point.value)
+            better = _is_better(trial, point, coordinates, problem.rows.dtype)
+            point = trial if better else point
+            # a trial that is not better is no nearer to the optimum
+            converged = trusted and distance <= goal(point.value)
+            if better or converged:
+                pass
             elif status == "stuck" and len(kinds) > 1:
                 kinds = kinds[1:]  # these coordinates lead nowhere
             elif status == "stuck" and stale:
