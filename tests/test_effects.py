@@ -1,0 +1,135 @@
+"""Marginal effects: statsmodels' numbers, finite differences, what is refused."""
+
+import numpy as np
+import pytest
+from inference_cases import (
+    FEATURES,
+    MODELS,
+    STATSMODELS,
+    anes96,
+    assert_close,
+    case,
+    ml,
+    task,
+)
+from scipy.special import softmax
+
+from sk_softmax.inference import infer, marginal_effects
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("at", ["overall", "mean", {"logpopul": 5.0, 2: 50.0}])
+def test_marginal_effects_are_statsmodels(model, at):
+    X, _, classifier, reference = case(model)
+    effects = marginal_effects(classifier, X, at=at)
+    reference = reference["margeff"]["mapping" if isinstance(at, dict) else at]
+    n = np.size(reference["effect"])  # of the second class only, where there are two
+    assert_close(effects["effect"][-n:], np.ravel(reference["effect"]))
+    assert_close(effects["se"][-n:], np.ravel(reference["se"]))
+
+
+@pytest.mark.parametrize("kind", ["dummy", "eyex"])
+def test_effects_of_two_classes_are_statsmodels(kind):
+    X = anes96()[0][["selfLR", "vote"] if kind == "dummy" else FEATURES]
+    classifier = ml(X, anes96()[1]["binary"])
+    options = {"discrete": ["vote"]} if kind == "dummy" else {"kind": "eyex"}
+    effects = marginal_effects(classifier, X, **options)
+    effects = effects[effects["class"] == 1]
+    assert_close(effects["effect"], STATSMODELS[kind]["effect"])
+    assert_close(effects["se"], STATSMODELS[kind]["se"])
+
+
+@pytest.mark.parametrize("kind", ["dydx", "eyex", "contrast"])
+@pytest.mark.parametrize("at", ["overall", "mean", {"age": 30.0}])
+def test_effects_by_finite_differences(kind, at):
+    X = anes96()[0][["age", "selfLR", "vote"]]
+    classifier = ml(X, np.minimum(anes96()[1]["multinomial"], 3))
+    result = infer(classifier, X, np.minimum(anes96()[1]["multinomial"], 3))
+    discrete = [] if kind == "eyex" else ["vote"]
+    effects = marginal_effects(classifier, X, at=at, kind=kind, discrete=discrete)
+    rows = X.to_numpy(float)
+    if at != "overall":
+        rows = rows.mean(axis=0, keepdims=True)
+        if at != "mean":
+            rows[:, 0] = 30
+
+    def expected(free):
+        theta = np.vstack([np.zeros(4), free.reshape(3, 4)])
+
+        def proba(x):
+            return softmax(theta[:, 0] + x @ theta[:, 1:].T, axis=1)
+
+        columns = []
+        for j in range(3):
+            low, high = rows.copy(), rows.copy()
+            if j == 2 and discrete:
+                low[:, j], high[:, j] = 0, 1
+                columns.append((proba(high) - proba(low)).mean(axis=0))
+            elif kind == "contrast":
+                high[:, j] += 1
+                columns.append((proba(high) - proba(low)).mean(axis=0))
+            else:
+                high[:, j] += 1e-4
+                low[:, j] -= 1e-4
+                slope = (proba(high) - proba(low)) / 2e-4
+                if kind == "eyex":
+                    slope *= rows[:, [j]] / proba(rows)
+                columns.append(slope.mean(axis=0))
+        return np.array(columns).T.ravel()
+
+    free = result.free_coef.ravel()
+    assert_close(effects["effect"], expected(free))
+    J = np.array(
+        [(expected(free + h) - expected(free - h)) / 2e-4 for h in 1e-4 * np.eye(12)]
+    )
+    se = np.sqrt(np.diag(J.T @ result.free_covariance @ J))
+    assert_close(effects["se"], se, rtol=1e-5)
+
+
+def test_effects_at_other_rows_with_a_result():
+    X, y = task()
+    classifier = ml(X, y, class_weight="balanced")
+    robust = infer(classifier, X, y, cov_type="robust")
+    effects = marginal_effects(classifier, X, result=robust)
+    # class weights are of the fit; they do not count in the mean of the effects
+    step = [[1e-5, 0, 0]]
+    slope = classifier.predict_proba(X + step) - classifier.predict_proba(X)
+    assert_close(effects["effect"][::3], slope.mean(axis=0) / 1e-5, rtol=1e-4)
+    one = marginal_effects(classifier, X[:1], result=robust)
+    assert_close(one["effect"][::3], slope[0] / 1e-5, rtol=1e-4)
+    assert (one["se"] > 0).all()
+
+
+def test_bad_arguments_of_marginal_effects():
+    X, y = task()
+    classifier = ml(X, y)
+    bad = [
+        ("kind='dyex' must be", {"kind": "dyex"}),
+        ("at='median' must be", {"at": "median"}),
+        ("no feature is called 'age'", {"at": {"age": 3}}),
+        ("feature 3 is not one of the 3", {"features": [3]}),
+        ("'x0' has 300 values in X", {"discrete": ["x0"]}),
+    ]
+    for message, arguments in bad:
+        with pytest.raises(ValueError, match=message):
+            marginal_effects(classifier, X, **arguments)
+    dummy = (X > X.mean(axis=0)).astype(float)
+    with pytest.raises(ValueError, match="an elasticity needs derivatives"):
+        marginal_effects(ml(dummy, y), dummy, kind="eyex", discrete=[0])
+    weight = np.ones(len(y))
+    weight[0], dummy[0] = 0, 7  # a row that is not there
+    weighted = ml(dummy, y, weight)
+    marginal_effects(weighted, dummy, discrete=[0, 1, 2], sample_weight=weight)
+    other = infer(ml(dummy, y), dummy, y)
+    with pytest.raises(ValueError, match="another fit"):
+        marginal_effects(classifier, X, result=other)
+
+
+def test_features_selects():
+    X, y = task()
+    classifier = ml(X, y)
+    whole = marginal_effects(classifier, X)
+    part = marginal_effects(classifier, X, features=["x2", 0])
+    assert list(part["feature"]) == ["x2", "x0"] * 3
+    assert_close(part["se"], whole["se"].to_numpy().reshape(3, 3)[:, [2, 0]].ravel())
+    assert_close(whole.groupby("feature")["effect"].sum() + 1, np.ones(3))

@@ -1,0 +1,191 @@
+"""InferenceResult: gauges, tables, tests of hypotheses."""
+
+import numpy as np
+import pytest
+from inference_cases import (
+    FEATURES,
+    anes96,
+    assert_close,
+    ml,
+    pd,
+    task,
+)
+from scipy.stats import chi2
+from sklearn.datasets import load_breast_cancer
+
+from sk_softmax import SoftmaxClassifier
+from sk_softmax.inference import infer
+
+
+def test_the_symmetric_gauge_is_that_of_the_classifier():
+    X, y = task()
+    classifier = ml(X, y)
+    result = infer(classifier, X, y)
+    assert_close(result.coef[:, 0], classifier.intercept_)
+    assert_close(result.coef[:, 1:], classifier.coef_)
+    assert result.gauge == "sum to zero over the classes"
+    table = result.coef_table()
+    assert_close(table["coef"], result.coef.ravel())
+    assert_close(table["se"], np.sqrt(np.diag(result.covariance)))
+    # no variance along what the gauge fixes, and full rank otherwise
+    total = np.kron(np.ones((1, 3)), np.eye(4))
+    scale = np.sqrt(np.diag(result.covariance))
+    assert np.abs(total @ result.covariance / scale).max() < 1e-9 * scale.max()
+    correlation = result.covariance / scale / scale[:, None]
+    assert np.linalg.matrix_rank(correlation, tol=1e-8) == result.df == 8
+
+
+@pytest.mark.parametrize("reference", [0, 1, 2])
+def test_contrasts_do_not_depend_on_the_first_class(reference):
+    X, y = task()
+    table = infer(ml(X, y), X, y).coef_table(reference=reference)
+    labels = np.roll([0, 1, 2], 1)[y]  # another class is the first
+    rolled = infer(ml(X, labels), X, labels)
+    rolled = rolled.coef_table(reference=np.roll([0, 1, 2], 1)[reference])
+    assert reference not in set(table["class"])
+    for k in set(table["class"]):
+        ours = table[table["class"] == k][["coef", "se", "lower", "upper"]]
+        other = rolled["class"] == np.roll([0, 1, 2], 1)[k]
+        assert_close(ours, rolled[other][["coef", "se", "lower", "upper"]])
+
+
+def test_two_classes_are_the_second_against_the_first():
+    X, y = anes96()[0][FEATURES], np.where(anes96()[1]["binary"], "R", "D")
+    result = infer(ml(X, y), X, y)
+    assert result.gauge == "class R against D"
+    table = result.coef_table()
+    assert set(table["class"]) == {"R"}
+    pd.testing.assert_frame_equal(table, result.coef_table(reference="D"))
+    turned = result.coef_table(reference="R")
+    assert set(turned["class"]) == {"D"}
+    assert_close(turned["coef"], -table["coef"])
+    assert_close(turned["se"], table["se"])
+
+
+def test_odds_ratios():
+    X, y = task()
+    result = infer(ml(X, y), X, y)
+    table, odds = result.coef_table(0.9), result.coef_table(0.9, exponentiate=True)
+    assert_close(odds["odds_ratio"], np.exp(table["coef"]))
+    assert_close(odds[["lower", "upper"]], np.exp(table[["lower", "upper"]]))
+    assert_close(odds["se"], table["se"] * odds["odds_ratio"])
+    assert_close(odds[["z", "p"]], table[["z", "p"]])
+    reach = (table["upper"] - table["coef"]) / table["se"]
+    assert_close(reach, np.full(12, 1.6448536269514722))
+    limits = result.conf_int(0.9)
+    assert list(limits) == ["class", "feature", "lower", "upper"]
+    assert_close(limits["lower"], table["lower"])
+
+
+def test_wald_test_by_hand():
+    X, y = task()
+    result = infer(ml(X, y), X, y)
+    free = [1, 5]  # x0 in the two classes after the first
+    w = result.free_coef.ravel()[free]
+    V = result.free_covariance[np.ix_(free, free)]
+    test = result.wald_test("x0")
+    assert test.df == 2
+    assert test.statistic == pytest.approx(w @ np.linalg.solve(V, w))
+    assert test.p_value == pytest.approx(chi2.sf(test.statistic, 2))
+    assert result.wald_test(["x0"]) == test
+    # the same in other words: in the gauge of coef_, where one of three follows
+    R = np.zeros((3, 3, 4))
+    R[np.arange(3), np.arange(3), 1] = 1
+    same = result.wald_test(R.reshape(3, -1))
+    assert same.df == 2
+    assert same.statistic == pytest.approx(test.statistic)
+    same = result.wald_test(np.eye(8)[[1, 5]], reference=1)
+    assert same.statistic == pytest.approx(test.statistic)
+
+
+def test_wald_test_of_one_coefficient_is_z_squared():
+    X, y = task()
+    result = infer(ml(X, y), X, y)
+    for reference in (None, 2):
+        row = result.coef_table(reference=reference).iloc[3]
+        R = np.eye(12 if reference is None else 8)[3]
+        test = result.wald_test(R, 0.25, reference=reference)
+        z = (row["coef"] - 0.25) / row["se"]
+        assert (test.df, test.statistic) == (1, pytest.approx(z**2))
+
+
+def test_likelihood_ratio_test():
+    X, y = task()
+    large, small = infer(ml(X, y), X, y), infer(ml(X[:, :1], y), X[:, :1], y)
+    test = large.likelihood_ratio_test(small)
+    assert test.df == 4
+    assert test.statistic == pytest.approx(2 * (large.loglik - small.loglik))
+    assert test.p_value == pytest.approx(chi2.sf(test.statistic, 4))
+    assert small.likelihood_ratio_test(large) == test
+    overall = large.likelihood_ratio_test()
+    assert overall.df == 6
+    assert overall.statistic == pytest.approx(2 * (large.loglik - large.loglik_null))
+
+
+def test_without_an_intercept():
+    X, y = task()
+    X = X - X.mean(axis=0)
+    classifier = ml(X, y, fit_intercept=False)
+    result = infer(classifier, X, y)
+    assert result.feature_names == ["x0", "x1", "x2"]
+    assert result.loglik_null == pytest.approx(-len(y) * np.log(3))
+    assert result.likelihood_ratio_test().df == result.df == 6
+
+
+def test_likelihood_ratio_test_refuses():
+    X, y = task()
+    full = infer(ml(X, y), X, y)
+    with pytest.raises(ValueError, match="equally many parameters"):
+        full.likelihood_ratio_test(full)
+    with pytest.raises(ValueError, match="not of the same rows"):
+        full.likelihood_ratio_test(infer(ml(X[1:, :1], y[1:]), X[1:, :1], y[1:]))
+    other = np.where(np.arange(len(y)) < 20, 0, y)  # as many rows, but not by class
+    with pytest.raises(ValueError, match="not of the same rows"):
+        full.likelihood_ratio_test(infer(ml(X[:, :1], other), X[:, :1], other))
+    penalised = infer(SoftmaxClassifier().fit(X, y), X, y)
+    for first, second in ((full, penalised), (penalised, full)):
+        with pytest.raises(ValueError, match=r"C=np\.inf"):
+            first.likelihood_ratio_test(second)
+
+
+def test_wald_test_refuses():
+    X, y = task()
+    classifier = ml(X, y)
+    result = infer(classifier, X, y)
+    with pytest.raises(ValueError, match=r"no features are called \['x9'\]"):
+        result.wald_test(["x0", "x9"])
+    with pytest.raises(ValueError, match="has 5 columns, but there are 12"):
+        result.wald_test(np.ones((1, 5)))
+    with pytest.raises(ValueError, match="nothing to test"):
+        result.wald_test(np.kron(np.ones((1, 3)), np.eye(4)))
+    groups = np.arange(len(y)) % 3
+    clustered = infer(classifier, X, y, cov_type="cluster", groups=groups)
+    with pytest.raises(ValueError, match="too few groups"):
+        clustered.wald_test(["x0", "x1"])
+
+
+def test_summary():
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    X = X[["mean texture", "mean area"]]
+    labels = np.where(y, "benign", "<malignant>")
+    result = infer(ml(X, labels), X, labels)
+    text = str(result.summary())
+    for part in (
+        "class benign against <malignant>",
+        "Log-likelihood",
+        f"{result.loglik:.6g}",
+        f"{result.aic:.6g}",
+        "mean texture",
+        "<0.001",
+        "[0.025",
+    ):
+        assert part in text
+    assert len({len(line) for line in text.splitlines()[10:]}) == 1  # a straight table
+    page = result._repr_html_()
+    assert page == result.summary()._repr_html_()
+    assert page.count("<table") == page.count("</table>") == 2
+    assert "&lt;malignant&gt;" in page and "<malignant>" not in page
+    assert "[0.05" in str(result.summary(level=0.9))
+    assert "odds_ratio" in str(result.summary(exponentiate=True))
+    assert "against class benign" in str(result.summary(reference="benign"))
+    assert "InferenceResult(2 classes, 3 columns" in repr(result)
