@@ -2,8 +2,21 @@
 
 From the top down; imports run down this list only:
 
+- `inference`: standard errors, tests and marginal effects of a fitted classifier
+- `display`: plots of coefficients, paths, scores and convergence
+- `interop`: a fitted classifier as other tools want it
+- `_effects`: what a feature does to the probability of each class
+- `_result`: what inference returns
+- `_display_fit`: displays of how a model was found
+- `_display_model`: displays of what a model says
+- `_display_style`: how displays look
+- `_tables`: estimates for pandas, for print and for a notebook
+- `_fitted`: a fitted classifier and its data as inference reads them
+- `_information`: score and information at a fitted point
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
+- `_arguments`: from what the user gives to the arrays of the problem
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
+- `_proximal`: the step of proximal Newton on a working set
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits

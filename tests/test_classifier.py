@@ -68,21 +68,8 @@ def columns(X):
     return np.hstack([X, 3 * ones, 0 * ones, X[:, :1], X @ np.ones((4, 1)), 1e9 * ones])
 
 
-duplicates = pytest.mark.xfail(
-    reason="Kronecker coordinates take rounding for curvature where columns are "
-    "exactly collinear and not penalised",
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    ("C", "n_classes"),
-    [
-        *((C, n_classes) for C in (1e-3, 1.0, 1e3) for n_classes in (2, 3)),
-        (np.inf, 2),
-        pytest.param(np.inf, 3, marks=duplicates),
-    ],
-)
+@pytest.mark.parametrize("C", [1e-3, 1.0, 1e3, np.inf])
+@pytest.mark.parametrize("n_classes", [2, 3])
 def test_degenerate_columns(iris, C, n_classes):
     X, _ = iris
     y = np.arange(len(X)) % n_classes  # labels of chance: not separable
@@ -93,7 +80,7 @@ def test_degenerate_columns(iris, C, n_classes):
     np.testing.assert_allclose(classifier.coef_[:, [4, 5]], 0, atol=1e-10)
 
 
-@pytest.mark.parametrize("n_classes", [2, pytest.param(3, marks=duplicates)])
+@pytest.mark.parametrize("n_classes", [2, 3])
 def test_degenerate_columns_do_not_change_what_is_said_without_a_penalty(
     iris, n_classes
 ):
@@ -117,7 +104,6 @@ def test_separable_without_a_penalty_stays_finite(iris, n_classes):
     assert classifier.score(X, y) == 1
 
 
-@pytest.mark.xfail(reason="an optimum at infinity is not noticed", strict=True)
 def test_separable_without_a_penalty_warns_and_names_the_class(iris):
     X, y = iris
     names = np.array(["setosa", "other"])[(y > 0).astype(int)]
@@ -149,18 +135,9 @@ def test_separable_without_a_penalty_warns_and_names_the_class(iris):
         {"class_weight": "even"},
         {"class_weight": 3},
         {"class_weight": {7: 1.0}},
-        pytest.param(
-            {"class_weight": {0: -1.0}},
-            marks=pytest.mark.xfail(reason="not checked", strict=True),
-        ),
-        pytest.param(
-            {"class_weight": {0: np.nan}},
-            marks=pytest.mark.xfail(reason="not checked", strict=True),
-        ),
-        pytest.param(
-            {"class_weight": {0: np.inf}},
-            marks=pytest.mark.xfail(reason="not checked", strict=True),
-        ),
+        {"class_weight": {0: -1.0}},
+        {"class_weight": {0: np.nan}},
+        {"class_weight": {0: np.inf}},
     ],
     ids=str,
 )
@@ -327,7 +304,6 @@ def test_one_warning_says_how_far_it_is_and_what_to_do(load):
     assert 1e-6 < classifier.optimality_ < 1
 
 
-@pytest.mark.xfail(reason="the pass at the null point is not counted", strict=True)
 def test_n_iter_is_at_most_max_iter(load):
     with pytest.warns(ConvergenceWarning):
         classifier = SoftmaxClassifier(max_iter=10).fit(*load("digits"))
@@ -352,7 +328,6 @@ def test_tolerance_is_what_is_reached(load):
         assert fit.optimality_ <= tol
 
 
-@pytest.mark.xfail(reason="tol=1e-2 takes 104 passes, 1e-8 takes 94", strict=True)
 def test_less_precision_costs_fewer_passes(load):
     X, y = load("digits")
     fits = [SoftmaxClassifier(tol=tol).fit(X, y) for tol in (1e-2, 1e-8)]
@@ -471,14 +446,12 @@ def test_class_without_weight_does_not_break_the_fit(iris, class_weight):
     assert classifier.predict_proba(X)[:, 1].max() < 1e-6
 
 
-@pytest.mark.xfail(reason="0 / 0 among the class weights warns", strict=True)
 def test_balanced_without_any_weight(iris):
     X, y = iris
     with pytest.raises(ValueError, match="sample_weight"):
         SoftmaxClassifier(class_weight="balanced").fit(X, y, np.zeros(len(y)))
 
 
-@pytest.mark.xfail(reason="it does not notice that it is at the optimum", strict=True)
 def test_one_class_with_all_the_weight(iris):
     X, y = iris
     classifier = SoftmaxClassifier().fit(X, y, (y == 1).astype(float))
@@ -567,20 +540,7 @@ def rows_in_memory(kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "C",
-        "F",
-        pytest.param(
-            "csr",
-            marks=pytest.mark.xfail(
-                reason="Rows.range: scipy's CSR.min(axis=0) goes by a CSC copy",
-                strict=True,
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["C", "F", "csr"])
 def test_features_are_never_copied_and_never_written_to(kind, dtype, monkeypatch):
     # a few blocks are worked on at a time, here small beside X
     monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**17)

@@ -39,6 +39,7 @@ from sk_softmax import SoftmaxClassifier
         SoftmaxClassifier(solver="kronecker"),
         SoftmaxClassifier(solver="diagonal"),
         SoftmaxClassifier(C=1e3, tol=1e-10),
+        SoftmaxClassifier(class_weight="balanced"),
         SoftmaxClassifier(warm_start=True),
     ]
 )
@@ -168,7 +169,6 @@ def test_html_repr(fitted):
     assert "fitted" in html
 
 
-@pytest.mark.xfail(reason="no _doc_link_module and _doc_link_template", strict=True)
 def test_html_repr_links_to_our_documentation(fitted):
     assert "sk_softmax.SoftmaxClassifier" in fitted._get_doc_link()
 
