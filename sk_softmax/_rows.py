@@ -171,9 +171,12 @@ class Rows:
         n, d = self.shape
         least, most = np.full(d, np.inf), np.full(d, -np.inf)
         if self.is_sparse:  # whose own min and max take a copy
-            np.minimum.at(least, self.X.indices, self.X.data)
-            np.maximum.at(most, self.X.indices, self.X.data)
-            has_zeros = np.bincount(self.X.indices, minlength=d) < n
+            entries = np.zeros(d)
+            for _, X in self.blocks:
+                np.minimum.at(least, X.indices, X.data)
+                np.maximum.at(most, X.indices, X.data)
+                entries += np.bincount(X.indices, minlength=d)
+            has_zeros = entries < n
             least[has_zeros] = np.minimum(least[has_zeros], 0)
             most[has_zeros] = np.maximum(most[has_zeros], 0)
             return least, most
