@@ -48,7 +48,7 @@ RESULTS = Path(__file__).parent / "results"
 PROBLEM = ["dataset", "C", "l1_ratio", "group", "fraction"]
 # A peer is given this many times our time, within the bounds (seconds), before it
 # counts as not having reached the goal.
-PATIENCE, LEAST_CAP = 100, 2.0
+PATIENCE, LEAST_CAP = 50, 2.0
 # Seconds of repeated fits per solver, and how many at least and at most.
 TIMING_SECONDS, LEAST_REPEATS, MOST_REPEATS = 2.0, 3, 15
 # Idle threads of BLAS and OpenMP spin for some milliseconds before they sleep.
@@ -148,9 +148,8 @@ class Bench:
         self.best = np.inf
         self.rows = []
 
-    def fit(self, name, setting, n_threads, purpose, limit=None):
-        """One fit: a row, which is recorded and returned."""
-        limit = 3 * self.cap + 30 if limit is None else limit
+    def fit(self, name, setting, n_threads, purpose, limit):
+        """One fit, killed after `limit` seconds: a row, recorded and returned."""
         family = SOLVERS[name].worker
         if family not in self.workers or not self.workers[family].alive:
             self.workers[family] = Worker()
@@ -213,7 +212,7 @@ class Bench:
         grid, stride = SOLVERS[name].grid, SOLVERS[name].stride
         low, high, best = -1, stride - 1, None
         while True:
-            row = self.fit(name, grid[high], 1, "search")
+            row = self.fit(name, grid[high], 1, "search", 2 * cap + 20)
             if self.reached(row):
                 break
             stands_still = best is not None and row["objective"] == best["objective"]
@@ -226,7 +225,7 @@ class Bench:
             low, high = high, min(high + stride, len(grid) - 1)
         while high - low > 1:
             middle = (low + high) // 2
-            trial = self.fit(name, grid[middle], 1, "search")
+            trial = self.fit(name, grid[middle], 1, "search", 2 * cap + 20)
             if self.reached(trial):
                 high, row = middle, trial
             else:
@@ -392,7 +391,7 @@ def main(arguments=None):
     parser.add_argument("--fractions", nargs="+", type=float, default=[0.1, 0.01])
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--cap", type=float, default=30.0, help="seconds a fit")
+    parser.add_argument("--cap", type=float, default=20.0, help="seconds a fit")
     parser.add_argument("--output", type=Path, help="CSV, default: results/MODE.csv")
     options = parser.parse_args(arguments)
     output = options.output or RESULTS / f"{options.mode}.csv"

@@ -398,14 +398,13 @@ SOLVERS = {
         group=True,
         threaded=False,
     ),
-    # down a path of lambdas: often faster than at the one alone
+    # down a path of lambdas: often faster than at the one alone, where it may hang
     "glmnet-path": Solver(
         _glmnet_down(20),
         "Rscript",
         HALF_DECADES,
         2,
         "glmnet",
-        l2=False,
         l1=True,
         group=True,
         threaded=False,
