@@ -1,0 +1,359 @@
+"""What a fit costs, in units that say how much could still be gained.
+
+    python -m benchmarks.cost passes --data FOLDER
+    python -m benchmarks.cost memory | growth | threads | crossval
+
+========  ====================================================================
+passes    evaluations of the data to 1e-6, and time in bare passes, for each data
+          set. A bare pass is ``X W^T`` and ``R X`` by BLAS (or SciPy's CSR) alone.
+memory    peak memory above X of a dense fit, n = 1e6, d = 50, K = 10
+growth    time against n, d, K and nnz: slopes on a log-log scale
+threads   time on 1 and 2 threads where n d K >= 1e8
+crossval  cross_val_score and GridSearchCV, n_jobs 1 and 2, LogisticRegression too
+========  ====================================================================
+
+Each writes `results/COMMAND.csv`. Made data are raw too: the scales of their
+features spread over three decades.
+"""
+
+import argparse
+import datetime
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from benchmarks import datasets
+from benchmarks.objective import null_objective, objective
+from benchmarks.run import RESULTS, save_run
+from benchmarks.solvers import version
+from sk_softmax import SoftmaxClassifier
+
+REPEATS = 5
+
+
+def seconds_of(function, *arguments, repeats=REPEATS):
+    """Median time of a call, and the result of the last one."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function(*arguments)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), result
+
+
+# Passes
+
+
+class Clock:
+    """Wraps a function, to know how long each call took."""
+
+    def __init__(self, function):
+        self.function, self.seconds = function, []
+
+    def __get__(self, instance, owner):  # so that it can stand in for a method
+        return self if instance is None else lambda *a: self(instance, *a)
+
+    def __call__(self, *arguments, **options):
+        start = time.perf_counter()
+        result = self.function(*arguments, **options)
+        self.seconds.append(time.perf_counter() - start)
+        return result
+
+
+def timed_inside(X, y, C):
+    """A fit, with the time of one evaluation and of all coordinates.
+
+    This looks into the engine, at two of its names: the evaluation of value and
+    gradient, and the making of coordinates.
+    """
+    from sk_softmax import _solver
+    from sk_softmax._problem import Problem
+
+    build = Clock(_solver.build)
+    evaluation = Clock(Problem.value_gradient)
+    with (
+        mock.patch.object(_solver, "build", build),
+        mock.patch.object(Problem, "value_gradient", evaluation),
+    ):
+        estimator = SoftmaxClassifier(C=C).fit(X, y)
+    return estimator, statistics.median(evaluation.seconds), sum(build.seconds)
+
+
+def bare_pass(X, K):
+    """A function that does X W^T and R X, and nothing else, on BLAS's threads."""
+    rng = np.random.default_rng(0)
+    rows = K if K > 2 else 1
+    W = rng.standard_normal((rows, X.shape[1]))
+    R = rng.standard_normal((rows, X.shape[0]))
+    if sparse.issparse(X):
+        transposed = X.T
+        return lambda: (X @ W.T, transposed @ R.T)
+    return lambda: (W @ X.T, R @ X)
+
+
+def read_bandwidth(n_threads):
+    """Bytes a second that dot products read of an array that no cache holds."""
+    parts = np.array_split(np.ones(2**26), 8 * n_threads)
+    with threadpool_limits(limits=1), ThreadPoolExecutor(n_threads) as pool:
+        seconds, _ = seconds_of(lambda: list(pool.map(lambda v: v @ v, parts)))
+    return sum(part.nbytes for part in parts) / seconds
+
+
+def passes(options):
+    """A row per data set and C: evaluations, bare passes, floors."""
+    names = options.only or [
+        name for kind in (False, True) for name in datasets.names(options.data, kind)
+    ]
+    bandwidth = read_bandwidth(options.threads)
+    for name in names:
+        X, y = datasets.load(name, options.data)
+        K = int(y.max()) + 1
+        bare = seconds_of(bare_pass(X, K), repeats=11)[0]
+        read = (X.data.nbytes if sparse.issparse(X) else X.nbytes) / bandwidth
+        for C in options.C:
+            seconds, estimator = seconds_of(SoftmaxClassifier(C=C).fit, X, y)
+            inside = [timed_inside(X, y, C) for _ in range(3)]
+            evaluation = statistics.median(each[1] for each in inside)
+            building = statistics.median(each[2] for each in inside)
+            tight = SoftmaxClassifier(C=C, tol=1e-12, max_iter=10_000).fit(X, y)
+            F, least = (
+                objective(each.coef_, each.intercept_, X, y, C)
+                for each in (estimator, tight)
+            )
+            n_iter = int(estimator.n_iter_[0])
+            yield {
+                "dataset": name,
+                "C": C,
+                "n": X.shape[0],
+                "d": X.shape[1],
+                "K": K,
+                "nnz": X.nnz if sparse.issparse(X) else "",
+                "seconds": seconds,
+                "suboptimality": (F - least) / (null_objective(y) - least),
+                "n_iter": n_iter,
+                "coordinates_in_evaluations": building / evaluation,
+                "evaluations": n_iter + building / evaluation,
+                "bare_pass_seconds": bare,
+                "bare_passes": seconds / bare,
+                "evaluation_seconds": evaluation,
+                "read_seconds": read,
+                # the floors: X read once, and the flops of the bare pass
+                "evaluation_over_floor": evaluation / max(read, bare),
+            }
+
+
+# Memory
+
+
+def memory(options):
+    """One row: the fit's peak above what was there before, in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.cost", "memory-of", options.shape]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    before, peak, x_bytes, n, K = map(int, done.stdout.split())
+    yield {
+        "dataset": options.shape,
+        "x_bytes": x_bytes,
+        "peak_above_x_bytes": peak - before,
+        "bar_bytes": int(0.05 * x_bytes + 8 * n * K),
+        "of_bar": (peak - before) / (0.05 * x_bytes + 8 * n * K),
+    }
+
+
+def memory_of(shape):
+    """Fit in this process; print its memory before, its peak, and X's bytes."""
+    # a first fit, so that imports and BLAS's own buffers are there already
+    SoftmaxClassifier().fit(*datasets.load("iris"))
+    X, y = datasets.load(shape)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+    SoftmaxClassifier().fit(X, y)
+    print(before, resident("VmHWM"), X.nbytes, len(y), int(y.max()) + 1)
+
+
+def resident(field):
+    """VmRSS, resident memory, or VmHWM, its peak: bytes, from Linux."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"no {field} in /proc/self/status")
+
+
+# Growth and threads
+
+BASE = {"n": 20_000, "d": 20, "K": 5}
+GROWTH = {
+    "n": [10_000, 30_000, 100_000, 300_000, 1_000_000],
+    "d": [10, 30, 100, 300, 1000],
+    "K": [3, 6, 12, 25, 50],
+    "nnz": [3, 10, 30, 100],  # entries a row, of d = 3,000 columns
+}
+
+
+def growth(options):
+    """A row per size; the slope is that of a line through all sizes."""
+    for what in options.only or GROWTH:
+        rows = []
+        for size in GROWTH[what]:
+            if what == "nnz":
+                shape = {"n": 20_000, "d": 3000, "K": 5, "density": size / 3000}
+            else:
+                shape = BASE | {what: size}
+            name = synthetic_name(shape)
+            X, y = datasets.load(name)
+            repeats = 3 if X.shape[0] * X.shape[1] * shape["K"] < 1e8 else 1
+            seconds, estimator = seconds_of(
+                SoftmaxClassifier().fit, X, y, repeats=repeats
+            )
+            rows.append(
+                {
+                    "dataset": name,
+                    "grows": what,
+                    "size": X.nnz if what == "nnz" else size,
+                    "seconds": seconds,
+                    "n_iter": int(estimator.n_iter_[0]),
+                    "seconds_per_pass": seconds / int(estimator.n_iter_[0]),
+                }
+            )
+        logs = np.log([[row["size"], row["seconds"]] for row in rows])
+        slope = np.polyfit(*logs.T, 1)[0]
+        yield from (row | {"slope": slope} for row in rows)
+
+
+def synthetic_name(shape):
+    return "synthetic:" + ",".join(f"{key}={value:g}" for key, value in shape.items())
+
+
+def threads(options):
+    """A row per data set: the same fit on 1 and on 2 threads, in turns."""
+    names = options.only or [
+        "synthetic:n=300000,d=50,K=7",
+        "synthetic:n=100000,d=100,K=10",
+        "synthetic:n=20000,d=784,K=10",
+    ]
+    for name in names:
+        X, y = datasets.load(name, options.data)
+        times = {1: [], 2: []}
+        for _ in range(REPEATS):
+            for n_threads in times:
+                with threadpool_limits(limits=n_threads):
+                    seconds, estimator = seconds_of(
+                        SoftmaxClassifier().fit, X, y, repeats=1
+                    )
+                times[n_threads].append(seconds)
+        one, two = (statistics.median(times[n_threads]) for n_threads in times)
+        yield {
+            "dataset": name,
+            "n_iter": int(estimator.n_iter_[0]),
+            "seconds_1_thread": one,
+            "seconds_2_threads": two,
+            "speed_up": one / two,
+        }
+
+
+# Cross-validation
+
+
+def crossval(options):
+    """A row per data set, task and n_jobs: ours and LogisticRegression's default."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+
+    def score(estimator, X, y, n_jobs):
+        cross_val_score(estimator, X, y, n_jobs=n_jobs, scoring="neg_log_loss")
+
+    def search(estimator, X, y, n_jobs):
+        grid = {"C": [0.01, 1.0, 100.0]}
+        GridSearchCV(estimator, grid, n_jobs=n_jobs, scoring="neg_log_loss").fit(X, y)
+
+    for name in options.only or ["iris", "digits", "breast_cancer"]:
+        X, y = datasets.load(name, options.data)
+        for what in (score, search):
+            for n_jobs in (1, 2):
+                times = {"ours": [], "peer": []}
+                for turn in range(4):
+                    for who, estimator in (
+                        ("ours", SoftmaxClassifier()),
+                        ("peer", LogisticRegression()),
+                    ):
+                        seconds, _ = seconds_of(
+                            what, estimator, X, y, n_jobs, repeats=1
+                        )
+                        if turn > 0:  # the first one starts the processes
+                            times[who].append(seconds)
+                ours, peer = map(statistics.median, times.values())
+                yield {
+                    "dataset": name,
+                    "task": "cross_val_score" if what is score else "GridSearchCV",
+                    "n_jobs": n_jobs,
+                    "seconds": ours,
+                    "seconds_LogisticRegression": peer,
+                    "ratio": peer / ours,
+                }
+
+
+COMMANDS = {
+    "passes": (passes, ["dataset", "C"]),
+    "memory": (memory, ["dataset"]),
+    "growth": (growth, ["dataset", "grows"]),
+    "threads": (threads, ["dataset"]),
+    "crossval": (crossval, ["dataset", "task", "n_jobs"]),
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=[*COMMANDS, "memory-of"])
+    parser.add_argument("shape", nargs="?", default="synthetic:n=1e6,d=50,K=10")
+    parser.add_argument("--data", help="folder of .npz files")
+    parser.add_argument("--only", nargs="+", help="data sets; for growth: n d K nnz")
+    parser.add_argument("--C", nargs="+", type=float, default=[1.0, 100.0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="CSV, default: results/COMMAND.csv")
+    options = parser.parse_args(arguments)
+    if options.command == "memory-of":
+        return memory_of(options.shape)
+    warnings.simplefilter("ignore")
+    output = options.output or RESULTS / f"{options.command}.csv"
+    run = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    versions = [
+        f"{m} {version(m)}" for m in ("sk_softmax", "sklearn", "numpy", "scipy")
+    ]
+    save_run(output.with_suffix(".runs.csv"), run, "; ".join(versions))
+    function, keys = COMMANDS[options.command]
+    with threadpool_limits(limits=options.threads):
+        for row in function(options):
+            text = {
+                k: f"{v:.4g}" if isinstance(v, float) else str(v)
+                for k, v in row.items()
+            }
+            print(
+                "  ".join(f"{key}={value}" for key, value in text.items()), flush=True
+            )
+            replace_row(output, text | {"run": run}, keys)
+
+
+def replace_row(path, row, keys):
+    """Put a row into the CSV in place of the one with the same keys."""
+    table = pd.DataFrame([row])
+    if path.exists():
+        old = pd.read_csv(path, dtype=str, keep_default_na=False)
+        same = (old[keys] == pd.Series(row)[keys]).all(axis=1)
+        table = pd.concat([old[~same], table])
+    path.parent.mkdir(exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()
