@@ -90,6 +90,8 @@ def test_public_names_have_a_runnable_example(name):
 
 @pytest.mark.parametrize("module", ["__init__", *MODULES])
 def test_examples_in_docstrings(module):
+    if "display" in module:
+        pytest.importorskip("matplotlib").use("Agg")
     name = "sk_softmax" if module == "__init__" else f"sk_softmax.{module}"
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     result = doctest.testmod(importlib.import_module(name), optionflags=flags)
