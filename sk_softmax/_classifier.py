@@ -2,6 +2,7 @@
 
 import numbers
 import warnings
+from functools import wraps
 
 import numpy as np
 from scipy import sparse
@@ -18,11 +19,44 @@ from ._coordinates import BUILDERS
 from ._loss import Sigmoid, Softmax
 from ._penalty import Penalty
 from ._problem import Problem
-from ._rows import Rows
+from ._rows import MAPPED_BYTES, give_back, memory_map, rows_of, working_dtype
 from ._solver import solve
 
 # What X may be; all of it is read in place.
 INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+
+
+def _reading(X):
+    """How to validate X; a mapped file is checked and converted by blocks later."""
+    if memory_map(X) is None:
+        return INPUT
+    return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
+
+
+def _by_block(method):
+    """A predict method that reads a mapped file block by block."""
+
+    @wraps(method)
+    def by_block(self, X, offset=None):
+        file = memory_map(X)
+        size = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
+        n_rows = max(1, MAPPED_BYTES // (8 * size))
+        if file is None or X.ndim != 2 or len(X) <= n_rows:
+            return method(self, X, offset)
+        check_is_fitted(self)
+        n_classes = len(self.classes_)
+        offset = arguments.offsets(offset, len(X), n_classes, working_dtype(X))
+        result = None
+        for start in range(0, len(X), n_rows):
+            part = slice(start, start + n_rows)
+            block = method(self, X[part], None if offset is None else offset[part])
+            if result is None:
+                result = np.empty((len(X), *block.shape[1:]), block.dtype)
+            result[part] = block
+            give_back(file)
+        return result
+
+    return by_block
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -183,7 +217,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features. Dense float32 and float64 and CSR are read in place, in
-            either memory order; anything else is converted.
+            either memory order; anything else is converted. A memory map is read
+            and converted block by block, never whole.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels of at least two classes; or soft labels, a column for each class,
             whose rows are distributions or counts. The sums of rows of counts act
@@ -225,7 +260,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        X = validate_data(self, X, **INPUT)
+        X = validate_data(self, X, **_reading(X))
         check_consistent_length(X, y)
         problem, classes = self._problem(X, y, sample_weight, offset)
         with problem.rows.threads():
@@ -240,15 +275,16 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             separated = np.zeros(len(classes), dtype=bool)
             if problem.penalty.strength == 0 and problem.target.ndim == 1:
                 separated |= problem.separated(result.theta)
-        self._unpack(result, classes, X.dtype)
+        self._unpack(result, classes, problem.rows.dtype)
         self._warn(result, classes[separated])
         return self
 
     def _problem(self, X, y, sample_weight, offset):
         """The mathematical problem of validated X, and the classes."""
-        classes, target, mass = arguments.targets(y, self.classes, X.dtype)
+        dtype = working_dtype(X)
+        classes, target, mass = arguments.targets(y, self.classes, dtype)
         weight = arguments.row_weights(
-            sample_weight, self.class_weight, classes, target, mass, X.dtype
+            sample_weight, self.class_weight, classes, target, mass, dtype
         )
         loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
         shape = loss.n_outputs, X.shape[1]
@@ -274,9 +310,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                     "C=inf: without a penalty their coefficients are infinite. Use a "
                     "finite C."
                 )
-        offset = arguments.offsets(offset, len(target), len(classes), X.dtype)
+        offset = arguments.offsets(offset, len(target), len(classes), dtype)
         problem = Problem(
-            Rows(X, loss.n_outputs),
+            rows_of(X, loss.n_outputs, type(self).__name__),
             loss,
             target,
             weight,
@@ -367,6 +403,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             f"relative suboptimality {optimality:.1e}"
         )
 
+    @_by_block
     def decision_function(self, X, offset=None):
         """Logits: ``X @ coef_.T + intercept_ + offset``.
 
@@ -393,6 +430,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             logits += offset
         return logits[:, 0] if n_classes == 2 else logits
 
+    @_by_block
     def predict(self, X, offset=None):
         """The most probable class of each row.
 
@@ -410,6 +448,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         codes = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         return self.classes_[codes]
 
+    @_by_block
     def predict_log_proba(self, X, offset=None):
         """Logarithms of the probabilities, exact where these underflow to 0.
 
@@ -429,6 +468,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             return np.column_stack([log_expit(-logits), log_expit(logits)])
         return log_softmax(logits, axis=1)
 
+    @_by_block
     def predict_proba(self, X, offset=None):
         """Probabilities of the classes.
 

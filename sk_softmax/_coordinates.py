@@ -349,7 +349,8 @@ def row_space(problem):
     rows = problem.rows
     n, d = rows.shape
     applies = problem.penalty.is_ridge and problem.penalty.strength > 0
-    if rows.is_sparse or n >= d or 8 * n * n > MAX_BYTES or not applies:
+    in_place = isinstance(rows.X, np.ndarray) and rows.X.dtype == rows.dtype
+    if not in_place or n >= d or 8 * n * n > MAX_BYTES or not applies:
         return None, None
     if preference(problem)[0] == "hessian":  # d is no trouble
         return None, None

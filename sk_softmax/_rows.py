@@ -14,6 +14,7 @@ Logits are class-major, (K, m) for a block of m rows: reductions over the
 classes then run along the slow axis, several times faster than the other way.
 """
 
+import mmap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import assert_all_finite
 from threadpoolctl import ThreadpoolController
 
 # A block's X, logits and residuals: about a core's L2 cache. Smaller blocks cost
@@ -34,6 +36,9 @@ PARTIAL_BYTES = 2**28
 # Handing a block to another thread costs about 0.1 ms, the time of this many
 # floating point operations.
 THREADING_FLOPS = 2e7
+# How much of a mapped file is read before its pages are given back: little beside
+# memory, much beside the page tables' own cost.
+MAPPED_BYTES = 2**25
 
 
 class _SingleThreadedBlas:
@@ -81,6 +86,8 @@ class Rows:
         Read, never written to and never copied.
     n_outputs : int
         Rows of the coefficients; with d, what a partial sum takes in memory.
+    dtype : dtype, default=None
+        Of the blocks as they are worked on; None is X's.
 
     Attributes
     ----------
@@ -88,15 +95,15 @@ class Rows:
         The rows of each block and that part of X, a view.
     """
 
-    def __init__(self, X, n_outputs):
+    def __init__(self, X, n_outputs, dtype=None):
         self.X = X
         self.n_outputs = n_outputs
         self.shape = n, d = X.shape
-        self.dtype = X.dtype
+        self.dtype = np.dtype(X.dtype if dtype is None else dtype)
         self.is_sparse = sparse.issparse(X)
         entries = X.nnz / n if self.is_sparse else d
         self.entries = entries * n
-        row_bytes = X.dtype.itemsize * (entries + 2 * n_outputs)
+        row_bytes = self.dtype.itemsize * (entries + 2 * n_outputs)
         n_blocks = int(np.clip(np.ceil(n * row_bytes / BLOCK_BYTES), 1, n))
         if self.is_sparse:
             # A block's gradient is a dense (K, d): no more of them than it takes
@@ -104,7 +111,7 @@ class Rows:
             n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int)
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
-        x_bytes = self.entries * X.dtype.itemsize
+        x_bytes = self.entries * self.dtype.itemsize
         affordable = int(x_bytes / 50 / (8 * n_outputs * (d + 1)))
         self.n_strands = min(n_blocks, int(np.clip(affordable, 8, MAX_STRANDS)))
         self._pool = None
@@ -130,6 +137,10 @@ class Rows:
         rows._pool, rows._n_threads = self._pool, self._n_threads
         return rows
 
+    def read(self, start=0, stop=None):
+        """The blocks from start to stop, (rows, X_block), one after the other."""
+        return iter(self.blocks[start:stop])
+
     def sum(self, function, flops, result_bytes=0):
         """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
 
@@ -138,7 +149,8 @@ class Rows:
         `result_bytes` is large, there are fewer partial sums.
         """
         if len(self.blocks) == 1:
-            return function(*self.blocks[0])
+            (block,) = self.read()
+            return function(*block)
         n_strands = self.n_strands
         if result_bytes:
             n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, n_strands))
@@ -152,7 +164,7 @@ class Rows:
                     strand = todo.pop()
                 except IndexError:  # another thread was faster
                     return
-                strand_blocks = self.blocks[bounds[strand] : bounds[strand + 1]]
+                strand_blocks = self.read(bounds[strand], bounds[strand + 1])
                 partial[strand] = _add(function(*block) for block in strand_blocks)
 
         helpers = []
@@ -184,6 +196,78 @@ class Rows:
             np.minimum(least, X.min(axis=0), out=least)
             np.maximum(most, X.max(axis=0), out=most)
         return least, most
+
+
+class MappedRows(Rows):
+    """Row blocks of a dense matrix in a mapped file, which is never loaded whole.
+
+    A block of integers, float16 or another byte order becomes float64 when it is
+    read. Pages that were read are given back, so that they count neither as this
+    process's memory nor against its limit; the system keeps them cached while it
+    has room. That X is finite is checked here, in the pass that finds its range.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), of numbers
+    n_outputs : int
+    estimator_name : str
+        For the error.
+    """
+
+    def __init__(self, X, n_outputs, estimator_name):
+        super().__init__(X, n_outputs, working_dtype(X))
+        self._file = memory_map(X)
+        d = X.shape[1]
+        least, most = np.full(d, np.inf), np.full(d, -np.inf)
+        for _, block in self.read():
+            np.minimum(least, block.min(axis=0), out=least)
+            np.maximum(most, block.max(axis=0), out=most)
+            if not (np.isfinite(least).all() and np.isfinite(most).all()):
+                assert_all_finite(block, input_name="X", estimator_name=estimator_name)
+        self._range = least, most
+
+    def read(self, start=0, stop=None):
+        """The blocks from start to stop, (rows, X_block), one after the other."""
+        unreleased = 0
+        for part, X in self.blocks[start:stop]:
+            yield part, X.astype(self.dtype, copy=False)
+            unreleased += X.nbytes
+            if unreleased >= MAPPED_BYTES:
+                give_back(self._file)
+                unreleased = 0
+        give_back(self._file)
+
+    def range(self):
+        """Least and greatest entry of each feature, two float64 arrays (d,)."""
+        return self._range
+
+
+def rows_of(X, n_outputs, estimator_name):
+    """The rows of what `validate_data` let through."""
+    if memory_map(X) is None:
+        return Rows(X, n_outputs)
+    return MappedRows(X, n_outputs, estimator_name)
+
+
+def working_dtype(X):
+    """What X's entries are when they are worked on: float32 or float64."""
+    return X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+
+
+def memory_map(X):
+    """The np.memmap that the array X is a view of, or None."""
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap) and isinstance(X.base, mmap.mmap):
+            return X
+        X = X.base
+    return None
+
+
+def give_back(file):
+    """Unmap the pages of a memory map; what they hold stays in the file."""
+    # A copy-on-write map would lose what was written to it.
+    if hasattr(mmap, "MADV_DONTNEED") and file.mode in ("r", "r+", "w+"):
+        file.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _add(terms):
