@@ -1,0 +1,236 @@
+"""The step of proximal Newton: its Hessian and the minimum of its model."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sk_softmax import _rows
+from sk_softmax._coordinates import Frame
+from sk_softmax._loss import Sigmoid, Softmax
+from sk_softmax._penalty import Grouped, Penalty, Separable
+from sk_softmax._problem import Problem
+from sk_softmax._proximal import WorkingSet, minimise_model
+from sk_softmax._rows import Rows
+from sk_softmax._solver import proximal_newton
+
+INF = np.inf
+
+
+def problem_of(X, y, n_classes, *, weight=None, fit_intercept=True, **penalty):
+    """A problem with a penalty that need not be smooth."""
+    loss = Sigmoid() if n_classes == 2 else Softmax(n_classes)
+    shape = (loss.n_outputs, X.shape[1])
+    rows = Rows(X, loss.n_outputs)
+    return Problem(
+        rows, loss, y, weight, Penalty(0.02, shape, **penalty), fit_intercept
+    )
+
+
+@pytest.fixture(params=["dense", "sparse", "float32"])
+def container(request):
+    return {
+        "dense": np.asarray,
+        "sparse": sparse.csr_array,
+        "float32": lambda X: X.astype(np.float32),
+    }[request.param]
+
+
+# The Hessian of a working set
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_hessian_is_that_of_the_problem(
+    make_rows, container, n_classes, fit_intercept, whole, monkeypatch
+):
+    """Column by column against Hessian products, over several blocks of rows."""
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**12)
+    X, y, weight = make_rows(300, 6, n_classes)
+    X = np.where(np.abs(X) > 0.7, X, 0) * [1, 10, 0.1, 1, 1, 5]
+    X = container(X)
+    problem = problem_of(
+        X,
+        y,
+        n_classes,
+        weight=weight.astype(X.dtype),
+        fit_intercept=fit_intercept,
+        l1_ratio=0.5,
+        factor=np.arange(6.0),
+    )
+    assert len(problem.rows.blocks) > 1
+    rng = np.random.default_rng(1)
+    theta = rng.normal(size=problem.shape) * 0.3
+    if not fit_intercept:
+        theta[:, -1] = 0
+    chosen = np.ones((problem.shape[0], 6), dtype=bool)
+    if not whole:
+        chosen = rng.random(chosen.shape) < 0.4
+        chosen[:, 2] = False
+        chosen[0, 0] = True
+    working = WorkingSet(problem, Frame(problem), chosen)
+    H = working.hessian(theta)
+    N, K = chosen.sum(), problem.shape[0]
+    assert H.shape == (N + K, N + K)
+    product = problem.hessian(theta)
+    columns = N + K if fit_intercept else N
+    expected = np.zeros_like(H)
+    for i in range(columns):
+        unit = np.zeros(N + K)
+        unit[i] = 1
+        direction = working.direction(unit[:N], unit[N:])
+        expected[:, i] = np.concatenate(working.gradient(product(direction)))
+    rtol = 1e-4 if X.dtype == np.float32 else 1e-10
+    np.testing.assert_allclose(H, expected, atol=rtol * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_gradient_and_direction_are_adjoint(make_rows, container, fit_intercept):
+    """The slope along a direction is the same in both units."""
+    X, y, _ = make_rows(50, 4, 3)
+    problem = problem_of(container(X + 3), y, 3, fit_intercept=fit_intercept)
+    rng = np.random.default_rng(0)
+    chosen = rng.random((3, 4)) < 0.6
+    working = WorkingSet(problem, Frame(problem), chosen)
+    d, intercept = rng.normal(size=chosen.sum()), rng.normal(size=3) * fit_intercept
+    G = rng.normal(size=(3, 5))
+    G[:, -1] *= fit_intercept
+    direction = working.direction(d, intercept)
+    assert not direction[:, :-1][~chosen].any()
+    g, g_intercept = working.gradient(G)
+    assert np.vdot(G, direction) == pytest.approx(g @ d + g_intercept @ intercept)
+
+
+# The model
+
+
+def slow_minimum(H, q, u, part, n_steps=5000):
+    """Accelerated proximal gradient with restarts, to many digits."""
+    step = np.full(len(u), 1 / np.linalg.eigvalsh(H)[-1])
+    v = before = u
+    momentum = 1.0
+    for _ in range(n_steps):
+        faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = v + (momentum - 1) / faster * (v - before)
+        new = part.prox(ahead - step * (q + H @ (ahead - u)), step)
+        if (ahead - new) @ (new - v) > 0:
+            faster = 1.0
+        before, v, momentum = v, new, faster
+        if np.abs(v - before).max() < 1e-13:
+            break
+    return v
+
+
+def model_value(H, q, u, part, v):
+    return q @ (v - u) + 0.5 * (v - u) @ H @ (v - u) + part.value(v)
+
+
+def parts(n, rng):
+    """Penalties of n variables, n a multiple of three."""
+    none, weight = np.full(n, INF), rng.uniform(0.1, 1, n)
+    with_zero = np.where(np.arange(n) % 5 == 0, 0.0, weight)
+    low, high = -rng.uniform(0, 0.4, n), rng.uniform(0, 0.4, n)
+    fixed = high.copy()
+    low[::7] = fixed[::7] = 0.1
+    feature, same = np.repeat(np.arange(n // 3), 3), np.repeat(weight[: n // 3], 3)
+    one, zero = np.ones(n), np.zeros(n)
+    return {
+        "lasso": Separable(one * 0.5, -none, none),
+        "factors": Separable(weight, -none, none),
+        "factors with zero": Separable(with_zero, -none, none),
+        "not negative": Separable(zero, zero, none),
+        "bounds": Separable(zero, low, fixed),
+        "lasso in bounds": Separable(weight, low, fixed),
+        "groups": Grouped(same, one, feature, -none, none),
+        "groups in bounds": Grouped(same, one, feature, -0.2 * one, 0.3 * one),
+        "groups, not negative": Grouped(same, one, feature, zero, none),
+        "groups with zero": Grouped(
+            same * (feature % 4 > 0), one, feature, -none, none
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", parts(30, np.random.default_rng(0)))
+@pytest.mark.parametrize("kind", ["well conditioned", "collinear", "units"])
+@pytest.mark.parametrize("start", ["zero", "anywhere"])
+def test_model_minimum(name, kind, start):
+    rng = np.random.default_rng(3)
+    n = 30
+    part = parts(n, rng)[name]
+    A = rng.normal(size=(60, n))
+    if kind == "collinear":
+        A[:, 3:6] = A[:, :3] @ rng.normal(size=(3, 3))
+    if kind == "units":
+        # as different as the frame leaves them, the same within a group
+        A *= np.repeat(10.0 ** rng.uniform(-1, 0, n // 3), 3)
+    H, q = A.T @ A / 60, rng.normal(size=n)
+    u = np.zeros(n) if start == "zero" else rng.normal(size=n)
+    u = part.prox(u, np.full(n, 1e-3))
+    found = minimise_model(H, q, u, part)
+    expected = slow_minimum(H, q, u, part)
+    assert (part.lower <= found).all() and (found <= part.upper).all()
+    least = model_value(H, q, u, part, expected)
+    gain = model_value(H, q, u, part, u) - least
+    assert gain > 0
+    assert model_value(H, q, u, part, found) - least <= 1e-5 * gain
+    if kind == "well conditioned":
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        np.testing.assert_array_equal(found == 0, expected == 0)
+
+
+def test_model_without_variables():
+    none = np.zeros(0)
+    part = Separable(none, none, none)
+    assert len(minimise_model(np.zeros((0, 0)), none, none, part)) == 0
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.6])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_step_is_newtons_where_nothing_is_at_a_kink(make_rows, l1_ratio, n_classes):
+    """Loose bounds and no zero: it ends where model and intercepts are flat."""
+    X, y, _ = make_rows(200, 4, n_classes)
+    problem = problem_of(X, y, n_classes, l1_ratio=l1_ratio, bounds=(-9.0, 9.0))
+    theta = np.random.default_rng(0).choice([-1.0, 1.0], problem.shape)
+    chosen = np.ones((problem.shape[0], 4), dtype=bool)
+    working = WorkingSet(problem, Frame(problem), chosen)
+    _, G = problem.value_gradient(theta)
+    direction, gain = working.step(working.hessian(theta), theta[:, :-1], G)
+    new = theta + direction
+    assert np.abs(new[:, :-1]).min() > 1e-3  # else the kink counts
+    slope = G + problem.hessian(theta)(direction)
+    violation = problem.penalty.violation(new[:, :-1], slope[:, :-1])
+    _, G0 = problem.value_gradient(theta)
+    before = problem.penalty.violation(theta[:, :-1], G0[:, :-1])
+    assert violation.max() < 1e-5 * before.max()
+    assert np.abs(slope[:, -1]).max() < 1e-10
+    promised = np.vdot(G, direction)
+    promised += 0.5 * np.vdot(direction, problem.hessian(theta)(direction))
+    promised += problem.penalty.value(new[:, :-1])
+    promised -= problem.penalty.value(theta[:, :-1])
+    assert gain == pytest.approx(-promised, rel=1e-6)
+
+
+# The whole way, as the solver goes it
+
+
+@pytest.mark.parametrize("limit", [2, 12, 60])
+def test_small_working_sets_lead_to_the_same_optimum(make_rows, limit, monkeypatch):
+    """Also those that never hold all that the optimum needs at once."""
+    X, y, _ = make_rows(200, 40, 3)
+    problem = problem_of(X, y, 3, l1_ratio=1.0)
+    options = {"tol": 1e-12, "max_iter": 1000}
+    whole = proximal_newton(problem, **options)
+    monkeypatch.setattr("sk_softmax._solver.LEAST_WORKING_SET", limit)
+    small = proximal_newton(problem, **options)
+    assert small.converged
+    np.testing.assert_allclose(small.theta, whole.theta, atol=1e-5)
+
+
+def test_start_at_the_optimum_costs_little(make_rows):
+    X, y, _ = make_rows(200, 40, 3)
+    problem = problem_of(X, y, 3, l1_ratio=1.0)
+    first = proximal_newton(problem, tol=1e-6, max_iter=1000)
+    again = proximal_newton(problem, first.theta, tol=1e-6, max_iter=1000)
+    assert again.converged
+    assert again.n_iter <= first.n_iter / 2
+    assert again.value <= first.value + 1e-15
