@@ -13,6 +13,9 @@ From the top down; imports run down this list only:
 - `_tables`: estimates for pandas, for print and for a notebook
 - `_fitted`: a fitted classifier and its data as inference reads them
 - `_information`: score and information at a fitted point
+- `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
+- `_path`: softmax_path: many C, warm starts, the grid
+- `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
@@ -25,6 +28,8 @@ From the top down; imports run down this list only:
 """
 
 from ._classifier import SoftmaxClassifier
+from ._cross_validation import SoftmaxClassifierCV
+from ._path import SoftmaxPath, softmax_path
 
-__all__ = ["SoftmaxClassifier"]
+__all__ = ["SoftmaxClassifier", "SoftmaxClassifierCV", "SoftmaxPath", "softmax_path"]
 __version__ = "0.1.0.dev0"

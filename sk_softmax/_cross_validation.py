@@ -1,0 +1,551 @@
+"""SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params, check_is_fitted
+
+from . import _arguments as arguments
+from ._arguments import is_soft
+from ._classifier import SoftmaxClassifier
+from ._leave_one_out import leave_one_out_loss
+from ._path import (
+    at,
+    base_problem,
+    check_Cs,
+    log_loss,
+    refuse_infinite,
+    solve_path,
+    solver_options,
+)
+from ._problem import Problem
+from ._rows import Rows, _single_threaded_blas
+
+LOO = "approximate-loo"
+
+
+class SoftmaxClassifierCV(SoftmaxClassifier):
+    r"""Softmax regression that chooses C, and the l1 ratio, by cross-validation.
+
+    In each fold a path of fits goes from the strongest penalty to the weakest, each
+    starting at the last one's optimum.
+
+    Parameters
+    ----------
+    Cs : int or array-like of shape (n_Cs,), default=10
+        Inverse strengths of the penalty, or how many to take from the data, as in
+        `softmax_path`. They are the same for all folds and l1 ratios.
+    l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
+        Parts of the penalty that are l1.
+    eps : float, default=1e-3
+        How far the Cs reach, as in `softmax_path`.
+    cv : int, splitter, iterable of splits, or "approximate-loo", default=None
+        None is 5 folds, stratified for labels. "approximate-loo" estimates the
+        log-loss of leave-one-out from the Hessian of one fit to all of the data
+        [1]_; it is for l2 penalties without bounds and for the log-loss.
+    scoring : str, callable or None, default=None
+        None is minus the mean log-loss, weighted by `sample_weight`.
+    selection : {"best", "1se"}, default="best"
+        "best" takes the greatest mean score; "1se" the smallest C, at the same l1
+        ratio, whose mean is within one standard error of it.
+    refit : bool, default=True
+        Whether to fit all of the data with the choice. False takes the mean of the
+        folds' coefficients instead.
+    n_jobs : int, default=None
+        Folds to fit at once, in threads. The result is the same for any number.
+        None is one at a time, on all cores where the data are large.
+    fit_intercept, class_weight, solver, tol, max_iter
+        As in `SoftmaxClassifier`. "balanced" is of the whole of y.
+    verbose : int, default=0
+        Whether to print a line for each fit.
+    penalty_factor, penalty_group, bounds, coef_prior, classes
+        As in `SoftmaxClassifier`.
+
+    Attributes
+    ----------
+    C_, l1_ratio_ : float
+        The choice.
+    C_1se_ : float
+        What "1se" takes.
+    Cs_ : ndarray of shape (n_Cs,)
+        Ascending, each once.
+    l1_ratios_ : ndarray of shape (n_l1_ratios,)
+    scores_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
+        One fold for "approximate-loo".
+    scores_mean_, scores_se_ : ndarrays of shape (n_l1_ratios, n_Cs)
+        Mean over the folds (or rows) and its standard error.
+    coefs_paths_ : ndarray of shape \
+            (n_folds, n_l1_ratios, n_Cs, n_classes, n_features + 1)
+        Coefficients of each fit, the intercepts last; n_classes is 1 for two.
+        Without `fit_intercept` (..., n_features).
+    n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
+        Passes over the data of each fit.
+    classes_, coef_, intercept_, optimality_, converged_
+        As in `SoftmaxClassifier`, of the fit with the choice; `converged_` is of
+        all fits, `optimality_` is the worst one's where `refit` is False.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    softmax_path : The coefficients over C, without cross-validation.
+
+    References
+    ----------
+    .. [1] K. Rahnama Rad and A. Maleki, "A scalable estimate of the out-of-sample
+       prediction error via approximate leave-one-out cross-validation", Journal of
+       the Royal Statistical Society B 82 (2020), 965-996. :doi:`10.1111/rssb.12374`
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sk_softmax import SoftmaxClassifierCV
+    >>> X, y = load_wine(return_X_y=True)
+    >>> classifier = SoftmaxClassifierCV(Cs=[0.01, 0.1, 1.0, 10.0]).fit(X, y)
+    >>> classifier.C_, classifier.C_1se_
+    (10.0, 1.0)
+    >>> classifier.scores_mean_.round(3)
+    array([[-0.29 , -0.144, -0.093, -0.088]])
+    """
+
+    def __init__(
+        self,
+        Cs=10,
+        *,
+        l1_ratios=(0.0,),
+        eps=1e-3,
+        cv=None,
+        scoring=None,
+        selection="best",
+        refit=True,
+        n_jobs=None,
+        fit_intercept=True,
+        class_weight=None,
+        solver="auto",
+        tol=1e-6,
+        max_iter=1000,
+        verbose=0,
+        penalty_factor=None,
+        penalty_group=None,
+        bounds=None,
+        coef_prior=None,
+        classes=None,
+    ):
+        self.Cs = Cs
+        self.l1_ratios = l1_ratios
+        self.eps = eps
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.penalty_group = penalty_group
+        self.bounds = bounds
+        self.coef_prior = coef_prior
+        self.classes = classes
+
+    def fit(self, X, y, sample_weight=None, offset=None, **params):
+        """Fit the folds, choose, and fit all of the data.
+
+        A fit that fails or is interrupted leaves the estimator as it was.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels or soft labels, as in `SoftmaxClassifier.fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in the fits and in the scores.
+        offset : array-like of shape (n_samples, n_classes) or (n_samples,), \
+                default=None
+            Added to the logits, in the fits and in the scores.
+        **params
+            For the splitter and the scorer: ``groups``, and with scikit-learn's
+            metadata routing whatever they request.
+
+        Returns
+        -------
+        self : SoftmaxClassifierCV
+
+        Raises
+        ------
+        ValueError
+            As `SoftmaxClassifier.fit`, or Cs, l1_ratios, eps, cv or selection are
+            not what they may be.
+
+        Warns
+        -----
+        ConvergenceWarning
+            `max_iter` passes did not reach `tol` in some fit.
+        """
+        before = self.__dict__.copy()
+        try:
+            return self._fit(X, y, sample_weight, offset, **params)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _fit(self, X, y, sample_weight, offset, **params):
+        l1_ratios = self._check_choices()
+        inner = self._inner()
+        X, problem, classes = base_problem(inner, X, y, sample_weight, offset)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
+        judged = self._judged(problem, y, sample_weight)
+        with problem.rows.threads():
+            Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
+        refuse_infinite(problem, Cs, classes)
+        search = Search(
+            Cs, l1_ratios, solver_options(inner), classes, bool(self.verbose)
+        )
+        if self._is_loo():
+            outcomes = [search.leave_one_out(problem, judged)]
+        else:
+            outcomes = self._fit_folds(
+                search, problem, judged, X, y, sample_weight, params
+            )
+        thetas, scores, self.n_iter_, optimality, converged = map(
+            np.array, zip(*outcomes, strict=True)
+        )
+        if self._is_loo():  # whose scores are pairs
+            scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
+        elif len(scores) > 1:
+            self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+        else:
+            self.scores_se_ = np.zeros(scores.shape[1:])
+        self.scores_mean_ = scores.mean(axis=0)
+        self.Cs_, self.l1_ratios_, self.scores_ = Cs, l1_ratios, scores
+        r, c = self._choose()
+        self._settle(problem, search, thetas, (r, c), optimality, converged, X.dtype)
+        last = None if self.fit_intercept else -1
+        self.coefs_paths_ = thetas[..., :last].astype(X.dtype)
+        self._warn_of(optimality)
+        return self
+
+    def _check_choices(self):
+        """The l1 ratios; raises where a parameter of the choice is wrong."""
+        l1_ratios = np.asarray(self.l1_ratios, dtype=np.float64)
+        in_range = (l1_ratios >= 0) & (l1_ratios <= 1)
+        if l1_ratios.ndim != 1 or len(l1_ratios) == 0 or not in_range.all():
+            raise ValueError(
+                "l1_ratios must be a list of numbers in [0, 1], got "
+                f"{self.l1_ratios!r}."
+            )
+        if self.selection not in ("best", "1se"):
+            raise ValueError(f"selection={self.selection!r} must be 'best' or '1se'.")
+        if isinstance(self.cv, str) and self.cv != LOO:
+            raise ValueError(f"cv={self.cv!r}: the only cv with a name is {LOO!r}.")
+        smooth = not l1_ratios.any() and self.bounds is None
+        if self._is_loo() and not (smooth and self.scoring is None):
+            raise ValueError(
+                f"cv={LOO!r} takes l1_ratios=(0.0,), no bounds and scoring=None. Use "
+                "folds."
+            )
+        return l1_ratios
+
+    def _is_loo(self):
+        return isinstance(self.cv, str) and self.cv == LOO
+
+    def _inner(self):
+        shared = SoftmaxClassifier().get_params().keys() & self.get_params().keys()
+        return SoftmaxClassifier(**{name: getattr(self, name) for name in shared})
+
+    def _judged(self, problem, y, sample_weight):
+        """The problem as the scores see it: without the weights of the classes."""
+        if self.class_weight is None:
+            return problem
+        dtype = problem.rows.dtype
+        classes, target, mass = arguments.targets(y, self.classes, dtype)
+        weight = arguments.row_weights(
+            sample_weight, None, classes, target, mass, dtype
+        )
+        return Problem(
+            problem.rows,
+            problem.loss,
+            target,
+            weight,
+            problem.penalty,
+            problem.fit_intercept,
+            problem.offset,
+        )
+
+    def _fit_folds(self, search, problem, judged, X, y, sample_weight, params):
+        split_params, score_params = self._route(sample_weight, params)
+        labels = y if is_soft(y) else search.classes[problem.target]
+        folds = list(
+            check_cv(self.cv, labels, classifier=True).split(X, labels, **split_params)
+        )
+        scorer = None if self.scoring is None else get_scorer(self.scoring)
+        n_jobs = effective_n_jobs(self.n_jobs)
+        jobs = (
+            delayed(_fit_fold)(
+                search,
+                problem,
+                judged,
+                train,
+                test,
+                f"fold {i + 1}/{len(folds)}, ",
+                scorer
+                and (
+                    scorer,
+                    np.asarray(labels)[test],
+                    _check_method_params(X, score_params, indices=test),
+                ),
+                n_jobs > 1,
+            )
+            for i, (train, test) in enumerate(folds)
+        )
+        return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+
+    def _route(self, sample_weight, params):
+        """Parameters of the splitter's split and of the scorer."""
+        if _routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            return routed.splitter.split, routed.scorer.score
+        groups = {name: params.pop(name) for name in ("groups",) if name in params}
+        _raise_for_params(params, self, "fit")
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return groups, weights
+
+    def _choose(self):
+        """Position of the choice among l1 ratios and Cs; sets C_1se_."""
+        mean = self.scores_mean_
+        if np.isnan(mean).all():
+            raise ValueError("The score is not a number for any C.")
+        r, best = np.unravel_index(np.nanargmax(mean), mean.shape)
+        enough = mean[r] >= mean[r, best] - np.nan_to_num(self.scores_se_[r, best])
+        cautious = np.argmax(enough)
+        self.C_1se_ = float(self.Cs_[cautious])
+        return r, best if self.selection == "best" else cautious
+
+    def _settle(self, problem, search, thetas, choice, optimality, converged, dtype):
+        """The coefficients at the choice."""
+        r, c = choice
+        self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
+        theta = thetas[:, r, c].mean(axis=0)
+        self.optimality_ = float(optimality[:, r, c].max())
+        self.converged_ = bool(converged.all())
+        if self.refit and not self._is_loo():
+            with problem.rows.threads():
+                (result,) = solve_path(
+                    problem, [self.C_], self.l1_ratio_, **search.options
+                )
+            theta, self.optimality_ = result.theta, result.optimality
+            self.converged_ = self.converged_ and result.converged
+            search.report("all rows, ", choice, result)
+        self.classes_ = search.classes
+        self.coef_ = theta[:, :-1].astype(dtype, order="C")
+        self.intercept_ = theta[:, -1].astype(dtype)
+
+    def _warn_of(self, optimality):
+        if not self.converged_:
+            warnings.warn(
+                f"{type(self).__name__}: some fits stopped at max_iter={self.max_iter} "
+                "passes over the data, the worst at an estimated relative "
+                f"suboptimality of {max(optimality.max(), self.optimality_):.1e} "
+                f"(tol={self.tol:g}). Raise max_iter, or tol if this is near enough, "
+                "or leave out the largest Cs.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def score(self, X, y, sample_weight=None, offset=None, **params):
+        """The score that `scoring` names; None is minus the mean log-loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like, default=None
+            As in `decision_function`.
+        **params
+            For the scorer, with scikit-learn's metadata routing.
+
+        Returns
+        -------
+        score : float
+            Greater is better.
+        """
+        check_is_fitted(self)
+        if self.scoring is not None:
+            if _routing_enabled():
+                routed = process_routing(
+                    self, "score", sample_weight=sample_weight, **params
+                )
+                params = routed.scorer.score
+            elif sample_weight is not None:
+                params = {"sample_weight": sample_weight}
+            model = _Judged(self.classes_, self.coef_, self.intercept_, offset)
+            return get_scorer(self.scoring)(model, X, y, **params)
+        log_proba = self.predict_log_proba(X, offset)
+        classes, target, mass = arguments.targets(y, self.classes_, log_proba.dtype)
+        weight = arguments.row_weights(
+            sample_weight, None, classes, target, mass, log_proba.dtype
+        )
+        if target.ndim == 1:
+            said = log_proba[np.arange(len(target)), target]
+        else:
+            said = (target * log_proba).sum(axis=1)
+        return float(np.average(said, weights=weight))
+
+    def get_metadata_routing(self):
+        """What `fit` and `score` pass on to the splitter and the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if not isinstance(self.cv, str):
+            router.add(
+                splitter=check_cv(self.cv),
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+        return router.add(
+            scorer=get_scorer(self.scoring or "neg_log_loss"),
+            method_mapping=MethodMapping()
+            .add(caller="fit", callee="score")
+            .add(caller="score", callee="score"),
+        )
+
+
+@dataclass
+class Search:
+    """What the folds have in common.
+
+    Attributes
+    ----------
+    Cs, l1_ratios : ndarrays
+    options : dict
+        Of `solve`.
+    classes : ndarray
+    verbose : bool
+    """
+
+    Cs: np.ndarray
+    l1_ratios: np.ndarray
+    options: dict
+    classes: np.ndarray
+    verbose: bool
+
+    def fit(self, problem, judge, name):
+        """Paths of a problem, one for each l1 ratio.
+
+        Returns
+        -------
+        thetas, scores, n_iter, optimality, converged : lists of lists
+            By l1 ratio and C; `judge` gives the scores.
+        """
+        thetas, scores, n_iter, optimality, converged = fields = [], [], [], [], []
+        for r, l1_ratio in enumerate(self.l1_ratios):
+            for field in fields:
+                field.append([])
+            results = solve_path(problem, self.Cs, l1_ratio, **self.options)
+            for c, result in enumerate(results):
+                score = judge(result.theta, self.Cs[c])
+                self.report(name, (r, c), result, score)
+                thetas[-1].append(result.theta)
+                scores[-1].append(score)
+                n_iter[-1].append(np.int32(result.n_iter))
+                optimality[-1].append(result.optimality)
+                converged[-1].append(result.converged)
+        return fields
+
+    def leave_one_out(self, problem, judged):
+        """The same for approximate leave-one-out; scores are pairs (mean, se)."""
+        weight = judged.weights(slice(None)).astype(np.float64)
+
+        def judge(theta, C):
+            fitted = at(problem, C, 0.0)
+            losses = leave_one_out_loss(fitted, theta, judged.target)
+            mean = np.average(losses, weights=weight)
+            error = np.linalg.norm(weight * (losses - mean)) / weight.sum()
+            return -mean, error
+
+        with problem.rows.threads():
+            return self.fit(problem, judge, "")
+
+    def report(self, name, position, result, score=None):
+        """A line for a fit."""
+        if not self.verbose:
+            return
+        r, c = position
+        ratio = f"l1_ratio {self.l1_ratios[r]:g}, " if len(self.l1_ratios) > 1 else ""
+        score = "" if score is None else f", score {np.ravel(score)[0]:.5g}"
+        print(
+            f"SoftmaxClassifierCV: {name}{ratio}C {c + 1}/{len(self.Cs)} = "
+            f"{self.Cs[c]:.4g}, {result.n_iter} passes{score}"
+        )
+
+
+def _fit_fold(search, problem, judged, train, test, name, scoring, alone):
+    """Outcome of a fold, as `Search.fit` returns it."""
+    fold, held = _take(problem, train), _take(judged, test)
+    if not held.total_weight > 0 or not fold.total_weight > 0:
+        raise ValueError(f"{name}no row has a weight: use other folds.")
+    refuse_infinite(fold, search.Cs, search.classes)
+
+    def judge(theta, C):
+        if scoring is None:
+            return -log_loss(held, theta)
+        scorer, y, params = scoring
+        dtype = held.rows.dtype
+        coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
+        model = _Judged(search.classes, coef, intercept, held.offset)
+        return scorer(model, held.rows.X, y, **params)
+
+    # where folds are fitted at once each has one thread
+    with _single_threaded_blas if alone else fold.rows.threads():
+        return search.fit(fold, judge, name)
+
+
+def _take(problem, index):
+    """The problem of some of the rows."""
+
+    def some(array):
+        return None if array is None else array[index]
+
+    return Problem(
+        Rows(problem.rows.X[index], problem.loss.n_outputs),
+        problem.loss,
+        problem.target[index],
+        some(problem.weight),
+        problem.penalty,
+        problem.fit_intercept,
+        some(problem.offset),
+    )
+
+
+class _Judged(SoftmaxClassifier):
+    """A fitted classifier whose offset scorers need not know of."""
+
+    def __init__(self, classes=None, coef=None, intercept=None, offset=None):
+        super().__init__()
+        self.classes_, self.coef_, self.intercept_ = classes, coef, intercept
+        self.n_features_in_ = None if coef is None else coef.shape[1]
+        self.offset_ = offset
+
+    def decision_function(self, X, offset=None):
+        return super().decision_function(X, self.offset_)

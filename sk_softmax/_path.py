@@ -1,0 +1,318 @@
+"""Many C at once: the grid, warm starts down it, and softmax_path.
+
+Neighbouring problems of a path differ in the strength of the penalty alone, so
+that each starts at the last one's optimum, from the strongest penalty on.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils.validation import validate_data
+
+from ._classifier import INPUT, SoftmaxClassifier
+from ._coordinates import Frame, build, row_space
+from ._penalty import Penalty
+from ._solver import descend, solve
+
+
+@dataclass(frozen=True)
+class SoftmaxPath:
+    """What `softmax_path` returns.
+
+    Attributes
+    ----------
+    Cs : ndarray of shape (n_Cs,)
+        Ascending: from the strongest penalty to the weakest.
+    coefs : ndarray of shape (n_Cs, n_classes, n_features)
+        Coefficients in the dtype of X; n_classes is 1 for two classes.
+    intercepts : ndarray of shape (n_Cs, n_classes)
+    deviance_explained : ndarray of shape (n_Cs,)
+        1 - loss / (loss of the best model without features).
+    optimality : ndarray of shape (n_Cs,)
+        Estimated relative suboptimality, see `tol` of `SoftmaxClassifier`.
+    n_iter : ndarray of shape (n_Cs,)
+        Passes over the data.
+    converged : ndarray of shape (n_Cs,), bool
+    classes : ndarray of labels
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import softmax_path
+    >>> path = softmax_path(*load_iris(return_X_y=True), Cs=[0.1, 1.0, 10.0])
+    >>> path.coefs.shape, path.intercepts.shape
+    ((3, 3, 4), (3, 3))
+    """
+
+    Cs: np.ndarray
+    coefs: np.ndarray
+    intercepts: np.ndarray
+    deviance_explained: np.ndarray
+    optimality: np.ndarray
+    n_iter: np.ndarray
+    converged: np.ndarray
+    classes: np.ndarray
+
+
+def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **options):
+    """Softmax regression at many C, each fit starting at the last one's optimum.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Labels or soft labels, as in `SoftmaxClassifier.fit`.
+    Cs : int or array-like of shape (n_Cs,), default=100
+        Inverse strengths of the penalty, or how many to take. These are evenly
+        spaced on a log scale. With an l1 term they start at the greatest C at
+        which all penalised coefficients are zero and go up by 1 / `eps`. The l2
+        penalty has no such C: they start where the penalty's curvature is 10 times
+        that of the loss in the feature with the greatest, and end where it is
+        `eps` / 10 times that in the median feature.
+    eps : float, default=1e-3
+        In (0, 1).
+    sample_weight : array-like of shape (n_samples,), default=None
+    offset : array-like of shape (n_samples, n_classes) or (n_samples,), default=None
+    **options
+        Parameters of `SoftmaxClassifier`, but for C and warm_start.
+
+    Returns
+    -------
+    path : SoftmaxPath
+        With ``Cs``, ``coefs``, ``intercepts``, ``deviance_explained``,
+        ``optimality``, ``n_iter``, ``converged`` and ``classes``.
+
+    Raises
+    ------
+    ValueError
+        As `SoftmaxClassifier.fit`, or Cs or eps are out of range.
+
+    See Also
+    --------
+    SoftmaxClassifierCV : Chooses C by cross-validation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_softmax import softmax_path
+    >>> X, y = load_iris(return_X_y=True)
+    >>> path = softmax_path(X, y, Cs=5, l1_ratio=1.0)
+    >>> (path.coefs != 0).sum(axis=(1, 2))
+    array([0, 2, 3, 6, 6])
+    >>> path.deviance_explained.round(2)
+    array([0.  , 0.6 , 0.85, 0.93, 0.96])
+    """
+    if {"C", "warm_start"} & set(options):
+        raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
+    classifier = SoftmaxClassifier(**options)
+    X, problem, classes = base_problem(classifier, X, y, sample_weight, offset)
+    verbose = classifier.verbose
+    results, losses = [], []
+    with problem.rows.threads():
+        Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
+        refuse_infinite(problem, Cs, classes)
+        null = log_loss(problem, problem.null_point())
+        fits = solve_path(
+            problem, Cs, classifier.l1_ratio, **solver_options(classifier)
+        )
+        for i, (C, result) in enumerate(zip(Cs, fits, strict=True)):
+            results.append(result)
+            losses.append(log_loss(problem, result.theta))
+            if verbose:
+                print(
+                    f"softmax_path: C {i + 1}/{len(Cs)} = {C:.4g}, "
+                    f"{result.n_iter} passes, "
+                    f"deviance explained {1 - losses[-1] / null:.4f}"
+                )
+    theta = np.array([result.theta for result in results])
+    return SoftmaxPath(
+        Cs=Cs,
+        coefs=theta[:, :, :-1].astype(X.dtype),
+        intercepts=theta[:, :, -1].astype(X.dtype),
+        deviance_explained=1 - np.array(losses) / null,
+        optimality=np.array([result.optimality for result in results]),
+        n_iter=np.array([result.n_iter for result in results], dtype=np.int32),
+        converged=np.array([result.converged for result in results]),
+        classes=classes,
+    )
+
+
+def base_problem(classifier, X, y, sample_weight, offset):
+    """Validated X, its problem at C = 1 with all of the penalty l1, the classes.
+
+    `at` gives the problem at any other C and l1 ratio.
+    """
+    classifier._check_parameters()
+    if y is None:
+        raise ValueError(
+            f"{type(classifier).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    X = validate_data(classifier, X, **INPUT)
+    check_consistent_length(X, y)
+    l1_ratio, classifier.l1_ratio = classifier.l1_ratio, 1.0
+    problem, classes = classifier._problem(X, y, sample_weight, offset)
+    classifier.l1_ratio = l1_ratio
+    return X, problem, classes
+
+
+def solver_options(classifier):
+    """What `solve` wants to know of the parameters."""
+    kinds = None if classifier.solver == "auto" else [classifier.solver]
+    return {"tol": classifier.tol, "max_iter": classifier.max_iter, "kinds": kinds}
+
+
+def at(problem, C, l1_ratio):
+    """The base problem at another C and l1 ratio."""
+    base = problem.penalty
+    penalty = Penalty(
+        1 / (C * problem.total_weight),
+        base.l1.shape,
+        l1_ratio=l1_ratio,
+        factor=base.factor,
+        prior=base.prior if np.ndim(base.prior) else None,
+        bounds=(base.lower, base.upper) if base.has_bounds else None,
+        grouped=base.grouped,
+    )
+    return problem.with_rows(problem.rows, penalty)
+
+
+def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
+    """Yield the Result at each of the ascending Cs.
+
+    Parameters
+    ----------
+    problem : Problem
+        As `base_problem` gives it.
+    Cs : iterable of float
+    l1_ratio : float
+    start : ndarray of shape (K, d + 1) or None
+    **options
+        Of `solve`.
+    """
+    theta, reduced = start, None
+    if start is None:
+        reduced, lift = row_space(at(problem, 1.0, l1_ratio))
+    for C in Cs:
+        whole = at(problem, C, l1_ratio)
+        if reduced is not None and C < np.inf:
+            result = descend(at(reduced, C, 0.0), theta, **options)
+            theta = result.theta
+            value, gradient = whole.value_gradient(lift(theta))
+            error = abs(value - result.value)
+            if error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
+                yield replace(
+                    result,
+                    theta=lift(theta),
+                    n_iter=result.n_iter + 1,
+                    gradient_norm=float(np.abs(gradient).max()),
+                )
+                continue
+        if reduced is not None:  # too inexact, or without a penalty
+            theta, reduced = lift(theta) if theta is not None else None, None
+        result = solve(whole, theta, **options)
+        theta = result.theta
+        yield result
+
+
+def log_loss(problem, theta):
+    """Mean cross-entropy over the rows, without the penalty."""
+
+    def block(rows, X):
+        Z = problem.logits(rows, X, theta)
+        return (
+            problem.loss.residual(Z, problem.target[rows], problem.weights(rows))[0],
+        )
+
+    (total,) = problem.rows.sum(block, problem.pass_flops / 2)
+    return float(total) / problem.total_weight
+
+
+def refuse_infinite(problem, Cs, classes):
+    """Raise where C=inf would send a class that has no rows to infinity."""
+    if np.isinf(Cs).any() and problem.target.ndim == 1:
+        absent = np.bincount(problem.target, minlength=len(classes)) == 0
+        if absent.any():
+            raise ValueError(
+                f"classes {classes[absent].tolist()} are absent from y (or from a "
+                "fold) and C=inf: without a penalty their coefficients are infinite. "
+                "Use finite Cs."
+            )
+
+
+def check_Cs(Cs, eps, problem, l1_ratios):
+    """The Cs given, ascending and each once, or so many of the problem's own."""
+    check_scalar(
+        eps, "eps", (int, float), min_val=0, max_val=1, include_boundaries="neither"
+    )
+    if np.ndim(Cs) == 0:
+        check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
+        return grid(problem, l1_ratios, Cs, eps)
+    array = np.asarray(Cs, dtype=np.float64)
+    if array.ndim != 1 or len(array) == 0 or not (array > 0).all():
+        raise ValueError(
+            f"Cs must be a number of them or a list of positive numbers, got {Cs!r}."
+        )
+    return np.unique(array)
+
+
+def grid(problem, l1_ratios, n_Cs, eps):
+    """C from that of the strongest penalty that is of use to that of the weakest."""
+    spans = []
+    for l1_ratio in l1_ratios:
+        if at(problem, 1.0, l1_ratio).penalty.has_l1:
+            strongest = zeroing_strength(problem, l1_ratio)
+            spans += [strongest, eps * strongest]
+        else:
+            curvature = feature_curvature(problem)
+            spans += [10 * curvature.max(), 0.1 * eps * np.median(curvature)]
+    Cs = 1 / (problem.total_weight * np.array(spans))
+    return np.geomspace(Cs.min(), Cs.max(), n_Cs)
+
+
+def zeroing_strength(problem, l1_ratio):
+    """The least strength at which all coefficients with an l1 term are zero.
+
+    (Or at the prior mean, or at the bound nearest to it.)
+    """
+    limit = at(problem, 1.0, l1_ratio).penalty
+    weight = limit.l1 / limit.strength
+    penalised = weight > 0
+    theta = problem.start_point()
+    exact = penalised.all() and problem.offset is None and not theta[:, :-1].any()
+    if not exact:
+        # the intercepts and what is unpenalised have to be fitted first, under a
+        # penalty that no gradient can outweigh
+        size = np.abs(problem.rows.range()).max(axis=0)
+        bound = 2 * np.max(
+            np.where(penalised, size / np.where(penalised, weight, 1), 0)
+        )
+        strong = at(problem, 1 / (bound * problem.total_weight), l1_ratio)
+        theta = solve(strong, theta, tol=1e-12, max_iter=1000).theta
+    _, gradient = at(problem, np.inf, 0.0).value_gradient(theta)
+    W, G = theta[:, :-1], gradient[:, :-1]
+    blocked = ((W <= limit.lower) & (G > 0)) | ((W >= limit.upper) & (G < 0))
+    G = np.where(blocked | ~penalised, 0, G)
+    G = np.linalg.norm(G, axis=0) if limit.grouped else np.abs(G)
+    weight = weight[0] if limit.grouped else weight
+    strength = np.max(G / np.where(weight > 0, weight, 1))
+    # the gradient is as exact as the dtype permits, or the fit
+    strength *= 1 + max(np.sqrt(np.finfo(problem.rows.dtype).eps), 0 if exact else 1e-3)
+    return strength if strength > 0 else 1 / problem.total_weight
+
+
+def feature_curvature(problem):
+    """Mean over the classes of each penalised feature's curvature, per penalty factor.
+
+    At the null point; features without any are left out.
+    """
+    plain = at(problem, np.inf, 0.0)
+    coordinates, _ = build(plain, plain.null_point(), Frame(plain), ["diagonal"])
+    scale = coordinates.scale[:, :-1]
+    moves = (scale > 0).all(axis=0)
+    curvature = np.mean(1 / scale[:, moves] ** 2, axis=0)
+    factor = np.broadcast_to(plain.penalty.factor, plain.penalty.l1.shape)
+    factor = factor.mean(axis=0)[moves]
+    curvature = curvature[factor > 0] / factor[factor > 0]
+    return curvature if len(curvature) else np.ones(1)

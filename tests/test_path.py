@@ -1,0 +1,614 @@
+"""softmax_path and SoftmaxClassifierCV: each fit as if alone, and the choice."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy import sparse
+from scipy.special import log_softmax
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.metrics import get_scorer, log_loss, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
+    ShuffleSplit,
+    StratifiedKFold,
+)
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sk_softmax import (
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+    _cross_validation,
+    _leave_one_out,
+    softmax_path,
+)
+from sk_softmax.display import CVScoreDisplay, PathDisplay
+
+CS = [0.01, 0.1, 1.0, 10.0]
+LOO = "approximate-loo"
+
+
+# weights of 1000 and 0.0001 leave nothing to gain but rounding
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [
+        SoftmaxClassifierCV(Cs=3, cv=3),
+        SoftmaxClassifierCV(Cs=[0.1, 1.0], cv=3, l1_ratios=(0.5, 1.0)),
+        SoftmaxClassifierCV(Cs=3, cv=LOO),
+        SoftmaxClassifierCV(Cs=CS, cv=3, scoring="accuracy", selection="1se"),
+    ]
+)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def wine(load):
+    X, y = load("wine")
+    return X[::2], y[::2]
+
+
+@pytest.fixture
+def rows(make_rows):
+    return make_rows(90, 4, 3)
+
+
+def options(name, y):
+    """Options of SoftmaxClassifier, and arguments of fit."""
+    rng = np.random.default_rng(0)
+    n, K = len(y), 3
+    return {
+        "l2": ({}, {}),
+        "weights": ({}, {"sample_weight": rng.uniform(0, 2, n)}),
+        "lasso": ({"l1_ratio": 1.0}, {}),
+        "elastic net": ({"l1_ratio": 0.5, "penalty_factor": [0, 1, 2, 1]}, {}),
+        "grouped": ({"l1_ratio": 1.0, "penalty_group": "class"}, {}),
+        "offset": ({}, {"offset": rng.normal(size=(n, K))}),
+        "lasso, offset": ({"l1_ratio": 1.0}, {"offset": rng.normal(size=(n, K))}),
+        "bounds": ({"bounds": (0, np.inf)}, {}),
+        "prior": ({"coef_prior": np.arange(12.0).reshape(3, 4) / 10}, {}),
+        "no intercept": ({"fit_intercept": False}, {}),
+        "class weights": ({"class_weight": {0: 1, 1: 3, 2: 0.5}}, {}),
+        "factors": ({"penalty_factor": [0, 1, 2, 1]}, {}),
+    }[name]
+
+
+NAMES = [
+    "l2",
+    "weights",
+    "lasso",
+    "elastic net",
+    "grouped",
+    "offset",
+    "lasso, offset",
+    "bounds",
+    "prior",
+    "no intercept",
+    "class weights",
+    "factors",
+]
+
+
+def alone(X, y, C, settings, arguments, rows=slice(None)):
+    """A fit from scratch."""
+    arguments = {name: value[rows] for name, value in arguments.items()}
+    classifier = SoftmaxClassifier(C, tol=1e-11, **settings)
+    return classifier.fit(X[rows], y[rows], **arguments)
+
+
+def assert_same(coef, other, factor=1.0):
+    """Of what is unpenalised only the differences between classes are unique."""
+    free = np.broadcast_to(factor, coef.shape[1:]) == 0
+    if len(coef) > 1:
+        coef = coef - np.where(free, coef.mean(axis=0), 0)
+        other = other - np.where(free, other.mean(axis=0), 0)
+    np.testing.assert_allclose(coef, other, rtol=1e-5, atol=1e-5)
+
+
+# softmax_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_path_is_each_fit_alone(rows, name):
+    X, y, _ = rows
+    settings, arguments = options(name, y)
+    path = softmax_path(X, y, Cs=CS, tol=1e-11, **settings, **arguments)
+    assert path.Cs.tolist() == CS
+    assert path.converged.all()
+    for i, C in enumerate(CS):
+        fit = alone(X, y, C, settings, arguments)
+        factor = settings.get("penalty_factor", 1.0)
+        assert_same(path.coefs[i], fit.coef_, factor)
+        assert_same(path.intercepts[i][:, None], fit.intercept_[:, None], 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["lasso", "elastic net", "grouped", "lasso, offset", "no intercept"]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_l1_grid_starts_at_the_last_zero(make_rows, name, dtype):
+    X, y, _ = make_rows(90, 4, 3, dtype=dtype)
+    settings, arguments = options(name, y)
+    settings["l1_ratio"] = settings.get("l1_ratio", 1.0)
+    path = softmax_path(X, y, Cs=100, eps=0.1, **settings, **arguments)
+    penalised = np.asarray(settings.get("penalty_factor", np.ones(4))) > 0
+    assert not path.coefs[0][:, penalised].any()
+    assert path.coefs[2][:, penalised].any()
+    np.testing.assert_allclose(path.Cs[-1] / path.Cs[0], 10)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+def test_l2_grid_is_of_the_same_models_in_any_units(rows, factor):
+    X, y, _ = rows
+    Cs = softmax_path(X, y, Cs=3).Cs
+    scaled = softmax_path(X * factor, y, Cs=3)
+    np.testing.assert_allclose(scaled.Cs, Cs / factor**2)
+    np.testing.assert_allclose(
+        scaled.deviance_explained, softmax_path(X, y, Cs=3).deviance_explained
+    )
+    assert scaled.deviance_explained[0] < 0.3 * scaled.deviance_explained[-1]
+
+
+def test_deviance_explained(rows):
+    X, y, _ = rows
+    path = softmax_path(X, y, Cs=CS, l1_ratio=1.0)
+    for i in range(len(CS)):
+        loss = log_loss(
+            y, np.exp(log_softmax(X @ path.coefs[i].T + path.intercepts[i], 1))
+        )
+        null = log_loss(y, np.tile(np.bincount(y) / len(y), (len(y), 1)))
+        np.testing.assert_allclose(path.deviance_explained[i], 1 - loss / null)
+
+
+def test_more_features_than_rows(make_rows):
+    """Once in the row space for all Cs."""
+    X, y, _ = make_rows(40, 300, 3)
+    path = softmax_path(X, y, Cs=[*CS, np.inf], tol=1e-11)
+    for i, C in enumerate(CS):
+        fit = alone(X, y, C, {}, {})
+        assert_same(path.coefs[i], fit.coef_)
+    assert path.deviance_explained[-1] > 0.999
+
+
+def test_path_says_where_it_is(rows, capsys):
+    X, y, _ = rows
+    softmax_path(X, y, Cs=3, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all("deviance explained" in line for line in lines)
+
+
+def test_path_takes_no_C(rows):
+    X, y, _ = rows
+    with pytest.raises(TypeError, match="Cs"):
+        softmax_path(X, y, C=1.0)
+    with pytest.raises(TypeError, match="penalty_factors"):
+        softmax_path(X, y, penalty_factors=1.0)
+
+
+# Folds
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folds_are_fits_alone(rows, name):
+    """Coefficients, scores and choice are those of a plain loop."""
+    X, y, _ = rows
+    settings, arguments = options(name, y)
+    l1_ratios = [settings.pop("l1_ratio", 0.0)]
+    folds = list(StratifiedKFold(3).split(X, y))
+    cv = SoftmaxClassifierCV(CS, l1_ratios=l1_ratios, cv=folds, tol=1e-11, **settings)
+    cv.fit(X, y, **arguments)
+    settings["l1_ratio"] = l1_ratios[0]
+    factor = settings.get("penalty_factor", 1.0)
+    for f, (train, test) in enumerate(folds):
+        for i, C in enumerate(CS):
+            fit = alone(X, y, C, settings, arguments, train)
+            coef = cv.coefs_paths_[f, 0, i][:, : X.shape[1]]
+            assert_same(coef, fit.coef_, factor)
+            if cv.fit_intercept:
+                intercept = cv.coefs_paths_[f, 0, i][:, -1:]
+                assert_same(intercept, fit.intercept_[:, None], 0)
+            held = {key: value[test] for key, value in arguments.items()}
+            weight = held.pop("sample_weight", None)
+            loss = log_loss(
+                y[test], fit.predict_proba(X[test], **held), sample_weight=weight
+            )
+            np.testing.assert_allclose(cv.scores_[f, 0, i], -loss, rtol=1e-5)
+    assert CS[cv.scores_.mean(axis=(0, 1)).argmax()] == cv.C_
+    final = alone(X, y, cv.C_, settings, arguments)
+    assert_same(cv.coef_, final.coef_, factor)
+    assert_same(cv.intercept_[:, None], final.intercept_[:, None], 0)
+
+
+def test_choice_is_that_of_grid_search(load):
+    X, y = load("breast_cancer")
+    Cs = np.logspace(-4, 2, 7)
+    ours = SoftmaxClassifierCV(Cs).fit(X, y)
+    search = GridSearchCV(SoftmaxClassifier(), {"C": Cs}, scoring="neg_log_loss")
+    search.fit(X, y)
+    assert ours.C_ == search.best_params_["C"]
+    mean = search.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(ours.scores_mean_[0], mean, rtol=1e-3)
+    assert ours.coef_.shape == (1, X.shape[1])
+
+
+def test_attributes_have_the_shapes_of_logistic_regression_cv(rows):
+    X, y, _ = rows
+    for labels, K in ((y, 3), (y == 1, 1)):
+        cv = SoftmaxClassifierCV(CS, l1_ratios=(0.0, 1.0), cv=3).fit(X, labels)
+        assert isinstance(cv.C_, float)
+        assert isinstance(cv.l1_ratio_, float)
+        assert cv.scores_.shape == cv.n_iter_.shape == (3, 2, 4)
+        assert cv.coefs_paths_.shape == (3, 2, 4, K, 5)
+        assert cv.scores_mean_.shape == cv.scores_se_.shape == (2, 4)
+        assert cv.l1_ratios_.tolist() == [0.0, 1.0]
+        assert cv.coef_.shape == (K, 4)
+
+
+def test_agrees_with_logistic_regression_cv(rows):
+    X, y, _ = rows
+    ours = SoftmaxClassifierCV(CS, cv=3, tol=1e-10).fit(X, y)
+    try:
+        theirs = LogisticRegressionCV(
+            Cs=CS,
+            cv=3,
+            scoring="neg_log_loss",
+            tol=1e-8,
+            max_iter=1000,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+        ).fit(X, y)
+    except TypeError:
+        pytest.skip("scikit-learn before 1.8")
+    assert ours.C_ == theirs.C_
+    assert ours.l1_ratio_ == theirs.l1_ratio_
+    np.testing.assert_allclose(ours.scores_, theirs.scores_, rtol=1e-5)
+    np.testing.assert_allclose(ours.coefs_paths_, theirs.coefs_paths_, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [90, 30_000])
+def test_any_number_of_jobs(make_rows, n):
+    X, y, weight = make_rows(n, 4, 3)
+    fits = [
+        SoftmaxClassifierCV(CS[:2], cv=3, n_jobs=n_jobs).fit(X, y, weight)
+        for n_jobs in (None, 1, 2, 3)
+    ]
+    with parallel_config("loky"):
+        fits.append(SoftmaxClassifierCV(CS[:2], cv=3, n_jobs=2).fit(X, y, weight))
+    for fit in fits[1:]:
+        # NumPy before 2 sums in an order that depends on where memory lies
+        for name in ("scores_", "coefs_paths_", "coef_"):
+            np.testing.assert_allclose(
+                getattr(fit, name), getattr(fits[0], name), rtol=1e-9, atol=1e-12
+            )
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_sparse_is_dense(rows, l1_ratio):
+    X, y, _ = rows
+    X = np.where(np.abs(X) > 0.5, X, 0)
+    fits = [
+        SoftmaxClassifierCV(4, l1_ratios=[l1_ratio], cv=3, tol=1e-10).fit(Z, y)
+        for Z in (X, sparse.csr_array(X), sparse.csc_matrix(X))
+    ]
+    for fit in fits[1:]:
+        np.testing.assert_allclose(fit.Cs_, fits[0].Cs_)
+        np.testing.assert_allclose(fit.scores_, fits[0].scores_, rtol=1e-5)
+
+
+def test_float32(make_rows):
+    X, y, _ = make_rows(90, 4, 3)
+    double = SoftmaxClassifierCV(CS, cv=3).fit(X, y)
+    single = SoftmaxClassifierCV(CS, cv=3).fit(X.astype(np.float32), y)
+    assert single.coefs_paths_.dtype == single.coef_.dtype == np.float32
+    np.testing.assert_allclose(single.scores_, double.scores_, rtol=1e-3)
+
+
+def test_class_missing_from_a_fold(rows):
+    X, y, _ = rows
+    labels = np.array(["a", "b", "c"])[y]
+    groups = y == 2  # one fold is all of class c
+    with config_context(enable_metadata_routing=False):
+        cv = SoftmaxClassifierCV(CS, cv=LeaveOneGroupOut())
+    cv.fit(X[y != 0], labels[y != 0], groups=np.arange(np.sum(y != 0)) % 3)
+    cv = SoftmaxClassifierCV(CS, cv=[(np.flatnonzero(~groups), np.flatnonzero(groups))])
+    cv.fit(X, labels)
+    assert np.isfinite(cv.scores_).all()
+    assert cv.coefs_paths_.shape == (1, 1, 4, 3, 5)
+    assert cv.scores_se_.tolist() == [[0, 0, 0, 0]]
+    cv.set_params(Cs=[1.0, np.inf])
+    with pytest.raises(ValueError, match=r"\['c'\] are absent"):
+        cv.fit(X, labels)
+
+
+def test_classes_that_y_lacks(rows):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, classes=[0, 1, 2, 3]).fit(X, y)
+    assert cv.coef_.shape == (4, 4)
+    assert cv.predict_proba(X[:1]).shape == (1, 4)
+
+
+def test_soft_labels_are_labels(rows):
+    X, y, _ = rows
+    folds = list(StratifiedKFold(3).split(X, y))
+    hard = SoftmaxClassifierCV(CS, cv=folds).fit(X, y)
+    soft = SoftmaxClassifierCV(CS, cv=folds).fit(X, np.eye(3)[y])
+    np.testing.assert_allclose(hard.scores_, soft.scores_, rtol=1e-6)
+    np.testing.assert_allclose(hard.score(X, y), soft.score(X, np.eye(3)[y]))
+    assert SoftmaxClassifierCV(CS).fit(X, np.eye(3)[y]).scores_.shape == (5, 1, 4)
+
+
+def test_class_weights_of_soft_labels_are_not_in_the_scores(rows):
+    X, y, _ = rows
+    folds = list(StratifiedKFold(3).split(X, y))
+    settings = {"cv": folds, "class_weight": {0: 1, 1: 5, 2: 1}}
+    hard = SoftmaxClassifierCV(CS, **settings).fit(X, y)
+    soft = SoftmaxClassifierCV(CS, **settings).fit(X, np.eye(3)[y])
+    np.testing.assert_allclose(hard.scores_, soft.scores_, rtol=1e-6)
+
+
+# Choice
+
+
+def test_one_standard_error(wine):
+    X, y = wine
+    best = SoftmaxClassifierCV(20).fit(X, y)
+    cautious = SoftmaxClassifierCV(20, selection="1se").fit(X, y)
+    mean, se = best.scores_mean_[0], best.scores_se_[0]
+    np.testing.assert_allclose(se, best.scores_[:, 0].std(axis=0, ddof=1) / np.sqrt(5))
+    enough = mean >= mean.max() - se[mean.argmax()]
+    assert best.C_ == best.Cs_[mean.argmax()]
+    assert cautious.C_ == best.C_1se_ == cautious.C_1se_ == best.Cs_[enough].min()
+    assert cautious.C_ < best.C_
+    np.testing.assert_array_equal(
+        cautious.coef_, SoftmaxClassifier(cautious.C_).fit(X, y).coef_
+    )
+
+
+def test_without_refit_the_folds_are_averaged(rows):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, refit=False).fit(X, y)
+    c = CS.index(cv.C_)
+    mean = cv.coefs_paths_[:, 0, c].mean(axis=0)
+    np.testing.assert_allclose(np.column_stack([cv.coef_, cv.intercept_]), mean)
+
+
+def test_Cs_are_sorted_and_each_there_once(rows):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV([1.0, 0.1, 1.0], cv=3).fit(X, y)
+    assert cv.Cs_.tolist() == [0.1, 1.0]
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss", "neg_brier_score"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scorers(rows, scoring, weighted):
+    X, y, weight = rows
+    y = y == 1
+    weight = weight if weighted else None
+    folds = list(StratifiedKFold(3).split(X, y))
+    cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring).fit(X, y, weight)
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            SoftmaxClassifier().set_fit_request(sample_weight=True),
+            {"C": CS},
+            cv=folds,
+            scoring=get_scorer(scoring).set_score_request(sample_weight=True),
+        ).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(
+        cv.scores_mean_[0], search.cv_results_["mean_test_score"], rtol=1e-4
+    )
+    assert cv.C_ == search.best_params_["C"]
+
+
+def test_scorers_know_of_the_offset(rows):
+    X, y, _ = rows
+    offset = np.random.default_rng(0).normal(size=(len(y), 3))
+    by_name = SoftmaxClassifierCV(CS, cv=3, scoring="neg_log_loss")
+    plain = SoftmaxClassifierCV(CS, cv=3).fit(X, y, offset=offset)
+    by_name.fit(X, y, offset=offset)
+    np.testing.assert_allclose(by_name.scores_, plain.scores_)
+    np.testing.assert_allclose(
+        by_name.score(X, y, offset=offset), plain.score(X, y, offset=offset)
+    )
+
+
+def test_splitters_and_groups(rows):
+    X, y, _ = rows
+    groups = np.arange(len(y)) % 6
+    cv = SoftmaxClassifierCV(CS, cv=GroupKFold(3)).fit(X, y, groups=groups)
+    folds = list(GroupKFold(3).split(X, y, groups))
+    same = SoftmaxClassifierCV(CS, cv=folds).fit(X, y)
+    np.testing.assert_array_equal(cv.scores_, same.scores_)
+    with config_context(enable_metadata_routing=True):
+        routed = SoftmaxClassifierCV(CS, cv=GroupKFold(3))
+        routed.fit(X, y, groups=groups)
+    np.testing.assert_array_equal(cv.scores_, routed.scores_)
+    shuffled = SoftmaxClassifierCV(CS, cv=ShuffleSplit(4, random_state=0)).fit(X, y)
+    assert len(shuffled.scores_) == 4
+
+
+def test_metadata_reaches_the_scorer(rows):
+    X, y, _ = rows
+
+    def cost(y, predicted, price):
+        return price[y != predicted].sum()
+
+    scorer = make_scorer(cost, greater_is_better=False)
+    price = np.arange(len(y), dtype=float)
+    folds = list(StratifiedKFold(3).split(X, y))
+    with config_context(enable_metadata_routing=True):
+        scorer = scorer.set_score_request(price=True)
+        cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scorer).fit(X, y, price=price)
+        total = cv.score(X, y, price=price)
+    wrong = cv.predict(X) != y
+    assert total == -price[wrong].sum()
+    train, test = folds[0]
+    fit = SoftmaxClassifier(CS[0]).fit(X[train], y[train])
+    wrong = fit.predict(X[test]) != y[test]
+    assert cv.scores_[0, 0, 0] == -price[test][wrong].sum()
+
+
+# Approximate leave-one-out
+
+
+@pytest.mark.parametrize(
+    ("name", "n_classes"),
+    [
+        ("l2", 3),
+        ("l2", 2),
+        ("no intercept", 3),
+        ("factors", 3),
+        ("class weights", 3),
+        ("offset", 3),
+    ],
+)
+def test_approximate_leave_one_out(make_rows, name, n_classes):
+    X, y, _ = make_rows(80, 4, n_classes)
+    settings, arguments = options(name, y)
+    approximate = SoftmaxClassifierCV(CS, cv=LOO, **settings).fit(X, y, **arguments)
+    exact = SoftmaxClassifierCV(CS, cv=LeaveOneOut(), **settings).fit(X, y, **arguments)
+    np.testing.assert_allclose(approximate.scores_mean_, exact.scores_mean_, rtol=0.02)
+    np.testing.assert_allclose(approximate.scores_se_, exact.scores_se_, rtol=0.05)
+    chosen = exact.scores_mean_[0, CS.index(approximate.C_)]
+    np.testing.assert_allclose(chosen, exact.scores_mean_.max(), rtol=0.01)
+    # and without the correction it would be another thing
+    plain = [SoftmaxClassifier(C, **settings).fit(X, y, **arguments) for C in CS]
+    train = [
+        -log_loss(y, fit.predict_proba(X, arguments.get("offset"))) for fit in plain
+    ]
+    assert np.all(train > approximate.scores_mean_[0] + 0.005)
+
+
+def test_approximate_leave_one_out_of_weights(make_rows):
+    """A weight is a row's weight in the fit and in the score."""
+    X, y, weight = make_rows(60, 3, 3)
+    cv = SoftmaxClassifierCV([1.0], cv=LOO).fit(X, y, weight)
+    losses = []
+    for train, test in LeaveOneOut().split(X):
+        fit = SoftmaxClassifier(1.0).fit(X[train], y[train], weight[train])
+        losses.append(-fit.predict_log_proba(X[test])[0, y[test[0]]])
+    expected = -np.average(losses, weights=weight)
+    np.testing.assert_allclose(cv.scores_mean_[0, 0], expected, rtol=0.02)
+
+
+def test_approximate_leave_one_out_block_by_block(make_rows, monkeypatch):
+    X, y, _ = make_rows(80, 4, 3)
+    whole = SoftmaxClassifierCV(CS, cv=LOO).fit(X, y)
+    dense = SoftmaxClassifierCV(CS, cv=LOO).fit(sparse.csr_array(X), y)
+    np.testing.assert_allclose(dense.scores_, whole.scores_, rtol=1e-4)
+    monkeypatch.setattr(_leave_one_out, "CHUNK_BYTES", 1)  # a row at a time
+    parts = SoftmaxClassifierCV(CS, cv=LOO).fit(X, y)
+    np.testing.assert_allclose(parts.scores_, whole.scores_, rtol=1e-12)
+
+
+def test_approximate_leave_one_out_has_limits(rows):
+    X, y, _ = rows
+    for wrong in ({"l1_ratios": [1.0]}, {"bounds": (0, 1)}, {"scoring": "accuracy"}):
+        with pytest.raises(ValueError, match="Use folds"):
+            SoftmaxClassifierCV(CS, cv=LOO, **wrong).fit(X, y)
+    wide = np.random.default_rng(0).normal(size=(90, 5000))
+    with pytest.raises(ValueError, match="too large"):
+        SoftmaxClassifierCV(CS, cv=LOO).fit(sparse.csr_array(wide), y)
+
+
+# What it says and leaves alone
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"Cs": 0}, "Cs"),
+        ({"Cs": []}, "Cs"),
+        ({"Cs": [1.0, -1.0]}, "Cs"),
+        ({"Cs": [np.nan]}, "Cs"),
+        ({"Cs": [[1.0]]}, "Cs"),
+        ({"l1_ratios": ()}, "l1_ratios"),
+        ({"l1_ratios": (2.0,)}, "l1_ratios"),
+        ({"l1_ratios": 0.5}, "l1_ratios"),
+        ({"eps": 0.0}, "eps"),
+        ({"eps": 1.0}, "eps"),
+        ({"selection": "worst"}, "selection"),
+        ({"cv": "leave-one-out"}, "approximate-loo"),
+        ({"scoring": "no such"}, "no such"),
+        ({"tol": -1.0}, "tol"),
+        ({"solver": "lbfgs"}, "solver"),
+    ],
+    ids=str,
+)
+def test_wrong_parameters(rows, wrong, message):
+    X, y, _ = rows
+    with pytest.raises(ValueError, match=message):
+        SoftmaxClassifierCV(**{"Cs": CS, "cv": 3, **wrong}).fit(X, y)
+
+
+def test_a_fold_without_weight(rows):
+    X, y, _ = rows
+    folds = list(StratifiedKFold(3).split(X, y))
+    weight = np.ones(len(y))
+    weight[folds[1][1]] = 0
+    with pytest.raises(ValueError, match="fold 2/3"):
+        SoftmaxClassifierCV(CS, cv=folds).fit(X, y, weight)
+
+
+def test_unrequested_metadata_is_refused(rows):
+    X, y, _ = rows
+    with pytest.raises(ValueError, match="price"):
+        SoftmaxClassifierCV(CS, cv=3).fit(X, y, price=1.0)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3).fit(X, y)
+    before = cv.__dict__.copy()
+    take, calls = _cross_validation._take, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) > 3:
+            raise error
+        return take(*args)
+
+    monkeypatch.setattr(_cross_validation, "_take", interrupted)
+    with pytest.raises(error):
+        cv.fit(X[:, :3], y)
+    assert len(calls) > 3
+    assert cv.__dict__ == before
+
+
+def test_one_warning_for_all_that_did_not_converge(load):
+    X, y = load("wine")
+    with pytest.warns(ConvergenceWarning, match="max_iter=3") as caught:
+        cv = SoftmaxClassifierCV(CS, cv=3, max_iter=3).fit(X, y)
+    assert len(caught) == 1
+    assert not cv.converged_
+    assert caught[0].filename == __file__
+
+
+def test_progress_is_a_line_a_fit(rows, capsys):
+    X, y, _ = rows
+    SoftmaxClassifierCV(CS, l1_ratios=(0.0, 1.0), cv=3, verbose=1).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * 2 * 4 + 1
+    assert lines[0].startswith(
+        "SoftmaxClassifierCV: fold 1/3, l1_ratio 0, C 1/4 = 0.01"
+    )
+    assert lines[-1].startswith("SoftmaxClassifierCV: all rows, ")
+
+
+def test_X_is_not_copied_whole_nor_written_to(load):
+    X, y = load("wine")  # read-only
+    SoftmaxClassifierCV(CS, cv=3).fit(X, y)
+
+
+def test_displays(rows):
+    pytest.importorskip("matplotlib").use("agg")
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3).fit(X, y)
+    display = CVScoreDisplay.from_estimator(cv)
+    assert display.C_best == cv.C_
+    PathDisplay.from_path(softmax_path(X, y, Cs=3, l1_ratio=1.0))
