@@ -1,6 +1,7 @@
 """Row blocks: nothing is copied, everything is added once, in one order."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -177,6 +178,30 @@ def test_an_error_in_a_block_comes_out(small_blocks, error, n_threads):
     with threadpool_limits(n_threads, user_api="blas"):
         with pytest.raises(error, match="in a block"), rows.threads():
             rows.sum(function, 1e9)
+
+
+def test_after_an_error_the_other_threads_stop(small_blocks):
+    with threadpool_limits(2, user_api="blas"):
+        if min(blas_threads(), default=1) < 2:
+            pytest.skip("this BLAS has one thread")
+        rows = Rows(features(), 3)
+        main, helping = threading.current_thread(), threading.Event()
+        calls = 0
+
+        def function(part, X):
+            nonlocal calls
+            if threading.current_thread() is main:
+                helping.wait(30)
+                raise KeyboardInterrupt
+            helping.set()
+            calls += 1
+            time.sleep(0.02)
+            return (X.sum(axis=0),)
+
+        with pytest.raises(KeyboardInterrupt), rows.threads():
+            rows.sum(function, 1e9)
+    # the rest of its own few blocks, and not those of the others
+    assert 1 <= calls < len(rows.blocks) / 2
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
