@@ -107,33 +107,33 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
     classifier = SoftmaxClassifier(**options)
     X, problem, classes = base_problem(classifier, X, y, sample_weight, offset)
-    verbose = classifier.verbose
-    results, losses = [], []
+    coefs, intercepts, fits = [], [], []
     with problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
         null = log_loss(problem, problem.null_point())
-        fits = solve_path(
+        results = solve_path(
             problem, Cs, classifier.l1_ratio, **solver_options(classifier)
         )
-        for i, (C, result) in enumerate(zip(Cs, fits, strict=True)):
-            results.append(result)
-            losses.append(log_loss(problem, result.theta))
-            if verbose:
+        for i, (C, result) in enumerate(zip(Cs, results, strict=True)):
+            explained = 1 - result.leftover.point.value / null
+            coefs.append(result.theta[:, :-1].astype(X.dtype))
+            intercepts.append(result.theta[:, -1].astype(X.dtype))
+            fits.append((explained, result.optimality, result.n_iter, result.converged))
+            if classifier.verbose:
                 print(
                     f"softmax_path: C {i + 1}/{len(Cs)} = {C:.4g}, "
-                    f"{result.n_iter} passes, "
-                    f"deviance explained {1 - losses[-1] / null:.4f}"
+                    f"{result.n_iter} passes, deviance explained {explained:.4f}"
                 )
-    theta = np.array([result.theta for result in results])
+    explained, optimality, n_iter, converged = map(np.array, zip(*fits, strict=True))
     return SoftmaxPath(
         Cs=Cs,
-        coefs=theta[:, :, :-1].astype(X.dtype),
-        intercepts=theta[:, :, -1].astype(X.dtype),
-        deviance_explained=1 - np.array(losses) / null,
-        optimality=np.array([result.optimality for result in results]),
-        n_iter=np.array([result.n_iter for result in results], dtype=np.int32),
-        converged=np.array([result.converged for result in results]),
+        coefs=np.array(coefs),
+        intercepts=np.array(intercepts),
+        deviance_explained=explained,
+        optimality=optimality,
+        n_iter=n_iter.astype(np.int32),
+        converged=converged,
         classes=classes,
     )
 
@@ -191,29 +191,36 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
     **options
         Of `solve`.
     """
-    theta, reduced = start, None
+    leftover = reduced = None
     if start is None:
         reduced, lift = row_space(at(problem, 1.0, l1_ratio))
     for C in Cs:
         whole = at(problem, C, l1_ratio)
         if reduced is not None and C < np.inf:
-            result = descend(at(reduced, C, 0.0), theta, **options)
-            theta = result.theta
-            value, gradient = whole.value_gradient(lift(theta))
+            inner = at(reduced, C, 0.0)
+            result = descend(inner, leftover=leftover, **options)
+            value, gradient = whole.value_gradient(lift(result.theta))
             error = abs(value - result.value)
             if error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
+                leftover = result.leftover
                 yield replace(
-                    result,
-                    theta=lift(theta),
+                    _light(result),
+                    theta=lift(result.theta),
                     n_iter=result.n_iter + 1,
                     gradient_norm=float(np.abs(gradient).max()),
                 )
                 continue
         if reduced is not None:  # too inexact, or without a penalty
-            theta, reduced = lift(theta) if theta is not None else None, None
-        result = solve(whole, theta, **options)
-        theta = result.theta
-        yield result
+            start = None if leftover is None else lift(leftover.point.theta)
+            leftover = reduced = None
+        result = solve(whole, start, leftover=leftover, **options)
+        leftover = result.leftover
+        yield _light(result)
+
+
+def _light(result):
+    """The result without its coordinates, which are large."""
+    return replace(result, leftover=replace(result.leftover, coordinates=None))
 
 
 def log_loss(problem, theta):

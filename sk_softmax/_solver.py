@@ -58,6 +58,30 @@ class Result:
     optimality: float
     gradient_norm: float
     converged: bool
+    leftover: "Leftover | None" = None
+
+
+@dataclass
+class Leftover:
+    """What a fit leaves to one of the same rows under another penalty.
+
+    Attributes
+    ----------
+    frame : Frame
+    null_value : float
+        The objective without features.
+    point : Point or None
+        The solution, with value and gradient of the loss alone.
+    coordinates : Hessian or Kronecker, or None
+    kind : str or None
+        Of the coordinates.
+    """
+
+    frame: Frame
+    null_value: float
+    point: "Point | None" = None
+    coordinates: object = None
+    kind: str | None = None
 
 
 @dataclass
@@ -79,11 +103,13 @@ def solve(problem, start=None, **options):
     Where the penalty permits and it pays, on fewer features. Parameters and the
     result are those of `descend`.
     """
-    if start is None and np.ndim(problem.penalty.prior):
+    leftover = options.get("leftover")
+    if start is None and leftover is None and np.ndim(problem.penalty.prior):
         start = problem.start_point()
     if not problem.penalty.is_smooth:
         return proximal_newton(problem, start, **options)
-    reduced, lift = row_space(problem) if start is None else (None, None)
+    fresh = start is None and leftover is None
+    reduced, lift = row_space(problem) if fresh else (None, None)
     if reduced is not None:
         result = descend(reduced, **options)
         check = _evaluate(problem, lift(result.theta))
@@ -99,7 +125,9 @@ def solve(problem, start=None, **options):
     return descend(problem, start, **options)
 
 
-def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
+def descend(
+    problem, start=None, *, tol, max_iter, kinds=None, progress=None, leftover=None
+):
     """Minimise a smooth problem.
 
     Parameters
@@ -115,14 +143,18 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
         Kinds of coordinates in order of preference.
     progress : callable or None
         Called after each stage with (n_iter, value, optimality).
+    leftover : Leftover or None
+        Of a fit to the same rows, where this one starts in `start`'s place.
 
     Returns
     -------
     Result
     """
     first_pass = problem.n_evaluations
-    point = null = _evaluate(problem, problem.null_point())
-    if start is not None:
+    point = null = _null(problem, leftover, _evaluate)
+    if leftover is not None:
+        point = _with_penalty(problem, leftover.point)
+    elif start is not None:
         point = _evaluate(problem, start)
     noise = 4 * np.finfo(problem.rows.dtype).eps
     floor = noise * max(abs(null.value), abs(point.value))
@@ -130,7 +162,9 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
     def goal(value):
         return max(tol * (null.value - value), noise * abs(value))
 
-    frame = Frame(problem)
+    leftover = leftover or Leftover(Frame(problem), null.value)
+    frame, coordinates = leftover.frame, leftover.coordinates
+    kind, inherited = leftover.kind, coordinates is not None
     kinds = kinds or preference(problem)
     last_pass = first_pass + max_iter
     converged = stale = False
@@ -139,9 +173,10 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
         # without features the probabilities are the same for all rows, and the
         # Hessian is a Kronecker product
         exact = point is null and kinds[0] == "hessian" and problem.shape[0] > 1
-        coordinates, kind = build(
-            problem, point.theta, frame, ["kronecker"] * exact + list(kinds)
-        )
+        if not inherited:
+            coordinates, kind = build(
+                problem, point.theta, frame, ["kronecker"] * exact + list(kinds)
+            )
         # long enough to be worth the building
         length = max(FIRST_STAGE * GROWTH**stage, min(passes_worth(problem, kind), 100))
         length = int(length)
@@ -163,13 +198,16 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
             converged = trusted and distance <= goal(point.value)
             if better or converged:
                 pass
+            elif inherited:
+                pass
             elif status == "stuck" and len(kinds) > 1:
                 kinds = kinds[1:]  # these coordinates lead nowhere
             elif status == "stuck" and stale:
                 # F is flat to the last digit, in every direction that we know
                 converged = distance <= 16 * floor
                 break
-            stale = status == "stuck"
+            stale = status == "stuck" and not inherited
+        inherited = False
         if point.value <= goal(point.value):  # F* is not negative
             distance, converged = point.value, True
         if progress is not None:
@@ -178,11 +216,36 @@ def descend(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
     return Result(
         theta=point.theta,
         value=point.value,
-        n_iter=problem.n_evaluations - first_pass,
+        n_iter=max(problem.n_evaluations - first_pass, 1),
         optimality=_optimality(distance, null.value - point.value, floor),
         gradient_norm=float(np.abs(point.gradient).max()),
         converged=bool(converged),
+        leftover=replace(
+            leftover,
+            point=_with_penalty(problem, point, -1),
+            coordinates=coordinates,
+            kind=kind,
+        ),
     )
+
+
+def _null(problem, leftover, evaluate):
+    """The best point without features."""
+    theta = problem.null_point()
+    if leftover is None or theta[:, :-1].any() or np.ndim(problem.penalty.prior):
+        return evaluate(problem, theta)
+    return Point(theta, leftover.null_value, None)  # where the penalty is zero
+
+
+def _with_penalty(problem, point, sign=1):
+    """A point of the loss alone with the penalty added, or taken off."""
+    W = point.theta[:, :-1]
+    value, penalty_gradient = problem.penalty.value_gradient(W)
+    if not problem.penalty.is_smooth:
+        value += problem.penalty.value(W)
+    gradient = point.gradient.copy()
+    gradient[:, :-1] += sign * penalty_gradient
+    return Point(point.theta, point.value + sign * float(value), gradient)
 
 
 def _optimality(distance, gain, floor):
@@ -325,7 +388,9 @@ def _is_better(trial, point, coordinates, dtype):
     return trial.value <= point.value + flat and after < 0.9 * before
 
 
-def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=None):
+def proximal_newton(
+    problem, start=None, *, tol, max_iter, kinds=None, progress=None, leftover=None
+):
     """Minimise a problem with a non-smooth penalty or bounds.
 
     Each round has the Hessian of a working set, the coefficients that are not
@@ -338,8 +403,10 @@ def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=
     penalty = problem.penalty
     first_pass = problem.n_evaluations
     last_pass = first_pass + max_iter
-    null = point = _composite(problem, problem.null_point())
-    if start is not None:
+    null = point = _null(problem, leftover, _composite)
+    if leftover is not None:
+        point = _with_penalty(problem, leftover.point)
+    elif start is not None:
         start = start.copy()
         start[:, :-1] = penalty.feasible(start[:, :-1])
         point = _composite(problem, start)
@@ -349,7 +416,8 @@ def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=
     def goal(value):
         return max(tol * (null.value - value), floor)
 
-    frame = Frame(problem)
+    leftover = leftover or Leftover(Frame(problem), null.value)
+    frame = leftover.frame
     H = working = None
     fresh = converged = trusted = False
     distance, previous = np.inf, np.inf
@@ -383,10 +451,11 @@ def proximal_newton(problem, start=None, *, tol, max_iter, kinds=None, progress=
     return Result(
         theta=point.theta,
         value=point.value,
-        n_iter=problem.n_evaluations - first_pass,
+        n_iter=max(problem.n_evaluations - first_pass, 1),
         optimality=_optimality(distance, null.value - point.value, floor),
         gradient_norm=float(_violation(problem, point).max()),
         converged=bool(converged),
+        leftover=replace(leftover, point=_with_penalty(problem, point, -1)),
     )
 
 
