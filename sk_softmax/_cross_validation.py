@@ -1,6 +1,7 @@
 """SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -316,7 +317,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             )
             for i, (train, test) in enumerate(folds)
         )
-        return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+        parallel = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")
+        # threadpoolctl listens to the first thread only: the limit is set here
+        with _single_threaded_blas if n_jobs > 1 else nullcontext():
+            return parallel(jobs)
 
     def _route(self, sample_weight, params):
         """Parameters of the splitter's split and of the scorer."""
