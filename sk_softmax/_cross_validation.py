@@ -88,10 +88,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         One fold for "approximate-loo".
     scores_mean_, scores_se_ : ndarrays of shape (n_l1_ratios, n_Cs)
         Mean over the folds (or rows) and its standard error.
-    coefs_paths_ : ndarray of shape \
-            (n_folds, n_l1_ratios, n_Cs, n_classes, n_features + 1)
-        Coefficients of each fit, the intercepts last; n_classes is 1 for two.
-        Without `fit_intercept` (..., n_features).
+    coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_classes, p)
+        Coefficients of each fit. n_classes is 1 for two; p is n_features and, with
+        `fit_intercept`, 1 more for the intercepts, which are last.
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
         Passes over the data of each fit.
     classes_, coef_, intercept_, optimality_, converged_

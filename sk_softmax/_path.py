@@ -66,7 +66,8 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
     Cs : int or array-like of shape (n_Cs,), default=100
         Inverse strengths of the penalty, or how many to take. These are evenly
         spaced on a log scale. With an l1 term they start at the greatest C at
-        which all penalised coefficients are zero and go up by 1 / `eps`. The l2
+        which all penalised coefficients are zero and go up by 1 / `eps`, times the
+        ratio of the greatest feature's spread to the median feature's. The l2
         penalty has no such C: they start where the penalty's curvature is 10 times
         that of the loss in the feature with the greatest, and end where it is
         `eps` / 10 times that in the median feature.
@@ -101,7 +102,7 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
     >>> (path.coefs != 0).sum(axis=(1, 2))
     array([0, 2, 3, 6, 6])
     >>> path.deviance_explained.round(2)
-    array([0.  , 0.6 , 0.85, 0.93, 0.96])
+    array([0.  , 0.64, 0.88, 0.95, 0.96])
     """
     if {"C", "warm_start"} & set(options):
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
@@ -267,12 +268,14 @@ def check_Cs(Cs, eps, problem, l1_ratios):
 def grid(problem, l1_ratios, n_Cs, eps):
     """C from that of the strongest penalty that is of use to that of the weakest."""
     spans = []
+    curvature = feature_curvature(problem)
     for l1_ratio in l1_ratios:
         if at(problem, 1.0, l1_ratio).penalty.has_l1:
             strongest = zeroing_strength(problem, l1_ratio)
-            spans += [strongest, eps * strongest]
+            # features in small units come in as much later
+            scale = np.sqrt(np.median(curvature) / curvature.max())
+            spans += [strongest, eps * scale * strongest]
         else:
-            curvature = feature_curvature(problem)
             spans += [10 * curvature.max(), 0.1 * eps * np.median(curvature)]
     Cs = 1 / (problem.total_weight * np.array(spans))
     return np.geomspace(Cs.min(), Cs.max(), n_Cs)

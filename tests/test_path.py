@@ -134,11 +134,19 @@ def test_l1_grid_starts_at_the_last_zero(make_rows, name, dtype):
     X, y, _ = make_rows(90, 4, 3, dtype=dtype)
     settings, arguments = options(name, y)
     settings["l1_ratio"] = settings.get("l1_ratio", 1.0)
-    path = softmax_path(X, y, Cs=100, eps=0.1, **settings, **arguments)
+    path = softmax_path(X, y, Cs=100, eps=0.05, **settings, **arguments)
     penalised = np.asarray(settings.get("penalty_factor", np.ones(4))) > 0
     assert not path.coefs[0][:, penalised].any()
     assert path.coefs[2][:, penalised].any()
-    np.testing.assert_allclose(path.Cs[-1] / path.Cs[0], 10)
+
+
+def test_l1_grid_reaches_features_in_small_units(rows):
+    X, y, _ = rows
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    Cs = softmax_path(X, y, Cs=3, eps=0.1, l1_ratio=1.0).Cs
+    np.testing.assert_allclose(Cs[-1] / Cs[0], 10)
+    Cs = softmax_path(X * [1e3, 1, 1, 1], y, Cs=3, eps=0.1, l1_ratio=1.0).Cs
+    np.testing.assert_allclose(Cs[-1] / Cs[0], 1e4)
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
