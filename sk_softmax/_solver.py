@@ -252,6 +252,8 @@ def _optimality(distance, gain, floor):
     """distance / (gain + distance), at most 1 (and that where nothing is known)."""
     if not np.isfinite(distance):
         return 1.0
+    if distance <= 0:
+        return 0.0
     return float(min(distance / max(gain + distance, floor), 1.0))
 
 
@@ -347,7 +349,7 @@ def _newton(problem, point, coordinates, goal, last_pass):
         norm *= ratios[-1]
         direction = residual + ratios[-1] * direction
         least, bound = _least_eigenvalue_and_bound(lengths, ratios)
-        rest = 0.5 * norm * bound
+        rest = max(0.5 * norm * bound, 0.0)  # rounding may leave it below
         near_end = norm <= 0.01 * first and rest <= 0.3 * goal(point.value)
         if near_end or gain > NEAR * goal(point.value):
             break

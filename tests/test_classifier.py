@@ -473,16 +473,7 @@ def test_balanced_without_any_weight(iris):
         SoftmaxClassifier(class_weight="balanced").fit(X, y, np.zeros(len(y)))
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    [
-        np.float64,
-        pytest.param(
-            np.float32,
-            marks=pytest.mark.xfail(reason="optimality_ is 0 / 0", strict=True),
-        ),
-    ],
-)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_one_class_with_all_the_weight(iris, dtype):
     X, y = iris
     classifier = SoftmaxClassifier().fit(X.astype(dtype), y, (y == 1).astype(float))
