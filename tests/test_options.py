@@ -34,7 +34,6 @@ def known_failures(estimator):
 @parametrize_with_checks(
     [
         SoftmaxClassifier(l1_ratio=1.0),
-        SoftmaxClassifier(l1_ratio=1.0, warm_start=True),
         SoftmaxClassifier(l1_ratio=1.0, penalty_group="class"),
         SoftmaxClassifier(l1_ratio=0.5, penalty_factor=2.0),
         SoftmaxClassifier(bounds=(-10.0, 10.0)),
@@ -823,7 +822,9 @@ def frame(load):
 @pytest.mark.parametrize("name", EACH)
 def test_grid_search_over_each_option(frame, name):
     X, y = frame
-    search = GridSearchCV()
+    search = GridSearchCV(
+        SoftmaxClassifier(l1_ratio=0.5), {name: EACH[name]}, error_score="raise"
+    )
     search.fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.score(X, y) > 0.9
