@@ -13,6 +13,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
+    RepeatedKFold,
+    ShuffleSplit,
+    TimeSeriesSplit,
     cross_val_predict,
     cross_val_score,
 )
@@ -739,6 +742,23 @@ def test_soft_labels_in_cross_validation(crowd):
         X, votes
     )
     assert search.best_params_ == {"C": 1.0}
+
+
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        5,
+        RepeatedKFold(n_splits=3, n_repeats=2, random_state=0),
+        ShuffleSplit(3, random_state=0),
+        TimeSeriesSplit(3),
+    ],
+    ids=str,
+)
+def test_splitters_that_take_soft_labels(crowd, splitter):
+    X, votes = crowd
+    order = np.random.default_rng(0).permutation(150)
+    scores = cross_val_score(SoftmaxClassifier(), X[order], votes[order], cv=splitter)
+    assert (scores < 0).all()
 
 
 def test_weights_of_soft_labels_multiply_their_masses(crowd):
