@@ -35,28 +35,25 @@ print(
 print(f"{X.shape[1]} different words")
 
 # %%
-# Both penalties over C. The grouped lasso has more coefficients, of fewer words.
+# The words that are in, over C. At the same C the grouped lasso has about as many, but
+# each in all six classes. (Fifty pieces are too few to compare how right the two are.)
 
 strengths = np.geomspace(1, 5, 9)
 used = {"lasso": [], "grouped lasso": []}
-scores = {"lasso": [], "grouped lasso": []}
-train = np.arange(len(labels)) % 3 > 0
 for C in strengths:
     for kind, group in (("lasso", None), ("grouped lasso", "class")):
-        model = SoftmaxClassifier(C, l1_ratio=1, penalty_group=group)
-        model.fit(X[train], labels[train])
-        used[kind].append((model.coef_ != 0).any(axis=0).sum())
-        scores[kind].append(model.score(X[~train], labels[~train]))
+        model = SoftmaxClassifier(C, l1_ratio=1, penalty_group=group).fit(X, labels)
+        used[kind].append(
+            [(model.coef_ != 0).any(axis=0).sum(), (model.coef_ != 0).sum()]
+        )
 
-figure, axis = plt.subplots(figsize=(8, 3.6))
-for kind, marker in zip(used, "os", strict=True):
-    axis.plot(used[kind], scores[kind], marker + "-", label=kind)
-axis.set(
-    xlabel="words that the model uses",
-    ylabel="accuracy on the other third",
-    ylim=(0, 1),
-)
-axis.legend(loc="lower right")
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.6))
+for (kind, counts), marker in zip(used.items(), "os", strict=True):
+    for axis, count in zip(axes, np.transpose(counts), strict=True):
+        axis.plot(strengths, count, marker + "-", label=kind)
+for axis, title in zip(axes, ("words", "coefficients"), strict=True):
+    axis.set(title=title, xlabel="C", ylim=(0, None))
+axes[0].legend()
 plt.show()
 
 # %%
@@ -70,7 +67,7 @@ largest = np.abs(model.coef_).max()
 image = axis.imshow(model.coef_[:, top].T, cmap="PuOr", vmin=-largest, vmax=largest)
 axis.set(
     xticks=range(6),
-    xticklabels=model.classes_,
+    xticklabels=[name.replace("_", "\n") for name in model.classes_],
     yticks=range(len(top)),
     yticklabels=words[top],
     aspect="auto",

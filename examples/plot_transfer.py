@@ -45,7 +45,9 @@ figure, axis = plt.subplots(figsize=(8, 4))
 for (name, values), marker in zip(loss.items(), "os", strict=True):
     axis.plot(sizes, values, marker + "-", label=name)
 axis.axhline(unchanged, color="0.5", linestyle="--", linewidth=1, label="the old model")
-axis.set(xscale="log", yscale="log", xlabel="new pictures", ylabel="log-loss of others")
+axis.set(
+    xscale="log", ylim=(0, None), xlabel="new pictures", ylabel="log-loss of others"
+)
 axis.set_xticks(sizes, sizes)
 axis.minorticks_off()
 axis.legend()
