@@ -442,7 +442,7 @@ def test_factor_of_all_scales_C(noisy, penalty):
 
 @pytest.mark.parametrize("penalty", PENALTIES[:2], ids=str)
 def test_factor_of_a_feature_is_its_unit(noisy, penalty):
-    """With l1 or l2 alone, which scale differently: a feature times c has coefficients over c."""
+    """With l1 or l2 alone: a feature times c has coefficients over c."""
     X, y = noisy
     rho = penalty["l1_ratio"]
     c = np.array([1, 2, 0.5, 1, 3, 1])
