@@ -75,13 +75,21 @@ def _soft_targets(Y, classes, dtype):
     if len(bad):
         raise ValueError(f"y has no positive entry in row {bad[0]}.")
     Y /= mass[:, None]
+    columns = np.arange(Y.shape[1]) if names is None else np.asarray(names)
     if classes is None:
-        classes = np.arange(Y.shape[1]) if names is None else np.asarray(names)
+        classes = columns
     labels = _label_set(classes)
     if len(labels) != Y.shape[1]:
         raise ValueError(
             f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns."
         )
+    if names is not None:  # a frame's columns have names of their own
+        if set(labels.tolist()) != set(columns.tolist()):
+            raise ValueError(
+                f"classes {labels.tolist()} are not the columns of y, "
+                f"{columns.tolist()}."
+            )
+        classes = columns
     order = np.argsort(np.asarray(classes), kind="stable")
     return labels, Y[:, order], mass
 

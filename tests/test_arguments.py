@@ -94,10 +94,6 @@ def test_classes_name_the_columns_of_an_array():
     np.testing.assert_array_equal(target, [[0.75, 0, 0.25]])
 
 
-@pytest.mark.xfail(
-    reason="classes of another name than the frame's columns are taken in order",
-    strict=True,
-)
 def test_classes_that_contradict_the_columns_of_a_frame():
     pandas = pytest.importorskip("pandas")
     Y = pandas.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]})
