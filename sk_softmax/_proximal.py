@@ -99,7 +99,7 @@ class WorkingSet:
         H[np.arange(N), np.arange(N)] += ridge[self.index] * self.scale**2
         return H
 
-    def step(self, H, W, G):
+    def step(self, H, W, G, damping=0.0):
         """The model's minimiser.
 
         Parameters
@@ -107,14 +107,22 @@ class WorkingSet:
         H : (N + K, N + K)
         W : (K, d) coefficients
         G : (K, d + 1) gradient of the smooth part
+        damping : float
+            Curvature that H gets more in every variable, where the model promised
+            too much. In the frame's units curvatures are at most about 1.
 
         Returns
         -------
         direction : (K, d + 1)
+        landing : (K, d)
+            The coefficients after it, on zero and on the bounds to the last bit,
+            which W plus the direction need not be.
         gain : float
             What it takes off the model, at least 0.
         """
         N = len(self.scale)
+        if damping:
+            H = H + damping * np.eye(len(H))
         g, intercept_gradient = self.gradient(G)
         # The intercepts are free: they go where the other variables send them.
         # Their block is singular for K >= 3, constant vectors do not count.
@@ -131,7 +139,13 @@ class WorkingSet:
         intercept = -inverse @ (intercept_gradient + H[N:, :N] @ d)
         gain = 0.5 * intercept_gradient @ inverse @ intercept_gradient
         gain -= _model(schur, q, u, part, new)
-        return self.direction(d, intercept), max(gain, 0.0)
+        values = prior[self.index] + new * self.scale
+        penalty = self.problem.penalty
+        for edge, bound in ((part.lower, penalty.lower), (part.upper, penalty.upper)):
+            values = np.where(new == edge, bound[self.index], values)
+        landing = W.copy()
+        landing[self.index] = values
+        return self.direction(d, intercept), landing, max(gain, 0.0)
 
 
 def _dense_hessian(loss, Z, position, P, weight, classes):
@@ -182,7 +196,7 @@ def _model(H, q, u, part, v):
     return q @ d + 0.5 * d @ (H @ d) + part.value(v) - part.value(u)
 
 
-def minimise_model(H, q, u, part, tol=1e-3):
+def minimise_model(H, q, u, part, tol=1e-6):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -215,7 +229,7 @@ def minimise_model(H, q, u, part, tol=1e-3):
         gradient = q + H @ (v - u)
         violation = np.abs(part.violation(v, gradient) * root).max()
         first = first or violation
-        if violation <= tol * tol * first:
+        if violation <= tol * first:
             break
         before = value
         trial = part.prox(v - step * gradient, step)
@@ -227,7 +241,36 @@ def minimise_model(H, q, u, part, tol=1e-3):
             v, value = trial, trial_value
         if before - value <= 1e-15 * abs(value):
             break
-    return v
+    return _last_digits(H, q, u, part, v)
+
+
+def _last_digits(H, q, u, part, v):
+    """Newton's step on v's face, judged by the KKT violation.
+
+    The model's value tells points apart to half the digits only; a fit that rests
+    on it would depend on the order of the rows.
+    """
+    gradient = q + H @ (v - u)
+    trial = v + _newton_direction(H, part, v, gradient)
+    violation = part.violation(trial, q + H @ (trial - u)).max()
+    stays = np.array_equal(part.onto_face(v, trial), trial)
+    return trial if stays and violation < part.violation(v, gradient).max() else v
+
+
+def _newton_direction(H, part, v, gradient):
+    """Newton's step from v on the penalty's face, zero where that is singular."""
+    free = part.free(v)
+    direction = np.zeros_like(v)
+    if free.any():
+        curvature = H[np.ix_(free, free)]
+        part.add_hessian(curvature, v, free)
+        slope = (gradient + part.gradient(v))[free]
+        try:
+            factor = cho_factor(curvature, check_finite=False)
+            direction[free] = -cho_solve(factor, slope)
+        except LinAlgError:
+            pass
+    return direction
 
 
 def _coordinate_descent(H, q, u, weight):
@@ -274,22 +317,14 @@ def _steps(H, size, part):
 
 def _face_step(H, q, u, part, v, value):
     """Newton's step from v on the penalty's face, shortened until it gains."""
-    free = part.free(v)
+    d = _newton_direction(H, part, v, q + H @ (v - u))
+    free = d != 0
     if not free.any():
-        return v, value
-    gradient = (q + H @ (v - u) + part.gradient(v))[free]
-    curvature = H[np.ix_(free, free)]
-    part.add_hessian(curvature, v, free)
-    try:
-        d = -cho_solve(cho_factor(curvature, check_finite=False), gradient)
-    except LinAlgError:
         return v, value
     # All the way, ending at zero or a bound for what would cross it; else to the
     # first that does, where the model is quadratic and falls all the way.
-    for length in (1.0, part.reach(v, free, d) * (1 + 1e-12), 0.25, 0.01):
-        trial = v.copy()
-        trial[free] += length * d
-        trial = part.onto_face(v, trial)
+    for length in (1.0, part.reach(v, free, d[free]) * (1 + 1e-12), 0.25, 0.01):
+        trial = part.onto_face(v, v + length * d)
         trial_value = _model(H, q, u, part, trial)
         if trial_value < value:
             return trial, trial_value

@@ -30,6 +30,9 @@ NEAR = 30
 # A working set has at least this many coefficients where there are as many to
 # move, and at most so many that their Hessian and its factor fit in memory.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
+# Where probabilities are saturated the model is nearly flat and its step goes far
+# beyond where it holds. So much curvature is added to it until F falls.
+LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e3
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
 
@@ -422,26 +425,37 @@ def proximal_newton(
     frame = leftover.frame
     H = working = None
     fresh = converged = trusted = False
-    distance, previous = np.inf, np.inf
+    distance, previous, damping = np.inf, np.inf, 0.0
     while not converged and problem.n_evaluations < last_pass:
         chosen, complete = _choose(problem, point, frame, working)
         if H is None or (chosen & ~working.chosen).any():
             working = WorkingSet(problem, frame, chosen)
             H, fresh = working.hessian(point.theta), True
-        direction, distance = working.step(H, point.theta[:, :-1], point.gradient)
-        converged = complete and trusted and distance <= goal(point.value)
+        direction, landing, distance = working.step(
+            H, point.theta[:, :-1], point.gradient, damping
+        )
+        reliable = complete and damping == 0
+        converged = reliable and trusted and distance <= goal(point.value)
+        if point.value <= goal(point.value):  # F* is not negative
+            distance, converged = point.value, True
         if converged:
             break
         if not fresh and not (trusted and distance <= 0.3 * previous):
             H = None  # the model has gone stale
             continue
-        trial = _search(problem, point, direction, distance, last_pass)
+        trial = _search(problem, point, direction, landing, distance, last_pass)
         if trial is None:
-            if fresh:
-                converged = complete and distance <= 1e3 * floor
+            if fresh and reliable and distance <= 1e3 * floor:
+                converged = True
                 break
-            H = None
+            if not fresh:
+                H = None
+            elif damping > MOST_DAMPING:
+                break
+            else:
+                damping = max(10 * damping, LEAST_DAMPING)
             continue
+        damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
         gain = point.value - trial.value
         trusted = abs(gain - distance) <= 0.2 * distance + 1e3 * eps * abs(point.value)
         point, previous, fresh = trial, distance, False
@@ -502,14 +516,14 @@ def _choose(problem, point, frame, working):
     return moving | violating, complete
 
 
-def _search(problem, point, direction, gain, last_pass):
+def _search(problem, point, direction, landing, gain, last_pass):
     """The first point along the direction that keeps part of the model's promise."""
     length = 1.0
-    while problem.n_evaluations < last_pass and length > 1e-4:
+    while problem.n_evaluations < last_pass and length > 0.01:
         theta = point.theta + length * direction
         if length == 1.0:
-            # to the last bit, where the step ends at a bound or at zero
-            theta[:, :-1] = problem.penalty.feasible(theta[:, :-1])
+            theta[:, :-1] = landing
+        theta[:, :-1] = problem.penalty.feasible(theta[:, :-1])
         trial = _composite(problem, theta)
         if trial.value <= point.value - 0.01 * length * gain:
             return trial
