@@ -58,9 +58,7 @@ class Frame:
         least, most = rows.range()
         with np.errstate(over="ignore", divide="ignore"):
             if problem.fit_intercept:
-                (total,) = rows.sum(
-                    lambda r, X: (problem.weights(r) @ X,), problem.pass_flops
-                )
+                (total,) = problem.sum(_weighted_total, (), problem.pass_flops)
                 # clipped, so that a constant column becomes exactly zero
                 self.centre = np.clip(total / problem.total_weight, least, most)
                 size = np.maximum(most - self.centre, self.centre - least)
@@ -77,6 +75,10 @@ class Frame:
         Z = Z - self.centre[features].astype(Z.dtype)
         Z *= self.scale[features].astype(Z.dtype)
         return Z
+
+
+def _weighted_total(problem, rows, X):
+    return (problem.weights(rows) @ X,)
 
 
 class Kronecker:
@@ -144,33 +146,8 @@ def build_hessian(problem, theta, frame):
     K, d1 = problem.shape
     q = Q.shape[1]
 
-    def block(X, P, weight):
-        # without an intercept its row is zero and it stays still
-        Z = np.full((d1, X.shape[0]), problem.fit_intercept, X.dtype)
-        Z[:-1] = frame(X).T
-        if problem.loss.n_outputs == 1:
-            A = Z * np.sqrt(problem.loss.curvature(P, Q)[0] * weight)
-            return ((A @ A.T)[None, None],)
-        # Q^T (diag(p) - p p^T) Q: K Gram matrices, and one of p x z. Chunks keep
-        # that (q d1, m) array within a block's size.
-        root = np.sqrt(weight)
-        pz = np.zeros((q * d1, q * d1))
-        chunk = max(256, len(weight) // q)
-        for start in range(0, len(weight), chunk):
-            part = slice(start, start + chunk)
-            A = (Q.T.astype(X.dtype) @ (P[:, part] * root[part]))[:, None] * Z[:, part]
-            A = A.reshape(q * d1, -1)
-            pz += A @ A.T
-        grams = np.empty((K, d1 * d1))
-        for k in range(K):
-            A = Z * np.sqrt(P[k] * weight)
-            grams[k] = (A @ A.T).ravel()
-        H = (Q[:, :, None] * Q[:, None, :]).reshape(K, -1).T @ grams
-        H = H.reshape(q, q, d1, d1)
-        return (H - pz.reshape(q, d1, q, d1).transpose(0, 2, 1, 3),)
-
     flops, size = build_flops(problem)["hessian"], 8 * (q * d1) ** 2
-    (H,) = problem.curvature_sum(theta, block, flops, size)
+    (H,) = problem.curvature_sum(theta, _hessian, (frame, Q), flops, size)
     H = np.ascontiguousarray(H.transpose(0, 2, 1, 3))
     penalty = np.broadcast_to(problem.penalty.curvature(), (K, d1 - 1))
     feature = np.arange(d1 - 1)
@@ -180,22 +157,42 @@ def build_hessian(problem, theta, frame):
     return Hessian(Q, _inverse_factor(H.reshape(q * d1, -1), problem), frame)
 
 
+def _hessian(problem, X, P, weight, frame, Q):
+    """A block's part, (q, q, d + 1, d + 1), of the Hessian in the frame."""
+    (K, q), d1 = Q.shape, problem.shape[1]
+    # without an intercept its row is zero and it stays still
+    Z = np.full((d1, X.shape[0]), problem.fit_intercept, X.dtype)
+    Z[:-1] = frame(X).T
+    if problem.loss.n_outputs == 1:
+        A = Z * np.sqrt(problem.loss.curvature(P, Q)[0] * weight)
+        return ((A @ A.T)[None, None],)
+    # Q^T (diag(p) - p p^T) Q: K Gram matrices, and one of p x z. Chunks keep
+    # that (q d1, m) array within a block's size.
+    root = np.sqrt(weight)
+    pz = np.zeros((q * d1, q * d1))
+    chunk = max(256, len(weight) // q)
+    for start in range(0, len(weight), chunk):
+        part = slice(start, start + chunk)
+        A = (Q.T.astype(X.dtype) @ (P[:, part] * root[part]))[:, None] * Z[:, part]
+        A = A.reshape(q * d1, -1)
+        pz += A @ A.T
+    grams = np.empty((K, d1 * d1))
+    for k in range(K):
+        A = Z * np.sqrt(P[k] * weight)
+        grams[k] = (A @ A.T).ravel()
+    H = (Q[:, :, None] * Q[:, None, :]).reshape(K, -1).T @ grams
+    H = H.reshape(q, q, d1, d1)
+    return (H - pz.reshape(q, d1, q, d1).transpose(0, 2, 1, 3),)
+
+
 def build_kronecker(problem, theta, frame):
     """Coordinates from the Hessian's nearest Kronecker product at theta."""
-    loss, d = problem.loss, problem.shape[1] - 1
-    (C,) = problem.curvature_sum(theta, lambda X, P, w: (loss.mean_curvature(P, w),), 0)
+    d = problem.shape[1] - 1
+    (C,) = problem.curvature_sum(theta, _class_curvature, (), 0)
     Q, curvature = _eigenbasis(problem, C)
-
-    def moments(X, P, weight):
-        w = loss.curvature(P, Q.astype(X.dtype)).sum(axis=0)
-        w += PLAIN_PART * curvature.sum()
-        w *= weight
-        Z = frame(X)
-        A = Z * np.sqrt(w)[:, None]
-        return w.sum(), w @ Z, A.T @ A
-
     flops = build_flops(problem)["kronecker"] / 3
-    total, first, gram = problem.curvature_sum(theta, moments, flops, 8 * d * d)
+    args = frame, Q, PLAIN_PART * curvature.sum()
+    total, first, gram = problem.curvature_sum(theta, _gram, args, flops, 8 * d * d)
     mean = np.zeros(d)
     if problem.fit_intercept:
         mean = first / total
@@ -207,16 +204,8 @@ def build_kronecker(problem, theta, frame):
     eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
     U *= jacobi[:, None]
     U *= _known_inverse_root(eigenvalues, _noise(problem, d), problem)
-
-    def diagonal(X, P, weight):
-        c = loss.curvature(P, Q.astype(X.dtype)) * weight
-        Y = frame(X)
-        Y -= mean.astype(Y.dtype)
-        Y = Y @ U.astype(Y.dtype)
-        Y *= Y
-        return c @ Y, c.sum(axis=1)
-
-    H, intercept = problem.curvature_sum(theta, diagonal, 2 * flops)
+    args = frame, Q, mean, U
+    H, intercept = problem.curvature_sum(theta, _rotated_diagonal, args, 2 * flops)
     H += (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
     scale = np.column_stack([_inverse_root(H), _inverse_root(intercept)])
     U *= frame.scale[:, None]
@@ -224,25 +213,36 @@ def build_kronecker(problem, theta, frame):
     return Kronecker(Q, U, scale, centre[None])
 
 
+def _class_curvature(problem, X, P, weight):
+    return (problem.loss.mean_curvature(P, weight),)
+
+
+def _gram(problem, X, P, weight, frame, Q, plain):
+    """A block's sum, first and second moments, weighted by curvature plus plain."""
+    w = problem.loss.curvature(P, Q.astype(X.dtype)).sum(axis=0)
+    w += plain
+    w *= weight
+    Z = frame(X)
+    A = Z * np.sqrt(w)[:, None]
+    return w.sum(), w @ Z, A.T @ A
+
+
+def _rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
+    """A block's part of the Hessian's diagonal in the directions Q and U."""
+    c = problem.loss.curvature(P, Q.astype(X.dtype)) * weight
+    Y = frame(X)
+    Y -= mean.astype(Y.dtype)
+    Y = Y @ U.astype(Y.dtype)
+    Y *= Y
+    return c @ Y, c.sum(axis=1)
+
+
 def build_diagonal(problem, theta, frame):
     """Coordinates from the Hessian's diagonal at theta, features centred."""
-    loss = problem.loss
-    (C,) = problem.curvature_sum(theta, lambda X, P, w: (loss.mean_curvature(P, w),), 0)
+    (C,) = problem.curvature_sum(theta, _class_curvature, (), 0)
     Q, _ = _eigenbasis(problem, C)
-
-    def moments(X, P, weight):
-        c = loss.curvature(P, Q.astype(X.dtype)) * weight
-        if problem.rows.is_sparse:
-            Z = X.copy()
-            Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
-            square = Z.copy()
-            square.data = Z.data**2
-        else:
-            Z = frame(X)
-            square = Z**2
-        return c.sum(axis=1), c @ Z, c @ square
-
-    total, first, H = problem.curvature_sum(theta, moments, problem.pass_flops)
+    args = frame, Q
+    total, first, H = problem.curvature_sum(theta, _moments, args, problem.pass_flops)
     offset = np.zeros_like(frame.centre) if problem.rows.is_sparse else frame.centre
     mean = np.zeros_like(first)
     if problem.fit_intercept:
@@ -255,6 +255,20 @@ def build_diagonal(problem, theta, frame):
     )
     scale = np.column_stack([_inverse_root(H) * frame.scale, _inverse_root(total)])
     return Kronecker(Q, None, scale, offset + mean / frame.scale)
+
+
+def _moments(problem, X, P, weight, frame, Q):
+    """A block's weights, first and second moments for each of the directions Q."""
+    c = problem.loss.curvature(P, Q.astype(X.dtype)) * weight
+    if problem.rows.is_sparse:
+        Z = X.copy()
+        Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
+        square = Z.copy()
+        square.data = Z.data**2
+    else:
+        Z = frame(X)
+        square = Z**2
+    return c.sum(axis=1), c @ Z, c @ square
 
 
 BUILDERS = {

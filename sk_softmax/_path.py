@@ -226,15 +226,13 @@ def _light(result):
 
 def log_loss(problem, theta):
     """Mean cross-entropy over the rows, without the penalty."""
-
-    def block(rows, X):
-        Z = problem.logits(rows, X, theta)
-        return (
-            problem.loss.residual(Z, problem.target[rows], problem.weights(rows))[0],
-        )
-
-    (total,) = problem.rows.sum(block, problem.pass_flops / 2)
+    (total,) = problem.sum(_loss, (theta,), problem.pass_flops / 2)
     return float(total) / problem.total_weight
+
+
+def _loss(problem, rows, X, theta):
+    Z = problem.logits(rows, X, theta)
+    return (problem.loss.residual(Z, problem.target[rows], problem.weights(rows))[0],)
 
 
 def refuse_infinite(problem, Cs, classes):

@@ -56,6 +56,24 @@ class Problem:
         self.pass_flops = 8 * K * rows.entries + 60 * K * n
         self._ones = None if weight is not None else np.ones(n, rows.dtype)
 
+    def sum(self, block, args, flops, result_bytes=0):
+        """Sum over the row blocks of ``block(self, rows, X, *args)``.
+
+        Every sum over the rows is one of these, of a function that stands in a
+        module: wherever the rows are, it and its arguments can be sent there.
+        `flops` and `result_bytes` are those of `Rows.sum`.
+        """
+        return self.rows.sum(
+            lambda rows, X: block(self, rows, X, *args), flops, result_bytes
+        )
+
+    def scratch(self):
+        """An empty dict for what blocks keep from one sum to the next.
+
+        As an argument of `sum` it is the same one each time, beside the rows.
+        """
+        return {}
+
     def separated(self, theta):
         """Whether each output's class is told from the others without an error.
 
@@ -63,14 +81,7 @@ class Problem:
         side; larger coefficients then are better still, without end.
         """
 
-        def block(rows, X):
-            weight = (self.weights(rows) > 0).astype(X.dtype)
-            _, R = self.loss.residual(
-                self.logits(rows, X, theta), self.target[rows], weight
-            )
-            return (np.abs(R).sum(axis=1, dtype=np.float64),)
-
-        return self.rows.sum(block, self.pass_flops / 2)[0] < 0.5
+        return self.sum(_misjudged, (theta,), self.pass_flops / 2)[0] < 0.5
 
     def with_rows(self, rows, penalty):
         """The same problem on other features of the same rows."""
@@ -106,14 +117,7 @@ class Problem:
     def value_gradient(self, theta):
         """F and its gradient: one pass over the data."""
         self.n_evaluations += 1
-
-        def block(rows, X):
-            value, R = self.loss.residual(
-                self.logits(rows, X, theta), self.target[rows], self.weights(rows)
-            )
-            return value, R @ X, R.sum(axis=1, dtype=np.float64)
-
-        value, gW, gb = self.rows.sum(block, self.pass_flops)
+        value, gW, gb = self.sum(_value_gradient, (theta,), self.pass_flops)
         penalty, penalty_gradient = self.penalty.value_gradient(theta[:, :-1])
         gradient = np.zeros(self.shape)
         np.divide(gW, self.total_weight, out=gradient[:, :-1])
@@ -128,22 +132,12 @@ class Problem:
         It keeps the probabilities, n K numbers of X's dtype, from its first call
         on, so that further products cost two products with X and no exponential.
         """
-        probabilities = {}
+        probabilities = self.scratch()
 
         def product(direction):
             self.n_evaluations += 1
-
-            def block(rows, X):
-                if rows.start not in probabilities:
-                    probabilities[rows.start] = self.loss.proba(
-                        self.logits(rows, X, theta)
-                    )
-                P = probabilities[rows.start]
-                R = self.loss.curvature_product(P, self.linear(X, direction))
-                R *= self.weights(rows)
-                return R @ X, R.sum(axis=1, dtype=np.float64)
-
-            HW, Hb = self.rows.sum(block, self.pass_flops)
+            args = theta, direction, probabilities
+            HW, Hb = self.sum(_hessian_product, args, self.pass_flops)
             H = np.zeros(self.shape)
             np.divide(HW, self.total_weight, out=H[:, :-1])
             H[:, :-1] += self.penalty.curvature() * direction[:, :-1]
@@ -153,14 +147,10 @@ class Problem:
 
         return product
 
-    def curvature_sum(self, theta, function, flops, result_bytes=0):
-        """Sum over the blocks of ``function(X, P, weights / S)``."""
-
-        def block(rows, X):
-            P = self.loss.proba(self.logits(rows, X, theta))
-            return function(X, P, self.weights(rows) / self.total_weight)
-
-        return self.rows.sum(block, self.pass_flops / 2 + flops, result_bytes)
+    def curvature_sum(self, theta, function, args, flops, result_bytes=0):
+        """Sum over the blocks of ``function(self, X, P, weights / S, *args)``."""
+        args = theta, self.total_weight, function, args
+        return self.sum(_curvature, args, self.pass_flops / 2 + flops, result_bytes)
 
     def centred(self, theta):
         """Theta moved to the plane of the optimum: it sums to zero over classes."""
@@ -196,3 +186,31 @@ class Problem:
             frequency = np.maximum(mass / self.total_weight, 1e-12)
             theta[:, -1] = self.loss.null_logits(frequency)
         return theta
+
+
+def _misjudged(problem, rows, X, theta):
+    weight = (problem.weights(rows) > 0).astype(X.dtype)
+    Z = problem.logits(rows, X, theta)
+    _, R = problem.loss.residual(Z, problem.target[rows], weight)
+    return (np.abs(R).sum(axis=1, dtype=np.float64),)
+
+
+def _value_gradient(problem, rows, X, theta):
+    Z = problem.logits(rows, X, theta)
+    value, R = problem.loss.residual(Z, problem.target[rows], problem.weights(rows))
+    return value, R @ X, R.sum(axis=1, dtype=np.float64)
+
+
+def _hessian_product(problem, rows, X, theta, direction, probabilities):
+    if rows.start not in probabilities:
+        Z = problem.logits(rows, X, theta)
+        probabilities[rows.start] = problem.loss.proba(Z)
+    P = probabilities[rows.start]
+    R = problem.loss.curvature_product(P, problem.linear(X, direction))
+    R *= problem.weights(rows)
+    return R @ X, R.sum(axis=1, dtype=np.float64)
+
+
+def _curvature(problem, rows, X, theta, total_weight, function, args):
+    P = problem.loss.proba(problem.logits(rows, X, theta))
+    return function(problem, X, P, problem.weights(rows) / total_weight, *args)

@@ -74,27 +74,15 @@ class WorkingSet:
 
     def hessian(self, theta):
         """Of the variables and the intercepts, (N + K, N + K): a pass over the data."""
-        problem, loss = self.problem, self.problem.loss
+        problem = self.problem
         used, position = np.unique(self.features, return_inverse=True)
         K, N = problem.shape[0], len(self.classes)
         # the intercepts are the coefficients of one more feature, which is 1
         position = np.append(position, np.full(K, len(used)))
         classes = np.append(self.classes, np.arange(K))
-        one = float(problem.fit_intercept)
-        sparse_rows = problem.rows.is_sparse
-
-        def block(X, P, weight):
-            X = X[:, used]
-            if sparse_rows:
-                X = sparse.hstack([X.multiply(self.frame.scale[used]), _ones(X) * one])
-                X = X.tocsr()[:, position].tocsr()
-                return (_sparse_hessian(loss, X, P, weight, classes),)
-            Z = np.full((len(used) + 1, X.shape[0]), one, X.dtype)
-            Z[:-1] = self.frame(X, used).T
-            return (_dense_hessian(loss, Z, position, P, weight, classes),)
-
-        flops = problem.rows.shape[0] * (N + K) ** 2
-        (H,) = problem.curvature_sum(theta, block, flops, 8 * (N + K) ** 2)
+        args = self.frame, used, position, classes
+        flops, size = problem.rows.shape[0] * (N + K) ** 2, 8 * (N + K) ** 2
+        (H,) = problem.curvature_sum(theta, _hessian, args, flops, size)
         ridge = np.broadcast_to(problem.penalty.curvature(), problem.penalty.l1.shape)
         H[np.arange(N), np.arange(N)] += ridge[self.index] * self.scale**2
         return H
@@ -146,6 +134,19 @@ class WorkingSet:
         landing = W.copy()
         landing[self.index] = values
         return self.direction(d, intercept), landing, max(gain, 0.0)
+
+
+def _hessian(problem, X, P, weight, frame, used, position, classes):
+    """A block's part; its columns are the features `used` and a one, by `position`."""
+    loss, one = problem.loss, float(problem.fit_intercept)
+    X = X[:, used]
+    if problem.rows.is_sparse:
+        X = sparse.hstack([X.multiply(frame.scale[used]), _ones(X) * one])
+        X = X.tocsr()[:, position].tocsr()
+        return (_sparse_hessian(loss, X, P, weight, classes),)
+    Z = np.full((len(used) + 1, X.shape[0]), one, X.dtype)
+    Z[:-1] = frame(X, used).T
+    return (_dense_hessian(loss, Z, position, P, weight, classes),)
 
 
 def _dense_hessian(loss, Z, position, P, weight, classes):

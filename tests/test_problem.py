@@ -119,7 +119,7 @@ def test_curvature_sum_gives_each_block_its_probabilities(
     theta = point(problem)
     weight = np.ones(N) if weight is None else weight
     P = problem.loss.proba(problem.linear(X, theta))
-    (total,) = problem.curvature_sum(theta, lambda X, P, w: ((P * w) @ X,), 0)
+    (total,) = problem.curvature_sum(theta, lambda _, X, P, w: ((P * w) @ X,), (), 0)
     np.testing.assert_allclose(total, (P * weight / weight.sum()) @ X, atol=1e-14)
 
 
