@@ -19,6 +19,8 @@ From the top down; imports run down this list only:
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
+- `_proximal_newton`: working sets, where the penalty is not smooth
+- `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal`: the step of proximal Newton on a working set
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_problem`: loss over the rows plus penalty at a point

@@ -10,8 +10,8 @@ from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet, minimise_model
+from sk_softmax._proximal_newton import proximal_newton
 from sk_softmax._rows import Rows
-from sk_softmax._solver import proximal_newton
 
 INF = np.inf
 
@@ -221,7 +221,7 @@ def test_small_working_sets_lead_to_the_same_optimum(make_rows, limit, monkeypat
     problem = problem_of(X, y, 3, l1_ratio=1.0)
     options = {"tol": 1e-12, "max_iter": 1000}
     whole = proximal_newton(problem, **options)
-    monkeypatch.setattr("sk_softmax._solver.LEAST_WORKING_SET", limit)
+    monkeypatch.setattr("sk_softmax._proximal_newton.LEAST_WORKING_SET", limit)
     small = proximal_newton(problem, **options)
     assert small.converged
     np.testing.assert_allclose(small.theta, whole.theta, atol=1e-5)

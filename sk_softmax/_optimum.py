@@ -1,0 +1,189 @@
+"""Points, how far they are from the optimum, what a fit leaves and reports."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._coordinates import Frame
+
+
+@dataclass
+class Point:
+    """A point with what one pass over the data tells of it."""
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+
+@dataclass
+class Leftover:
+    """What a fit leaves to one of the same rows under another penalty.
+
+    Attributes
+    ----------
+    frame : Frame
+    null_value : float
+        The objective without features.
+    point : Point or None
+        The solution, with value and gradient of the loss alone.
+    coordinates : Hessian or Kronecker, or None
+    kind : str or None
+        Of the coordinates.
+    """
+
+    frame: Frame
+    null_value: float
+    point: Point | None = None
+    coordinates: object = None
+    kind: str | None = None
+
+
+@dataclass
+class Result:
+    """What a fit came to.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (K, d + 1)
+    value : float
+        The objective.
+    n_iter : int
+        Passes over the data: evaluations and Hessian products.
+    optimality : float
+        Estimate of (F - F*) / (F0 - F*), F0 being the objective without features.
+    gradient_norm : float
+        Greatest entry of the gradient, in size, or of the KKT violation.
+    converged : bool
+    leftover : Leftover
+    """
+
+    theta: np.ndarray
+    value: float
+    n_iter: int
+    optimality: float
+    gradient_norm: float
+    converged: bool
+    leftover: Leftover
+
+
+class Fit:
+    """A fit under way.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : ndarray of shape (K, d + 1) or None
+        Where to start; None is the best point without features.
+    tol : float
+        Relative suboptimality at which to stop.
+    max_iter : int
+        Passes over the data at which to stop.
+    progress : callable or None
+        Called after each stage with (n_iter, value, optimality).
+    leftover : Leftover or None
+        Of a fit to the same rows, where this one starts in `start`'s place.
+
+    Attributes
+    ----------
+    null, point : Point
+        The best point without features, and the best so far.
+    distance : float
+        Estimate of F - F* at `point`.
+    converged : bool
+    """
+
+    def __init__(self, problem, start, *, tol, max_iter, progress=None, leftover=None):
+        self.problem, self.tol, self.progress = problem, tol, progress
+        self.first_pass = problem.n_evaluations
+        self.last_pass = self.first_pass + max_iter
+        self.null = self.point = self._null_point(leftover)
+        if leftover is not None:
+            self.point = self._with_penalty(leftover.point)
+        elif start is not None:
+            start = start.copy()
+            start[:, :-1] = problem.penalty.feasible(start[:, :-1])
+            self.point = self.evaluate(start)
+        self.leftover = leftover or Leftover(Frame(problem), self.null.value)
+        self.frame = self.leftover.frame
+        self.eps = np.finfo(problem.rows.dtype).eps
+        # what rounding leaves unknown of F
+        self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
+        self.distance, self.converged = np.inf, False
+
+    def _null_point(self, leftover):
+        theta = self.problem.null_point()
+        prior = np.ndim(self.problem.penalty.prior)
+        if leftover is None or theta[:, :-1].any() or prior:
+            return self.evaluate(theta)
+        return Point(theta, leftover.null_value, None)  # where the penalty is zero
+
+    def _with_penalty(self, point, sign=1):
+        """A point of the loss alone with the penalty added, or taken off."""
+        penalty, W = self.problem.penalty, point.theta[:, :-1]
+        value, penalty_gradient = penalty.value_gradient(W)
+        if not penalty.is_smooth:
+            value += penalty.value(W)
+        gradient = point.gradient.copy()
+        gradient[:, :-1] += sign * penalty_gradient
+        return Point(point.theta, point.value + sign * float(value), gradient)
+
+    def evaluate(self, theta):
+        """A point from one pass; its value has the penalty's non-smooth part too."""
+        point = Point(theta, *self.problem.value_gradient(theta))
+        if not self.problem.penalty.is_smooth:
+            point.value += self.problem.penalty.value(theta[:, :-1])
+        return point
+
+    def passes_left(self):
+        """How many passes over the data there may still be."""
+        return self.last_pass - self.problem.n_evaluations
+
+    def goal(self, value):
+        """F - F* that is near enough where F is this value."""
+        return max(self.tol * (self.null.value - value), self.floor)
+
+    def move(self, point, distance, converged):
+        """Take this point, so far from the optimum."""
+        self.point, self.distance, self.converged = point, distance, bool(converged)
+        if point.value <= self.goal(point.value):  # F* is not negative
+            self.distance, self.converged = point.value, True
+
+    def report(self):
+        """Tell of the progress."""
+        if self.progress is not None:
+            gain = max(self.null.value - self.point.value, self.floor)
+            passes = self.problem.n_evaluations - self.first_pass
+            self.progress(passes, self.point.value, self.distance / gain)
+
+    def result(self, coordinates=None, kind=None):
+        """The Result at `point`, with the coordinates to be left."""
+        point, problem = self.point, self.problem
+        violation = np.abs(point.gradient)
+        if not problem.penalty.is_smooth:
+            violation[:, :-1] = problem.penalty.violation(
+                point.theta[:, :-1], point.gradient[:, :-1]
+            )
+        return Result(
+            theta=point.theta,
+            value=point.value,
+            n_iter=max(problem.n_evaluations - self.first_pass, 1),
+            optimality=self._optimality(),
+            gradient_norm=float(violation.max()),
+            converged=self.converged,
+            leftover=replace(
+                self.leftover,
+                point=self._with_penalty(point, -1),
+                coordinates=coordinates,
+                kind=kind,
+            ),
+        )
+
+    def _optimality(self):
+        """The distance, relative to F0 - F*, at most 1 (and that where unknown)."""
+        if not np.isfinite(self.distance):
+            return 1.0
+        if self.distance <= 0:
+            return 0.0
+        gain = self.null.value - self.point.value + self.distance
+        return float(min(self.distance / max(gain, self.floor), 1.0))
