@@ -52,8 +52,9 @@ class PathDisplay:
         Parameters
         ----------
         path : result of softmax_path
-            Of which ``Cs`` and ``coefs`` are read.
+            Of which ``Cs``, ``coefs`` and ``classes`` are read.
         classes : array-like of shape (K,), default=None
+            None is the path's own.
         feature_names : list of str, default=None
         target_class, ax
             As in `plot`.
@@ -62,6 +63,7 @@ class PathDisplay:
         -------
         display : PathDisplay
         """
+        classes = path.classes if classes is None else classes
         display = cls(path.Cs, path.coefs, classes=classes, feature_names=feature_names)
         return display.plot(ax, target_class=target_class)
 
@@ -202,7 +204,7 @@ class CVScoreDisplay:
             Cs,
             mean,
             cv.scores_se_,
-            C_best=Cs[np.unravel_index(mean.argmax(), mean.shape)[1]],
+            C_best=Cs[np.unravel_index(np.nanargmax(mean), mean.shape)[1]],
             C_1se=cv.C_1se_,
             l1_ratios=getattr(cv, "l1_ratios_", None),
             score_name=score_name,
@@ -301,8 +303,8 @@ class ConvergenceDisplay:
 
         Parameters
         ----------
-        clf : SoftmaxClassifier
-            Fitted; it is left as it is.
+        clf : SoftmaxClassifier or SoftmaxClassifierCV
+            Fitted; it is left as it is. Of the latter the fit with the C it chose.
         X, y, sample_weight, offset
             As of ``clf.fit``.
         name : str, default=None
@@ -313,7 +315,8 @@ class ConvergenceDisplay:
         -------
         display : ConvergenceDisplay
         """
-        problem, _ = clf._problem(validated(clf, X), y, sample_weight, offset)
+        clf, X = validated(clf, X)
+        problem, _ = clf._problem(X, y, sample_weight, offset)
         kinds = None if clf.solver == "auto" else [clf.solver]
         trace = []
 

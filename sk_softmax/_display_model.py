@@ -63,7 +63,7 @@ class CoefficientDisplay:
 
         Parameters
         ----------
-        clf : SoftmaxClassifier
+        clf : SoftmaxClassifier or SoftmaxClassifierCV
         scale : array-like of shape (n_features,), default=None
             Multiplies the coefficients; the features' standard deviations make
             those of different units comparable.

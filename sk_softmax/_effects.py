@@ -47,7 +47,7 @@ def marginal_effects(
 
     Parameters
     ----------
-    clf : SoftmaxClassifier
+    clf : SoftmaxClassifier or SoftmaxClassifierCV
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to take the effects at. Without `result` these must be the rows of the
@@ -105,7 +105,7 @@ def marginal_effects(
     """
     if kind not in ("dydx", "eyex", "contrast"):
         raise ValueError(f"kind={kind!r} must be 'dydx', 'eyex' or 'contrast'.")
-    X = validated(clf, X)
+    clf, X = validated(clf, X)
     names = feature_names(clf)
     rows, theta = _rows(clf, X, sample_weight, offset), free_theta(clf)
     if result is None:

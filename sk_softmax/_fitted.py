@@ -9,18 +9,34 @@ from sklearn.utils.validation import (
 )
 
 from ._classifier import INPUT, SoftmaxClassifier
+from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
 
 
 def validated(clf, X):
-    """X as the classifier reads it."""
+    """The classifier as `plain` has it, and X as it reads it."""
     if not isinstance(clf, SoftmaxClassifier):
         raise TypeError(
             f"{type(clf).__name__} is not a SoftmaxClassifier. Of a pipeline pass "
             "pipe[-1], and pipe[:-1].transform(X) for X."
         )
+    clf = plain(clf)
+    return clf, validate_data(clf, X, reset=False, **INPUT)
+
+
+def plain(clf):
+    """A fitted classifier; of a SoftmaxClassifierCV the one with the C it chose."""
     check_is_fitted(clf)
-    return validate_data(clf, X, reset=False, **INPUT)
+    if not isinstance(clf, SoftmaxClassifierCV):
+        return clf
+    chosen = clf._inner().set_params(C=clf.C_, l1_ratio=clf.l1_ratio_)
+    for name in ("classes_", "coef_", "intercept_", "optimality_", "converged_"):
+        setattr(chosen, name, getattr(clf, name))
+    chosen.n_iter_ = np.array([clf.n_iter_.sum()], dtype=np.int32)
+    chosen.n_features_in_ = clf.n_features_in_
+    if hasattr(clf, "feature_names_in_"):
+        chosen.feature_names_in_ = clf.feature_names_in_
+    return chosen
 
 
 def fitted_problem(clf, X, y, sample_weight, offset):

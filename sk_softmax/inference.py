@@ -63,9 +63,10 @@ def infer(
 
     Parameters
     ----------
-    clf : SoftmaxClassifier
+    clf : SoftmaxClassifier or SoftmaxClassifierCV
         Fitted on these data. Of a pipeline pass ``pipe[-1]``, and
-        ``pipe[:-1].transform(X)`` for X.
+        ``pipe[:-1].transform(X)`` for X. The C that cross-validation chose is taken
+        as given: the covariance does not contain the choice.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The features of the fit.
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
@@ -131,7 +132,7 @@ def infer(
     >>> round(result.wald_test("age").p_value, 3)
     0.298
     """
-    X = validated(clf, X)
+    clf, X = validated(clf, X)
     _check_choice("cov_type", cov_type, ("model", "robust", "cluster"))
     counts = _counts(X.shape[0], sample_weight, weight_type)
     is_pseudo = weight_type == "sampling" or clf.class_weight is not None

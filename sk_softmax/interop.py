@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitted import column_names, dense_coef
+from ._fitted import column_names, dense_coef, plain
 
 __all__ = ["coef_frame", "to_sklearn"]
 
@@ -14,7 +14,7 @@ def coef_frame(clf):
 
     Parameters
     ----------
-    clf : SoftmaxClassifier
+    clf : SoftmaxClassifier or SoftmaxClassifierCV
         Fitted.
 
     Returns
@@ -57,7 +57,7 @@ def to_sklearn(clf):
 
     Parameters
     ----------
-    clf : SoftmaxClassifier
+    clf : SoftmaxClassifier or SoftmaxClassifierCV
         Fitted; without an offset, which LogisticRegression does not have.
 
     Returns
@@ -76,7 +76,7 @@ def to_sklearn(clf):
     >>> to_sklearn(classifier).predict_proba(X[:1]).round(3)
     array([[0.982, 0.018, 0.   ]])
     """
-    check_is_fitted(clf)
+    clf = plain(clf)
     model = LogisticRegression(
         C=clf.C,
         fit_intercept=clf.fit_intercept,

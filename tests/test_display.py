@@ -11,7 +11,13 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_softmax import SoftmaxClassifier, _display_style
+from sk_softmax import (
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+    SoftmaxPath,
+    _display_style,
+    softmax_path,
+)
 from sk_softmax.display import (
     CoefficientDisplay,
     ConvergenceDisplay,
@@ -50,7 +56,11 @@ def path():
     """As softmax_path returns it: four Cs, three classes, ten features."""
     coefs = np.random.default_rng(0).normal(size=(4, 3, 10))
     coefs[:2, :, 5:] = 0
-    return SimpleNamespace(Cs=np.logspace(-2, 1, 4), coefs=coefs)
+    other = dict.fromkeys(
+        ("intercepts", "deviance_explained", "optimality", "n_iter", "converged")
+    )
+    classes = np.array(["a", "b", "c"])
+    return SoftmaxPath(np.logspace(-2, 1, 4), coefs, classes=classes, **other)
 
 
 def legend_of(display):
@@ -179,7 +189,7 @@ def test_path_of_norms(path):
 
 
 def test_path_of_a_class(path):
-    display = PathDisplay.from_path(path, classes=list("abc"), target_class="b")
+    display = PathDisplay.from_path(path, target_class="b")
     for j, line in enumerate(display.lines_):
         np.testing.assert_array_equal(line.get_ydata(), path.coefs[:, 1, j])
     display.plot(target_class="c", n_labels=2)
@@ -198,6 +208,17 @@ def test_path_of_two_classes_and_of_nothing(path):
     with pytest.raises(ValueError, match="target_class=0"):  # it has no row
         display.plot(target_class=0)
     assert PathDisplay(path.Cs, 0 * coefs).plot().ax_.get_legend() is None
+
+
+def test_path_that_was_fitted(wine):
+    path = softmax_path(*wine, Cs=6, l1_ratio=1.0)
+    display = PathDisplay.from_path(path, target_class="barolo")
+    code = list(path.classes).index("barolo")
+    for j, line in enumerate(display.lines_):
+        np.testing.assert_array_equal(line.get_xdata(), path.Cs)
+        np.testing.assert_array_equal(line.get_ydata(), path.coefs[:, code, j])
+    renamed = PathDisplay.from_path(path, classes=[7, 8, 9], target_class=8)
+    np.testing.assert_array_equal(renamed.lines_[0].get_ydata(), path.coefs[:, 1, 0])
 
 
 # Cross-validation
@@ -250,6 +271,36 @@ def test_cv_scores_of_one_ratio(cv):
     assert bare.marks_ == {}
     named = CVScoreDisplay.from_estimator(cv, score_name="Hits")
     assert named.ax_.get_ylabel() == "Hits"
+
+
+@pytest.mark.parametrize("l1_ratios", [(0.0,), (0.0, 1.0)])
+def test_displays_of_a_classifier_that_chose_its_own_C(wine, l1_ratios):
+    X, y = wine
+    chosen = SoftmaxClassifierCV([0.01, 0.1], l1_ratios=l1_ratios, cv=3).fit(X, y)
+    plain = SoftmaxClassifier(chosen.C_, l1_ratio=chosen.l1_ratio_).fit(X, y)
+    scores = CVScoreDisplay.from_estimator(chosen)
+    for k, line in enumerate(scores.lines_):
+        np.testing.assert_array_equal(line.get_ydata(), chosen.scores_mean_[k])
+    assert scores.marks_["best"].get_xdata()[0] == chosen.C_
+    assert scores.marks_["1se"].get_xdata()[0] == chosen.C_1se_
+    coef = CoefficientDisplay.from_estimator(chosen)
+    np.testing.assert_array_equal(coef.coef, chosen.coef_)
+    shown = ProbabilityDisplay.from_estimator(chosen, X, "alcohol")
+    expected = ProbabilityDisplay.from_estimator(plain, X, "alcohol")
+    np.testing.assert_allclose(shown.proba, expected.proba, atol=1e-3)
+    before = dict(vars(chosen))
+    ours, theirs = (
+        ConvergenceDisplay.from_estimator(clf, X, y).suboptimality
+        for clf in (chosen, plain)
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    assert vars(chosen) == before
+
+
+def test_cv_scores_that_are_no_numbers(cv):
+    cv.scores_mean_[0, 2] = np.nan
+    display = CVScoreDisplay.from_estimator(cv)
+    assert display.marks_["best"].get_xdata()[0] == 0.1
 
 
 # Convergence

@@ -1,8 +1,7 @@
-"""Inference: statsmodels' and R's numbers, identities, and what it refuses."""
+"""Inference: statsmodels' and R's numbers, and identities."""
 
 import gc
 import tracemalloc
-import warnings
 import weakref
 
 import numpy as np
@@ -15,18 +14,16 @@ from inference_cases import (
     assert_close,
     case,
     ml,
+    pd,
     task,
 )
 from scipy import sparse
 from scipy.special import softmax
-from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from sk_softmax import SoftmaxClassifier, _information, _rows
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _information, _rows
 from sk_softmax.inference import infer, marginal_effects
 
 
@@ -414,192 +411,46 @@ def test_offset_of_two_classes():
     assert_close(result.covariance, np.linalg.inv(information[np.ix_(keep, keep)]))
 
 
-# What is refused, and what is said
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        ({"twice": lambda X: X[:, 0] + 2 * X[:, 1]}, "is a linear combination of"),
-        ({"same": lambda X: 0 * X[:, 0] + 3.7}, "'same' is constant"),
-        ({"four": lambda X: 0 * X[:, 0] + 4}, "'four' is constant"),
-        ({"none": lambda X: 0 * X[:, 0]}, "'none' is zero in every row"),
-    ],
-)
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_collinear_columns_are_named(columns, said, container):
-    X, y = task()
-    X = X - X.mean(axis=0)
-    ((name, make),) = columns.items()
-    names = ["a", "b", "c", name]
-    X = np.column_stack([X, make(X)])
-    classifier = SoftmaxClassifier(C=np.inf).fit(X, y)
-    classifier.feature_names_in_ = np.array(names, dtype=object)
-    with warnings.catch_warnings(), pytest.raises(ValueError, match=said) as error:
-        warnings.filterwarnings("ignore", "X does not have valid feature names")
-        infer(classifier, container(X), y)
-    assert repr(name) in str(error.value)
-    assert "'c'" not in str(error.value)
-    if name == "twice":
-        assert "'a'" in str(error.value) and "'b'" in str(error.value)
-    infer(SoftmaxClassifier(C=1.0, tol=1e-10).fit(X, y), X, y)  # a penalty mends it
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_collinear_columns_are_named_past_rounding(make_rows, seed):
-    X, y, _ = make_rows(200, 4, 3, seed=seed)
-    X[:, 3] = X[:, :3] @ np.random.default_rng(seed).normal(size=3)
-    with pytest.raises(ValueError, match="is a linear combination of"):
-        infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)
-    X[:, 3] += 1e-4 * np.random.default_rng(9).normal(size=200)
-    infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)  # nearly is not
-
-
-@pytest.mark.parametrize("tol", [1e-3, 1e-10])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_separated_classes_are_named(tol):
-    X, y = load_iris(return_X_y=True)
-    labels = np.array(["setosa", "versicolor", "virginica"])[y]
-    classifier = SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels)
-    with pytest.raises(ValueError, match="rows of class setosa from the others"):
-        infer(classifier, X, labels)
-    # of two that are separated from each other, both
-    classifier = SoftmaxClassifier(C=np.inf, tol=tol).fit(X[:100], labels[:100])
-    with pytest.raises(ValueError, match="of class setosa, versicolor from"):
-        infer(classifier, X[:100], labels[:100])
-    # versicolor and virginica overlap
-    X, labels = X[50:], labels[50:]
-    result = infer(SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels), X, labels)
-    assert result.loglik == pytest.approx(-5.9493, abs=2e-3)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_dummy_that_lacks_a_class_separates_it():
-    X, y = task()
-    dummy = np.zeros((len(y), 1))
-    dummy[np.flatnonzero(y == 1)[:5]] = 1
-    X1 = np.hstack([X, dummy])
-    with pytest.raises(ValueError, match="rows of class 1 from"):
-        infer(SoftmaxClassifier(C=np.inf).fit(X1, y), X1, y)
-    weight = np.ones(len(y))
-    for k in (0, 2):
-        row = np.flatnonzero(y == k)[0]
-        dummy[row], weight[row] = 1, 0
-    X1 = np.hstack([X, dummy])
-    classifier = SoftmaxClassifier(C=np.inf).fit(X1, y, weight)
-    with pytest.raises(ValueError, match="rows of class 1 from"):
-        infer(classifier, X1, y, sample_weight=weight, weight_type="frequency")
-    infer(SoftmaxClassifier(C=np.inf).fit(X1, y), X1, y)  # now every class has it
-
-
-def test_l1_and_bounds_are_refused():
-    X, y = task()
-    X = StandardScaler().fit_transform(X)
-    lasso = SoftmaxClassifier(C=0.1, l1_ratio=0.5).fit(X, y)
-    for call in (lambda: infer(lasso, X, y), lambda: marginal_effects(lasso, X)):
-        with pytest.raises(ValueError, match=r"l1_ratio=0\.5: .* bootstrap"):
-            call()
-    held = SoftmaxClassifier(bounds=(-0.1, 0.1)).fit(X, y)
-    with pytest.raises(ValueError, match=r"at its bound: .* bootstrap"):
-        infer(held, X, y)
-    X32 = X.astype(np.float32)  # in which the bound is not 0.1
-    held = SoftmaxClassifier(bounds=(0.1, np.inf)).fit(X32, y)
-    with pytest.raises(ValueError, match="at its bound"):
-        infer(held, X32, y)
-    free = SoftmaxClassifier(tol=1e-10).fit(X, y)
-    wide = SoftmaxClassifier(tol=1e-10, bounds=(-100, 100)).fit(X, y)
-    assert_close(infer(wide, X, y).covariance, infer(free, X, y).covariance, rtol=1e-4)
-
-
-def test_weights_must_say_what_they_mean():
-    X, y = task()
-    weight = np.ones(len(y))
-    classifier = ml(X, y)
-    with pytest.raises(ValueError, match="weight_type=None must be one of"):
-        infer(classifier, X, y, sample_weight=weight)
-    with pytest.raises(ValueError, match="sample_weight, which is None"):
-        infer(classifier, X, y, weight_type="frequency")
-    with pytest.raises(ValueError, match="cov_type='robust'"):
-        infer(classifier, X, y, sample_weight=weight, weight_type="sampling")
-    result = infer(
-        classifier,
-        X,
-        y,
-        sample_weight=weight,
-        weight_type="sampling",
-        cov_type="robust",
-    )
-    assert np.isnan(result.aic)
-    assert "pseudo" in repr(result.summary())
-    with pytest.raises(ValueError, match="sampling or class weights"):
-        result.likelihood_ratio_test()
-    balanced = ml(X, y, class_weight="balanced")
-    with pytest.raises(ValueError, match="cov_type='robust'"):
-        infer(balanced, X, y)
-    with pytest.raises(ValueError, match="cov_type='robust'"):
-        marginal_effects(balanced, X)
-
-
-def test_bad_arguments():
-    X, y = task()
-    classifier = ml(X, y)
-    bad = [
-        ("cov_type='HC3' must be one of", {"cov_type": "HC3"}),
-        ("groups and cov_type", {"cov_type": "cluster"}),
-        ("groups and cov_type", {"groups": y}),
-        ("one group only", {"cov_type": "cluster", "groups": 0 * y}),
-        ("inconsistent numbers", {"cov_type": "cluster", "groups": y[1:]}),
-        ("offset has shape", {"offset": np.zeros(len(y))}),
-        (
-            "sample_weight has shape|broadcast",
-            {"sample_weight": np.ones(3), "weight_type": "frequency"},
-        ),
-    ]
-    for message, arguments in bad:
-        with pytest.raises(ValueError, match=message):
-            infer(classifier, X, y, **arguments)
-    with pytest.raises(ValueError, match=r"y has classes \[0, 1\]"):
-        infer(classifier, X, np.minimum(y, 1))
-    with pytest.raises(ValueError, match="inconsistent numbers"):
-        infer(classifier, X, y[1:])
-    with pytest.raises(ValueError, match="features"):
-        infer(classifier, X[:, :2], y)
-    with pytest.raises(NotFittedError):
-        infer(SoftmaxClassifier(), X, y)
-    with pytest.raises(TypeError, match=r"pipe\[-1\]"):
-        infer(make_pipeline(StandardScaler(), classifier), X, y)
-    with pytest.raises(TypeError, match="LogisticRegression is not"):
-        infer(LogisticRegression(), X, y)
-    result = infer(classifier, X, y)
-    with pytest.raises(ValueError, match="reference=7 is none of the classes"):
-        result.coef_table(reference=7)
-    with pytest.raises(ValueError, match="level=95"):
-        result.coef_table(level=95)
-
-
-def test_a_fit_that_is_not_at_the_optimum_warns():
-    X, y = task()
-    classifier = ml(X, y)
-    infer(classifier, X, y)
-    with pytest.warns(ConvergenceWarning, match="standard errors away"):
-        infer(classifier, X, np.roll(y, 1))
-    classifier.coef_ = classifier.coef_ * 0.9
-    with pytest.warns(ConvergenceWarning, match="standard errors away"):
-        infer(classifier, X, y)
-
-
-def test_too_many_coefficients(monkeypatch):
-    X, y = task()
-    classifier = ml(X, y)
-    monkeypatch.setattr(_information, "MAX_FREE", 7)
-    with pytest.raises(ValueError, match="8 free coefficients"):
-        infer(classifier, X, y)
-
-
 def test_a_sparsified_classifier():
     X, y = task()
     classifier = ml(X, y)
     expected = infer(classifier, X, y).covariance
     assert_close(infer(classifier.sparsify(), X, y).covariance, expected)
+
+
+@pytest.mark.parametrize("cv", [3, "approximate-loo"])
+@pytest.mark.parametrize("cov_type", ["model", "robust"])
+def test_a_classifier_that_chose_its_own_C(cv, cov_type):
+    X, y = task()
+    X = pd.DataFrame(StandardScaler().fit_transform(X), columns=["a", "b", "c"])
+    parameters = {"tol": 1e-12, "penalty_factor": [0.5, 2.0, 1.0]}
+    if cov_type == "robust":
+        parameters["class_weight"] = "balanced"
+    chosen = SoftmaxClassifierCV([0.01, 0.1], cv=cv, **parameters).fit(X, y)
+    plain = SoftmaxClassifier(chosen.C_, **parameters).fit(X, y)
+    before = dict(vars(chosen))
+    result = infer(chosen, X, y, cov_type=cov_type)
+    expected = infer(plain, X, y, cov_type=cov_type)
+    assert result.cov_label == expected.cov_label
+    assert pytest.approx(chosen.C_) == result.C
+    assert_close(result.covariance, expected.covariance)
+    effects = marginal_effects(chosen, X, result=result)
+    assert_close(effects["se"], marginal_effects(plain, X, result=expected)["se"])
+    assert vars(chosen) == before
+
+
+def test_the_lasso_of_a_cross_validation_is_refused():
+    X, y = task()
+    X = StandardScaler().fit_transform(X)
+    lasso = SoftmaxClassifierCV([0.01, 0.1], l1_ratios=[1.0]).fit(X, y)
+    with pytest.raises(ValueError, match=r"l1_ratio=1\.0: .* bootstrap"):
+        infer(lasso, X, y)
+    with pytest.raises(NotFittedError):
+        infer(SoftmaxClassifierCV(), X, y)
+
+
+def test_means_of_folds_are_not_an_optimum():
+    X, y = (array[:60] for array in task())
+    folds = SoftmaxClassifierCV([np.inf], refit=False, cv=2).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="standard errors away"):
+        infer(folds, X, y)

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sk_softmax import SoftmaxClassifier
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
 from sk_softmax.interop import coef_frame, to_sklearn
 
 OURS = SoftmaxClassifier(tol=1e-12)
@@ -64,6 +64,22 @@ def test_to_sklearn_copies_and_keeps_names():
     np.testing.assert_array_equal(model.predict_proba(X), before)
     assert list(model.feature_names_in_) == list(X)
     assert model.n_features_in_ == 4
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_classifier_that_chose_its_own_C(n_classes):
+    pytest.importorskip("pandas")
+    X, y = data(n_classes)
+    chosen = SoftmaxClassifierCV([0.1, 10], class_weight="balanced").fit(X, y)
+    model = to_sklearn(chosen)
+    assert pytest.approx(chosen.C_) == model.C
+    assert model.class_weight == "balanced"
+    assert model.n_iter_.shape == (1,)
+    np.testing.assert_allclose(model.predict_proba(X), chosen.predict_proba(X))
+    model.coef_[:] = 0  # a copy
+    assert chosen.coef_.any()
+    frame = coef_frame(chosen)
+    np.testing.assert_array_equal(frame["x0"], chosen.coef_[:, 0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
