@@ -14,10 +14,12 @@ From the top down; imports run down this list only:
 - `_fitted`: a fitted classifier and its data as inference reads them
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
+- `_folds`: the paths of a fold, and their scores
 - `_path`: softmax_path: many C, warm starts, the grid
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_arguments`: from what the user gives to the arrays of the problem
+- `_progress`: what a fit tells scikit-learn's callbacks
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_optimum`: points, how far they are from the optimum, what a fit reports

@@ -19,6 +19,7 @@ from ._coordinates import BUILDERS
 from ._loss import Sigmoid, Softmax
 from ._penalty import Penalty
 from ._problem import Problem
+from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
 from ._rows import MAPPED_BYTES, give_back, memory_map, rows_of, working_dtype
 from ._solver import solve
 
@@ -59,7 +60,7 @@ def _by_block(method):
     return by_block
 
 
-class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Softmax (multinomial logistic) regression.
 
     Minimises, over coefficients W of shape (K, d) and intercepts b of shape (K,),
@@ -211,7 +212,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y, sample_weight=None, offset=None):
         """Fit the model.
 
-        A fit that fails or is interrupted leaves the estimator as it was.
+        A fit that fails or is interrupted leaves the estimator as it was. One that a
+        callback stops keeps the point it had come to, without a warning, and
+        ``converged_`` and ``optimality_`` say how good that is.
 
         Parameters
         ----------
@@ -253,6 +256,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             self.__dict__ = before
             raise
 
+    @with_callbacks
     def _fit(self, X, y, sample_weight, offset):
         self._check_parameters()
         if y is None:
@@ -263,6 +267,16 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, **_reading(X))
         check_consistent_length(X, y)
         problem, classes = self._problem(X, y, sample_weight, offset)
+        task = begin_fit(self, X, y, sample_weight)
+        rounds = Rounds(
+            task, lambda theta: self._fitted(theta, classes, problem.rows.dtype)
+        )
+
+        def progress(n_iter, point, optimality):
+            if self.verbose:
+                self._report(n_iter, point.value, optimality)
+            return rounds(point.theta)
+
         with problem.rows.threads():
             result = solve(
                 problem,
@@ -270,13 +284,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 tol=self.tol,
                 max_iter=self.max_iter,
                 kinds=None if self.solver == "auto" else [self.solver],
-                progress=self._report if self.verbose else None,
+                progress=progress if self.verbose or task.followed else None,
             )
             separated = np.zeros(len(classes), dtype=bool)
             if problem.penalty.strength == 0 and problem.target.ndim == 1:
                 separated |= problem.separated(result.theta)
+        rounds.close(result.theta)
         self._unpack(result, classes, problem.rows.dtype)
-        self._warn(result, classes[separated])
+        self._warn(result, classes[separated], rounds.stopped)
         return self
 
     def _problem(self, X, y, sample_weight, offset):
@@ -367,16 +382,26 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         theta = np.column_stack([coef, intercept]).astype(np.float64)
         return problem.centred(theta)
 
+    @staticmethod
+    def _fitted(theta, classes, dtype):
+        """The attributes that the predict methods need."""
+        return {
+            "classes_": classes,
+            "coef_": theta[:, :-1].astype(dtype, order="C"),
+            "intercept_": theta[:, -1].astype(dtype),
+        }
+
     def _unpack(self, result, classes, dtype):
-        self.classes_ = classes
-        self.coef_ = result.theta[:, :-1].astype(dtype, order="C")
-        self.intercept_ = result.theta[:, -1].astype(dtype)
+        for name, value in self._fitted(result.theta, classes, dtype).items():
+            setattr(self, name, value)
         self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
         self.optimality_ = result.optimality
         self.converged_ = result.converged
 
-    def _warn(self, result, separated):
+    def _warn(self, result, separated, stopped):
         """One warning, with the next step in it, where there is reason for one."""
+        if stopped:  # which was asked for
+            return
         if len(separated):
             message = (
                 f"X separates {separated.tolist()} from the other classes without an "
@@ -395,7 +420,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             )
         else:
             return
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
     def _report(self, n_iter, value, optimality):
         print(

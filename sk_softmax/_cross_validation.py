@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -22,18 +22,11 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._classifier import SoftmaxClassifier
-from ._leave_one_out import leave_one_out_loss
-from ._path import (
-    at,
-    base_problem,
-    check_Cs,
-    log_loss,
-    refuse_infinite,
-    solve_path,
-    solver_options,
-)
+from ._folds import Judged, Search, fit_fold
+from ._path import base_problem, check_Cs, refuse_infinite, solve_path, solver_options
 from ._problem import Problem
-from ._rows import Rows, _single_threaded_blas
+from ._progress import begin_fit, with_callbacks
+from ._rows import _single_threaded_blas
 
 LOO = "approximate-loo"
 
@@ -167,7 +160,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Fit the folds, choose, and fit all of the data.
 
-        A fit that fails or is interrupted leaves the estimator as it was.
+        A fit that fails or is interrupted leaves the estimator as it was. Where a
+        callback asks to stop after the fit of some C, the larger ones are left out of
+        all folds; where it does after a fold, the folds after it are. The choice is
+        made among what there is.
 
         Parameters
         ----------
@@ -205,6 +201,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             self.__dict__ = before
             raise
 
+    @with_callbacks
     def _fit(self, X, y, sample_weight, offset, **params):
         l1_ratios = self._check_choices()
         inner = self._inner()
@@ -216,18 +213,26 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
+        labels = np.asarray(y) if is_soft(y) else classes[problem.target]
+        folds, score_params = self._splits(X, labels, sample_weight, params)
         search = Search(
-            Cs, l1_ratios, solver_options(inner), classes, bool(self.verbose)
+            Cs,
+            l1_ratios,
+            solver_options(inner),
+            classes,
+            bool(self.verbose),
+            n_splits=len(folds),
         )
+        n_tasks = len(folds) + bool(self.refit and not self._is_loo())
+        task = begin_fit(self, X, labels, sample_weight, n_tasks, parallel=True)
         if self._is_loo():
-            outcomes = [search.leave_one_out(problem, judged)]
+            outcomes = [search.leave_one_out(problem, judged, task)]
         else:
             outcomes = self._fit_folds(
-                search, problem, judged, X, y, sample_weight, params
+                search, problem, judged, folds, labels, score_params, task
             )
-        thetas, scores, self.n_iter_, optimality, converged = map(
-            np.array, zip(*outcomes, strict=True)
-        )
+        thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
+        Cs = search.Cs
         if self._is_loo():  # whose scores are pairs
             scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
         elif len(scores) > 1:
@@ -237,7 +242,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.scores_mean_ = scores.mean(axis=0)
         self.Cs_, self.l1_ratios_, self.scores_ = Cs, l1_ratios, scores
         r, c = self._choose()
-        self._settle(problem, search, thetas, (r, c), optimality, converged, X.dtype)
+        self._settle(problem, search, thetas, (r, c), optimality, converged, task)
         last = None if self.fit_intercept else -1
         self.coefs_paths_ = thetas[..., :last].astype(X.dtype)
         self._warn_of(optimality)
@@ -290,29 +295,26 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             problem.offset,
         )
 
-    def _fit_folds(self, search, problem, judged, X, y, sample_weight, params):
-        split_params, score_params = self._route(sample_weight, params)
-        labels = y if is_soft(y) else search.classes[problem.target]
-        folds = list(
-            check_cv(self.cv, labels, classifier=True).split(X, labels, **split_params)
-        )
+    def _fit_folds(self, search, problem, judged, folds, labels, score_params, task):
+        X = problem.rows.X
         scorer = None if self.scoring is None else get_scorer(self.scoring)
         n_jobs = effective_n_jobs(self.n_jobs)
         jobs = (
-            delayed(_fit_fold)(
+            delayed(fit_fold)(
                 search,
                 problem,
                 judged,
+                i,
                 train,
                 test,
-                f"fold {i + 1}/{len(folds)}, ",
                 scorer
                 and (
                     scorer,
-                    np.asarray(labels)[test],
+                    labels[test],
                     _check_method_params(X, score_params, indices=test),
                 ),
                 n_jobs > 1,
+                task,
             )
             for i, (train, test) in enumerate(folds)
         )
@@ -321,15 +323,21 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with _single_threaded_blas if n_jobs > 1 else nullcontext():
             return parallel(jobs)
 
-    def _route(self, sample_weight, params):
-        """Parameters of the splitter's split and of the scorer."""
+    def _splits(self, X, labels, sample_weight, params):
+        """The folds, one without rows for leave-one-out; the scorer's parameters."""
+        if self._is_loo():
+            return [None], {}
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            return routed.splitter.split, routed.scorer.score
-        groups = {name: params.pop(name) for name in ("groups",) if name in params}
-        _raise_for_params(params, self, "fit")
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return groups, weights
+            split_params, score_params = routed.splitter.split, routed.scorer.score
+        else:
+            split_params = {k: params.pop(k) for k in ("groups",) if k in params}
+            _raise_for_params(params, self, "fit")
+            score_params = {}
+            if sample_weight is not None:
+                score_params = {"sample_weight": sample_weight}
+        cv = check_cv(self.cv, labels, classifier=True)
+        return list(cv.split(X, labels, **split_params)), score_params
 
     def _choose(self):
         """Position of the choice among l1 ratios and Cs; sets C_1se_."""
@@ -342,7 +350,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.C_1se_ = float(self.Cs_[cautious])
         return r, best if self.selection == "best" else cautious
 
-    def _settle(self, problem, search, thetas, choice, optimality, converged, dtype):
+    def _settle(self, problem, search, thetas, choice, optimality, converged, task):
         """The coefficients at the choice."""
         r, c = choice
         self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
@@ -350,6 +358,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.optimality_ = float(optimality[:, r, c].max())
         self.converged_ = bool(converged.all())
         if self.refit and not self._is_loo():
+            refit = task.subtask("refit", number=search.n_splits)
             with problem.rows.threads():
                 (result,) = solve_path(
                     problem, [self.C_], self.l1_ratio_, **search.options
@@ -357,9 +366,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             theta, self.optimality_ = result.theta, result.optimality
             self.converged_ = self.converged_ and result.converged
             search.report("all rows, ", choice, result)
-        self.classes_ = search.classes
-        self.coef_ = theta[:, :-1].astype(dtype, order="C")
-        self.intercept_ = theta[:, -1].astype(dtype)
+            refit.end(partial(search.attributes, problem, theta))
+        fitted = self._fitted(theta, search.classes, problem.rows.dtype)
+        for name, value in fitted.items():
+            setattr(self, name, value)
+        task.end(fitted)
 
     def _warn_of(self, optimality):
         if not self.converged_:
@@ -370,7 +381,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 f"(tol={self.tol:g}). Raise max_iter, or tol if this is near enough, "
                 "or leave out the largest Cs.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def score(self, X, y, sample_weight=None, offset=None, **params):
@@ -400,7 +411,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 params = routed.scorer.score
             elif sample_weight is not None:
                 params = {"sample_weight": sample_weight}
-            model = _Judged(self.classes_, self.coef_, self.intercept_, offset)
+            model = Judged(self.classes_, self.coef_, self.intercept_, offset)
             return get_scorer(self.scoring)(model, X, y, **params)
         log_proba = self.predict_log_proba(X, offset)
         classes, target, mass = arguments.targets(y, self.classes_, log_proba.dtype)
@@ -432,123 +443,3 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             .add(caller="fit", callee="score")
             .add(caller="score", callee="score"),
         )
-
-
-@dataclass
-class Search:
-    """What the folds have in common.
-
-    Attributes
-    ----------
-    Cs, l1_ratios : ndarrays
-    options : dict
-        Of `solve`.
-    classes : ndarray
-    verbose : bool
-    """
-
-    Cs: np.ndarray
-    l1_ratios: np.ndarray
-    options: dict
-    classes: np.ndarray
-    verbose: bool
-
-    def fit(self, problem, judge, name):
-        """Paths of a problem, one for each l1 ratio.
-
-        Returns
-        -------
-        thetas, scores, n_iter, optimality, converged : lists of lists
-            By l1 ratio and C; `judge` gives the scores.
-        """
-        thetas, scores, n_iter, optimality, converged = fields = [], [], [], [], []
-        for r, l1_ratio in enumerate(self.l1_ratios):
-            for field in fields:
-                field.append([])
-            results = solve_path(problem, self.Cs, l1_ratio, **self.options)
-            for c, result in enumerate(results):
-                score = judge(result.theta, self.Cs[c])
-                self.report(name, (r, c), result, score)
-                thetas[-1].append(result.theta)
-                scores[-1].append(score)
-                n_iter[-1].append(np.int32(result.n_iter))
-                optimality[-1].append(result.optimality)
-                converged[-1].append(result.converged)
-        return fields
-
-    def leave_one_out(self, problem, judged):
-        """The same for approximate leave-one-out; scores are pairs (mean, se)."""
-        weight = judged.weights(slice(None)).astype(np.float64)
-
-        def judge(theta, C):
-            fitted = at(problem, C, 0.0)
-            losses = leave_one_out_loss(fitted, theta, judged.target)
-            mean = np.average(losses, weights=weight)
-            error = np.linalg.norm(weight * (losses - mean)) / weight.sum()
-            return -mean, error
-
-        with problem.rows.threads():
-            return self.fit(problem, judge, "")
-
-    def report(self, name, position, result, score=None):
-        """A line for a fit."""
-        if not self.verbose:
-            return
-        r, c = position
-        ratio = f"l1_ratio {self.l1_ratios[r]:g}, " if len(self.l1_ratios) > 1 else ""
-        score = "" if score is None else f", score {np.ravel(score)[0]:.5g}"
-        print(
-            f"SoftmaxClassifierCV: {name}{ratio}C {c + 1}/{len(self.Cs)} = "
-            f"{self.Cs[c]:.4g}, {result.n_iter} passes{score}"
-        )
-
-
-def _fit_fold(search, problem, judged, train, test, name, scoring, alone):
-    """Outcome of a fold, as `Search.fit` returns it."""
-    fold, held = _take(problem, train), _take(judged, test)
-    if not held.total_weight > 0 or not fold.total_weight > 0:
-        raise ValueError(f"{name}no row has a weight: use other folds.")
-    refuse_infinite(fold, search.Cs, search.classes)
-
-    def judge(theta, C):
-        if scoring is None:
-            return -log_loss(held, theta)
-        scorer, y, params = scoring
-        dtype = held.rows.dtype
-        coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
-        model = _Judged(search.classes, coef, intercept, held.offset)
-        return scorer(model, held.rows.X, y, **params)
-
-    # where folds are fitted at once each has one thread
-    with _single_threaded_blas if alone else fold.rows.threads():
-        return search.fit(fold, judge, name)
-
-
-def _take(problem, index):
-    """The problem of some of the rows."""
-
-    def some(array):
-        return None if array is None else array[index]
-
-    return Problem(
-        Rows(problem.rows.X[index], problem.loss.n_outputs),
-        problem.loss,
-        problem.target[index],
-        some(problem.weight),
-        problem.penalty,
-        problem.fit_intercept,
-        some(problem.offset),
-    )
-
-
-class _Judged(SoftmaxClassifier):
-    """A fitted classifier whose offset scorers need not know of."""
-
-    def __init__(self, classes=None, coef=None, intercept=None, offset=None):
-        super().__init__()
-        self.classes_, self.coef_, self.intercept_ = classes, coef, intercept
-        self.n_features_in_ = None if coef is None else coef.shape[1]
-        self.offset_ = offset
-
-    def decision_function(self, X, offset=None):
-        return super().decision_function(X, self.offset_)

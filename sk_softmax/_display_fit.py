@@ -320,8 +320,8 @@ class ConvergenceDisplay:
         kinds = None if clf.solver == "auto" else [clf.solver]
         trace = []
 
-        def record(n_passes, value, _):
-            trace.append((n_passes, value))
+        def record(n_passes, point, _):
+            trace.append((n_passes, point.value))
 
         with problem.rows.threads():
             theta = problem.null_point()

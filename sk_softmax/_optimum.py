@@ -80,7 +80,8 @@ class Fit:
     max_iter : int
         Passes over the data at which to stop.
     progress : callable or None
-        Called after each stage with (n_iter, value, optimality).
+        Called after each stage with (n_iter, point, optimality); the fit ends where
+        it returns true.
     leftover : Leftover or None
         Of a fit to the same rows, where this one starts in `start`'s place.
 
@@ -150,11 +151,12 @@ class Fit:
             self.distance, self.converged = point.value, True
 
     def report(self):
-        """Tell of the progress."""
+        """Tell of the progress, and end where that is asked for."""
         if self.progress is not None:
             gain = max(self.null.value - self.point.value, self.floor)
             passes = self.problem.n_evaluations - self.first_pass
-            self.progress(passes, self.point.value, self.distance / gain)
+            if self.progress(passes, self.point, self.distance / gain):
+                self.last_pass = self.problem.n_evaluations
 
     def result(self, coordinates=None, kind=None):
         """The Result at `point`, with the coordinates to be left."""

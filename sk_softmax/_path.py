@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from ._classifier import INPUT, SoftmaxClassifier
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
+from ._progress import begin_fit, follow, with_callbacks
 from ._solver import descend, solve
 
 
@@ -55,7 +56,17 @@ class SoftmaxPath:
     classes: np.ndarray
 
 
-def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **options):
+def softmax_path(
+    X,
+    y,
+    *,
+    Cs=100,
+    eps=1e-3,
+    sample_weight=None,
+    offset=None,
+    callbacks=(),
+    **options,
+):
     """Softmax regression at many C, each fit starting at the last one's optimum.
 
     Parameters
@@ -75,6 +86,9 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
         In (0, 1).
     sample_weight : array-like of shape (n_samples,), default=None
     offset : array-like of shape (n_samples, n_classes) or (n_samples,), default=None
+    callbacks : sequence of scikit-learn's callbacks, default=()
+        Such as ``sklearn.callback.ProgressBar()``, from scikit-learn 1.9 on. Each C is
+        a task; where one asks to stop, the path ends there, with as many Cs.
     **options
         Parameters of `SoftmaxClassifier`, but for C and warm_start.
 
@@ -87,7 +101,8 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
     Raises
     ------
     ValueError
-        As `SoftmaxClassifier.fit`, or Cs or eps are out of range.
+        As `SoftmaxClassifier.fit`, or Cs or eps are out of range, or callbacks are
+        given to an older scikit-learn.
 
     See Also
     --------
@@ -107,28 +122,42 @@ def softmax_path(X, y, *, Cs=100, eps=1e-3, sample_weight=None, offset=None, **o
     if {"C", "warm_start"} & set(options):
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
     classifier = SoftmaxClassifier(**options)
+    follow(classifier, callbacks)
+    return _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
+
+
+@with_callbacks
+def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
+    data = X, y, sample_weight
     X, problem, classes = base_problem(classifier, X, y, sample_weight, offset)
     coefs, intercepts, fits = [], [], []
     with problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
         null = log_loss(problem, problem.null_point())
+        task = begin_fit(classifier, *data, n_subtasks=len(Cs))
         results = solve_path(
             problem, Cs, classifier.l1_ratio, **solver_options(classifier)
         )
-        for i, (C, result) in enumerate(zip(Cs, results, strict=True)):
+        for i, C in enumerate(Cs):
+            leaf = task.subtask("C")
+            result = next(results)
             explained = 1 - result.leftover.point.value / null
-            coefs.append(result.theta[:, :-1].astype(X.dtype))
-            intercepts.append(result.theta[:, -1].astype(X.dtype))
+            fitted = classifier._fitted(result.theta, classes, X.dtype)
+            coefs.append(fitted["coef_"])
+            intercepts.append(fitted["intercept_"])
             fits.append((explained, result.optimality, result.n_iter, result.converged))
             if classifier.verbose:
                 print(
                     f"softmax_path: C {i + 1}/{len(Cs)} = {C:.4g}, "
                     f"{result.n_iter} passes, deviance explained {explained:.4f}"
                 )
+            if leaf.end(fitted):
+                break
+        task.end(fitted)
     explained, optimality, n_iter, converged = map(np.array, zip(*fits, strict=True))
     return SoftmaxPath(
-        Cs=Cs,
+        Cs=Cs[: len(fits)],
         coefs=np.array(coefs),
         intercepts=np.array(intercepts),
         deviance_explained=explained,

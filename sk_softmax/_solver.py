@@ -16,7 +16,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from scipy.optimize import minimize
 
 from ._coordinates import build, passes_worth, preference, row_space
-from ._optimum import Fit
+from ._optimum import Fit, Point
 from ._proximal_newton import proximal_newton
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
@@ -50,7 +50,7 @@ def solve(problem, start=None, *, kinds=None, **options):
     fresh = start is None and leftover is None
     reduced, lift = row_space(problem) if fresh else (None, None)
     if reduced is not None:
-        result = descend(reduced, kinds=kinds, **options)
+        result = descend(reduced, kinds=kinds, **options | _lifted(lift, options))
         theta = lift(result.theta)
         value, gradient = problem.value_gradient(theta)
         error = abs(value - result.value)
@@ -62,6 +62,18 @@ def solve(problem, start=None, *, kinds=None, **options):
                 gradient_norm=float(np.abs(gradient).max()),
             )
     return descend(problem, start, kinds=kinds, **options)
+
+
+def _lifted(lift, options):
+    """The progress of a fit on fewer features as one of all features."""
+    progress = options.get("progress")
+    if progress is None:
+        return {}
+
+    def tell(n_iter, point, optimality):
+        return progress(n_iter, Point(lift(point.theta), point.value, None), optimality)
+
+    return {"progress": tell}
 
 
 def descend(problem, start=None, *, kinds=None, **options):

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sk_softmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
-    _cross_validation,
+    _folds,
     _leave_one_out,
     softmax_path,
 )
@@ -573,7 +573,7 @@ def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
     X, y, _ = rows
     cv = SoftmaxClassifierCV(CS, cv=3).fit(X, y)
     before = cv.__dict__.copy()
-    take, calls = _cross_validation._take, []
+    take, calls = _folds.take, []
 
     def interrupted(*args):
         calls.append(1)
@@ -581,7 +581,7 @@ def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
             raise error
         return take(*args)
 
-    monkeypatch.setattr(_cross_validation, "_take", interrupted)
+    monkeypatch.setattr(_folds, "take", interrupted)
     with pytest.raises(error):
         cv.fit(X[:, :3], y)
     assert len(calls) > 3

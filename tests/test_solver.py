@@ -204,7 +204,8 @@ def test_progress_is_told_after_each_stage(task):
         max_iter=1000,
         progress=lambda *args: told.append(args),
     )
-    passes, values, _ = zip(*told, strict=True)
+    passes, points, _ = zip(*told, strict=True)
+    values = [point.value for point in points]
     assert list(passes) == sorted(passes)
     assert list(values) == sorted(values, reverse=True)
     assert passes[-1] == result.n_iter

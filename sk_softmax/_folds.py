@@ -1,0 +1,193 @@
+"""The fits of cross-validation: the paths of a fold, and their scores."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ._classifier import SoftmaxClassifier
+from ._leave_one_out import leave_one_out_loss
+from ._path import at, log_loss, refuse_infinite, solve_path
+from ._problem import Problem
+from ._progress import fit_data
+from ._rows import Rows, _single_threaded_blas
+
+
+@dataclass
+class Search:
+    """What the folds have in common.
+
+    Attributes
+    ----------
+    Cs, l1_ratios : ndarrays
+    options : dict
+        Of `solve`.
+    classes : ndarray
+    verbose : bool
+    n_splits : int
+    n_Cs, n_folds : int
+        How many are still wanted: all, until a callback asks to stop.
+    """
+
+    Cs: np.ndarray
+    l1_ratios: np.ndarray
+    options: dict
+    classes: np.ndarray
+    verbose: bool
+    n_splits: int
+
+    def __post_init__(self):
+        self.n_Cs, self.n_folds = len(self.Cs), self.n_splits
+
+    def fit(self, problem, judge, name, task):
+        """Paths of a problem, one for each l1 ratio.
+
+        Returns
+        -------
+        fields : lists of lists: thetas, scores, n_iter, optimality, converged
+            By l1 ratio and C; `judge` gives the scores.
+        last : bool
+            Whether a callback asked to leave out the folds after this one.
+        """
+        thetas, scores, n_iter, optimality, converged = fields = [], [], [], [], []
+        for r, l1_ratio in enumerate(self.l1_ratios):
+            for field in fields:
+                field.append([])
+            results = solve_path(problem, self.Cs, l1_ratio, **self.options)
+            for c in range(len(self.Cs)):
+                if c >= self.n_Cs:
+                    break
+                leaf = task.subtask("C")
+                result = next(results)
+                score = judge(result.theta, self.Cs[c])
+                self.report(name, (r, c), result, score)
+                thetas[-1].append(result.theta)
+                scores[-1].append(score)
+                n_iter[-1].append(np.int32(result.n_iter))
+                optimality[-1].append(result.optimality)
+                converged[-1].append(result.converged)
+                fitted = partial(self.attributes, problem, result.theta)
+                if leaf.end(fitted):
+                    self.n_Cs = min(self.n_Cs, c + 1)
+        return fields, task.end(fitted)
+
+    def attributes(self, problem, theta):
+        """Of an estimator that could predict."""
+        fitted = SoftmaxClassifier._fitted(theta, self.classes, problem.rows.dtype)
+        return fitted | {"n_features_in_": problem.rows.shape[1]}
+
+    def gather(self, outcomes):
+        """The fields of the folds as arrays (n_folds, n_l1_ratios, n_Cs, ...).
+
+        Without what was left out of any.
+        """
+        folds = []
+        for fields, last in outcomes:
+            folds.append(fields)
+            if last:
+                break
+        n_Cs = min(len(path) for fields in folds for path in fields[0])
+        self.Cs = self.Cs[:n_Cs]
+        return (
+            np.array([[path[:n_Cs] for path in paths] for paths in field])
+            for field in zip(*folds, strict=True)
+        )
+
+    def leave_one_out(self, problem, judged, task):
+        """The same for approximate leave-one-out; scores are pairs (mean, se)."""
+        weight = judged.weights(slice(None)).astype(np.float64)
+
+        def judge(theta, C):
+            fitted = at(problem, C, 0.0)
+            losses = leave_one_out_loss(fitted, theta, judged.target)
+            mean = np.average(losses, weights=weight)
+            error = np.linalg.norm(weight * (losses - mean)) / weight.sum()
+            return -mean, error
+
+        task = self.paths(task, "path", 0)
+        with problem.rows.threads():
+            return self.fit(problem, judge, "", task)
+
+    def paths(self, task, name, number, data=None):
+        """Begin the subtask of the fits at all l1 ratios and Cs."""
+        n_fits = len(self.Cs) * len(self.l1_ratios)
+        return task.subtask(name, number=number, n_subtasks=n_fits, data=data)
+
+    def report(self, name, position, result, score=None):
+        """A line for a fit."""
+        if not self.verbose:
+            return
+        r, c = position
+        ratio = f"l1_ratio {self.l1_ratios[r]:g}, " if len(self.l1_ratios) > 1 else ""
+        score = "" if score is None else f", score {np.ravel(score)[0]:.5g}"
+        print(
+            f"SoftmaxClassifierCV: {name}{ratio}C {c + 1}/{len(self.Cs)} = "
+            f"{self.Cs[c]:.4g}, {result.n_iter} passes{score}"
+        )
+
+
+def fit_fold(search, problem, judged, i, train, test, scoring, alone, task):
+    """Outcome of fold i, as `Search.fit` returns it."""
+    if i >= search.n_folds:
+        return None
+    name = f"fold {i + 1}/{search.n_splits}, "
+    fold, held = take(problem, train), take(judged, test)
+    if not held.total_weight > 0 or not fold.total_weight > 0:
+        raise ValueError(f"{name}no row has a weight: use other folds.")
+    refuse_infinite(fold, search.Cs, search.classes)
+
+    def judge(theta, C):
+        if scoring is None:
+            return -log_loss(held, theta)
+        scorer, y, params = scoring
+        dtype = held.rows.dtype
+        coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
+        model = Judged(search.classes, coef, intercept, held.offset)
+        return scorer(model, held.rows.X, y, **params)
+
+    task = search.paths(task, "fold", i, _some_data(task, train))
+    # where folds are fitted at once each has one thread
+    with _single_threaded_blas if alone else fold.rows.threads():
+        fields, last = search.fit(fold, judge, name, task)
+    if last:
+        search.n_folds = min(search.n_folds, i + 1)
+    return fields, last
+
+
+def _some_data(task, index):
+    """What the hooks may ask for, of some of the rows."""
+    if not task.followed:
+        return None
+    X, y, metadata = (task.data[name] for name in ("X", "y", "metadata"))
+    weight = metadata and np.asarray(metadata["sample_weight"])[index]
+    return fit_data(X[index], y[index], weight)
+
+
+def take(problem, index):
+    """The problem of some of the rows."""
+
+    def some(array):
+        return None if array is None else array[index]
+
+    return Problem(
+        Rows(problem.rows.X[index], problem.loss.n_outputs),
+        problem.loss,
+        problem.target[index],
+        some(problem.weight),
+        problem.penalty,
+        problem.fit_intercept,
+        some(problem.offset),
+    )
+
+
+class Judged(SoftmaxClassifier):
+    """A fitted classifier whose offset scorers need not know of."""
+
+    def __init__(self, classes=None, coef=None, intercept=None, offset=None):
+        super().__init__()
+        self.classes_, self.coef_, self.intercept_ = classes, coef, intercept
+        self.n_features_in_ = None if coef is None else coef.shape[1]
+        self.offset_ = offset
+
+    def decision_function(self, X, offset=None):
+        return super().decision_function(X, self.offset_)
