@@ -2,6 +2,7 @@
 
     python -m benchmarks.figure           # docs/_static/benchmark.svg
     python -m benchmarks.figure --table   # Markdown, to the screen
+    python -m benchmarks.figure --table docs/_static  # CSVs of the performance page
 
 Ours is timed at its best tolerance on the most threads, which is what a user has;
 a peer at its best setting on its better number of threads. Where no peer reached
@@ -31,6 +32,13 @@ STYLES = {
     "glmnet": ("#000000", "p", "glmnet (R)"),
     "glmnet-path": ("#999999", "p", "glmnet (R), path"),
     "adelie": ("#0072B2", "h", "adelie"),
+}
+
+PENALTIES = {
+    "dense": "l2",
+    "sparse": "l2, sparse X",
+    "lasso": "l1",
+    "grouped": "grouped l1",
 }
 
 
@@ -186,6 +194,52 @@ def tables(name, table):
     return "\n\n".join(parts)
 
 
+def pages(found, folder):
+    """Write the tables of the docs' performance page: benchmark*.csv.
+
+    Parameters
+    ----------
+    found : dict of str to DataFrame
+        From `read`, by mode.
+    folder : Path
+    """
+    problems, summary = [], []
+    for name, table in found.items():
+        compared = compare(table)
+        ratio, bound = compared["ratio"], compared["bound"]
+        worst = compared.loc[ratio.idxmin()]
+        summary.append(
+            {
+                "penalty": PENALTIES[name],
+                "problems": len(compared),
+                "no peer reached 1e-6": bound.sum(),
+                "best peer / ours, geometric mean": f"{geometric_mean(ratio):.1f}",
+                "worst": f"{worst['ratio']:.2f}, {worst['dataset']}, "
+                f"C = {worst['C']:.3g}",
+            }
+        )
+        for _, row in compared.iterrows():
+            mixed = 0 < row["l1_ratio"] < 1
+            seconds = "" if row["bound"] else f"{row['peer_seconds']:.3g}"
+            problems.append(
+                {
+                    "penalty": PENALTIES[name] + " + l2" * mixed,
+                    "data": row["dataset"],
+                    "n x d x K": f"{row['n']:,} x {row['d']:,} x {row['K']}",
+                    "C": f"{row['C']:.3g}",
+                    "ours, s": f"{row['ours']:.3g}",
+                    "best peer, s": ""
+                    if row["bound"]
+                    else f"{row['peer_seconds']:.3g}",
+                    "which": row["peer"],
+                    "ratio": (">= " if row["bound"] else "") + f"{row['ratio']:.3g}",
+                }
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(summary).to_csv(folder / "benchmark_summary.csv", index=False)
+    pd.DataFrame(problems).to_csv(folder / "benchmark.csv", index=False)
+
+
 def draw(table, path):
     """Dots: time to 1e-6 of every solver on every data set, a panel per C."""
     import matplotlib
@@ -293,7 +347,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--table", action="store_true", help="Markdown, no figure")
+    parser.add_argument(
+        "--table",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="no figure but Markdown to the screen, or CSVs to a folder",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of CSVs")
     parser.add_argument("--output", type=Path, default=FIGURE, help=".svg or .png")
     options = parser.parse_args(arguments)
@@ -305,6 +365,8 @@ def main(arguments=None):
     if not found:
         parser.error(f"no results in {options.results}: run benchmarks.run first")
     if options.table:
+        pages(found, Path(options.table))
+    elif options.table is not None:
         for name, table in found.items():
             print(f"## {name}\n\n{tables(name, table)}\n")
     else:

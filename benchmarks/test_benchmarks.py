@@ -159,6 +159,24 @@ def test_ours_that_did_not_arrive_has_ratio_zero(tmp_path):
     assert table["ratio"].tolist() == [0.0]
 
 
+def test_tables_of_the_performance_page(tmp_path):
+    rows = make_rows({"sk_softmax": 0.2, "lbfgs": 1.2})
+    rows += make_rows({"sk_softmax": 0.5}, C=100.0, cap=7.0)
+    run.save(tmp_path / "dense.csv", rows, "now")
+    mixed = make_rows({"sk_softmax": 0.1, "glmnet": 0.4})
+    run.save(tmp_path / "lasso.csv", [r | {"l1_ratio": 0.5} for r in mixed], "now")
+    arguments = ["--results", str(tmp_path), "--table", str(tmp_path / "docs")]
+    figure.main(arguments)
+    table = pd.read_csv(tmp_path / "docs" / "benchmark.csv", dtype=str)
+    assert table["penalty"].tolist() == ["l2", "l2", "l1 + l2"]
+    assert table["ratio"].tolist() == ["6", ">= 14", "4"]
+    assert table["which"].tolist() == ["lbfgs", "none", "glmnet"]
+    summary = pd.read_csv(tmp_path / "docs" / "benchmark_summary.csv", dtype=str)
+    assert summary["problems"].tolist() == ["2", "1"]
+    assert summary["no peer reached 1e-6"].tolist() == ["1", "0"]
+    assert summary["worst"][0] == "6.00, a, C = 1"
+
+
 def test_files_of_a_folder(tmp_path):
     X, y = datasets.synthetic(n=50, d=7, K=3, density=0.4)
     sparse.save_npz(tmp_path / "b.X.npz", X)

@@ -65,6 +65,21 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
 }
 
+# -- The performance page shows what benchmarks/figure.py has made of tracked results
+
+
+def add_results(app, name, source):
+    """Put the results into the page, once there are any."""
+    docs = Path(__file__).parent
+    if name == "performance" and (docs / "_static" / "benchmark.csv").exists():
+        results = (docs / "performance_results.txt").read_text()
+        source[0] = source[0].replace(".. The results come here.", results)
+
+
+def setup(app):
+    app.connect("source-read", add_results)
+
+
 # -- HTML
 
 html_theme = "pydata_sphinx_theme"
@@ -88,6 +103,8 @@ html_sidebars = {
     "coming_from_logistic_regression": [],
     "api": [],
     "generated/*": [],
+    "comparison": [],
+    "performance": [],
     "design": [],
     "changelog": [],
 }
