@@ -228,9 +228,7 @@ def pages(found, folder):
                     "n x d x K": f"{row['n']:,} x {row['d']:,} x {row['K']}",
                     "C": f"{row['C']:.3g}",
                     "ours, s": f"{row['ours']:.3g}",
-                    "best peer, s": ""
-                    if row["bound"]
-                    else f"{row['peer_seconds']:.3g}",
+                    "best peer, s": seconds,
                     "which": row["peer"],
                     "ratio": (">= " if row["bound"] else "") + f"{row['ratio']:.3g}",
                 }

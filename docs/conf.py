@@ -73,7 +73,8 @@ def add_results(app, name, source):
     docs = Path(__file__).parent
     if name == "performance" and (docs / "_static" / "benchmark.csv").exists():
         results = (docs / "performance_results.txt").read_text()
-        source[0] = source[0].replace(".. The results come here.", results)
+        none_yet = "The results are not in the repository yet.\n"
+        source[0] = source[0].replace(none_yet, results)
 
 
 def setup(app):
@@ -90,7 +91,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "navbar_persistent": ["search-button"],
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
