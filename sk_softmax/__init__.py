@@ -18,6 +18,8 @@ From the top down; imports run down this list only:
 - `_path`: softmax_path: many C, warm starts, the grid
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
+- `_dask`: problems whose rows are chunks of a dask collection
+- `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report

@@ -30,11 +30,7 @@ def targets(y, classes, dtype):
     """
     if is_soft(y):
         return _soft_targets(y, classes, dtype)
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-    y = column_or_1d(y, warn=True)
-    found, codes = np.unique(y, return_inverse=True)
-    if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
-        check_classification_targets(y)
+    found, codes = labels_of(y)
     if classes is None:
         if len(found) < 2:
             raise ValueError(
@@ -46,6 +42,16 @@ def targets(y, classes, dtype):
         missing = found[~np.isin(found, classes)].tolist()
         raise ValueError(f"y holds labels that are not in classes: {missing}.")
     return classes, np.searchsorted(classes, found)[codes], None
+
+
+def labels_of(y):
+    """The labels that y holds, sorted, and the code of each row."""
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    y = column_or_1d(y, warn=True)
+    found, codes = np.unique(y, return_inverse=True)
+    if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
+        check_classification_targets(y)
+    return found, codes
 
 
 def is_soft(y):
@@ -96,6 +102,20 @@ def _soft_targets(Y, classes, dtype):
 
 def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
     """Weights of the rows in X's dtype, or None where they are one each."""
+    weight = part_weights(sample_weight, class_weight, classes, target, mass, dtype)
+    if weight is not None:
+        check_total(weight.any())
+    return weight
+
+
+def check_total(total):
+    """Raise where no row has a weight."""
+    if not total > 0:
+        raise ValueError("sample_weight is zero for every row.")
+
+
+def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
+    """`row_weights` of a part of the rows, which may all have none."""
     n = len(target)
     if sample_weight is None and class_weight is None and mass is None:
         return None
@@ -132,8 +152,6 @@ def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
             total = target.sum(axis=1)
             target /= np.where(total > 0, total, 1)[:, None]
             weight *= total
-    if not weight.any():
-        raise ValueError("sample_weight is zero for every row.")
     return weight
 
 
@@ -146,11 +164,16 @@ def _class_weights(class_weight, classes, target, weight):
                 f"class_weight must be finite and not negative, got {class_weight}."
             )
         return by_class
-    # of the weighted classes, as scikit-learn does from 1.7 on
     if target.ndim == 1:
-        mass = np.bincount(target, weight, minlength=len(classes))
-    else:
-        mass = weight @ target
+        return balanced(np.bincount(target, weight, minlength=len(classes)))
+    return balanced(weight @ target)
+
+
+def balanced(mass):
+    """Weights of the classes that make their weights in the data the same.
+
+    `mass` are the weighted classes', as in scikit-learn from 1.7 on.
+    """
     return mass.sum() / len(mass) / np.where(mass > 0, mass, np.inf)
 
 

@@ -2,6 +2,7 @@
 
 import numbers
 import warnings
+from contextlib import closing
 from functools import wraps
 
 import numpy as np
@@ -15,7 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
 from ._arguments import is_soft
+from ._chunks import is_dask, lazily, mean_score, refuse_dask, validate
 from ._coordinates import BUILDERS
+from ._dask import dask_problem
 from ._loss import Sigmoid, Softmax
 from ._penalty import Penalty
 from ._problem import Problem
@@ -264,9 +267,28 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
+        X = self._validated(X, y, sample_weight, offset)
+        problem, classes = self._problem(X, y, sample_weight, offset)
+        with closing(problem):
+            result, separated, stopped = self._solved(
+                problem, classes, X, y, sample_weight
+            )
+        self._unpack(result, classes, problem.rows.dtype)
+        self._warn(result, classes[separated], stopped)
+        return self
+
+    def _validated(self, X, y, sample_weight, offset):
+        """X as it is read; the entries of a mapped file or of dask's chunks later."""
+        if is_dask(X):
+            validate(self, X)
+            return X
+        refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
         X = validate_data(self, X, **_reading(X))
         check_consistent_length(X, y)
-        problem, classes = self._problem(X, y, sample_weight, offset)
+        return X
+
+    def _solved(self, problem, classes, X, y, sample_weight):
+        """Result, which classes are separated, and whether a callback stopped it."""
         task = begin_fit(self, X, y, sample_weight)
         rounds = Rounds(
             task, lambda theta: self._fitted(theta, classes, problem.rows.dtype)
@@ -287,27 +309,53 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 progress=progress if self.verbose or task.followed else None,
             )
             separated = np.zeros(len(classes), dtype=bool)
-            if problem.penalty.strength == 0 and problem.target.ndim == 1:
+            if problem.penalty.strength == 0 and problem.has_labels:
                 separated |= problem.separated(result.theta)
         rounds.close(result.theta)
-        self._unpack(result, classes, problem.rows.dtype)
-        self._warn(result, classes[separated], rounds.stopped)
-        return self
+        return result, separated, rounds.stopped
 
     def _problem(self, X, y, sample_weight, offset):
         """The mathematical problem of validated X, and the classes."""
+        if is_dask(X):
+            problem, classes = dask_problem(
+                X,
+                y,
+                sample_weight,
+                offset,
+                classes=self.classes,
+                class_weight=self.class_weight,
+                fit_intercept=bool(self.fit_intercept),
+                name=type(self).__name__,
+            )
+        else:
+            problem, classes = self._problem_in_memory(X, y, sample_weight, offset)
+        try:
+            problem.penalty = self._penalty(problem, classes)
+            if problem.penalty.strength == 0:
+                _refuse_absent(classes[problem.absent()])
+        except BaseException:
+            problem.close()
+            raise
+        return problem, classes
+
+    def _problem_in_memory(self, X, y, sample_weight, offset):
         dtype = working_dtype(X)
         classes, target, mass = arguments.targets(y, self.classes, dtype)
         weight = arguments.row_weights(
             sample_weight, self.class_weight, classes, target, mass, dtype
         )
         loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
-        shape = loss.n_outputs, X.shape[1]
+        offset = arguments.offsets(offset, len(target), len(classes), dtype)
+        rows = rows_of(X, loss.n_outputs, type(self).__name__)
+        intercept = bool(self.fit_intercept)
+        return Problem(rows, loss, target, weight, None, intercept, offset), classes
+
+    def _penalty(self, problem, classes):
+        shape = problem.shape[0], problem.shape[1] - 1
         names = getattr(self, "feature_names_in_", None)
         grouped = self.penalty_group == "class"
-        total = len(target) if weight is None else weight.sum(dtype=np.float64)
-        penalty = Penalty(
-            1 / (self.C * total),
+        return Penalty(
+            1 / (self.C * problem.total_weight),
             shape,
             l1_ratio=self.l1_ratio,
             factor=arguments.penalty_factors(
@@ -317,25 +365,6 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             bounds=arguments.bounds(self.bounds, shape, names),
             grouped=grouped,
         )
-        if penalty.strength == 0 and target.ndim == 1:
-            present = np.bincount(target, minlength=len(classes)) > 0
-            if not present.all():
-                raise ValueError(
-                    f"classes {classes[~present].tolist()} are absent from y and "
-                    "C=inf: without a penalty their coefficients are infinite. Use a "
-                    "finite C."
-                )
-        offset = arguments.offsets(offset, len(target), len(classes), dtype)
-        problem = Problem(
-            rows_of(X, loss.n_outputs, type(self).__name__),
-            loss,
-            target,
-            weight,
-            penalty,
-            bool(self.fit_intercept),
-            offset,
-        )
-        return problem, classes
 
     def _check_parameters(self):
         for name, least, bounds in (
@@ -428,6 +457,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             f"relative suboptimality {optimality:.1e}"
         )
 
+    @lazily
     @_by_block
     def decision_function(self, X, offset=None):
         """Logits: ``X @ coef_.T + intercept_ + offset``.
@@ -455,6 +485,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             logits += offset
         return logits[:, 0] if n_classes == 2 else logits
 
+    @lazily
     @_by_block
     def predict(self, X, offset=None):
         """The most probable class of each row.
@@ -473,6 +504,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         codes = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         return self.classes_[codes]
 
+    @lazily
     @_by_block
     def predict_log_proba(self, X, offset=None):
         """Logarithms of the probabilities, exact where these underflow to 0.
@@ -493,6 +525,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return np.column_stack([log_expit(-logits), log_expit(logits)])
         return log_softmax(logits, axis=1)
 
+    @lazily
     @_by_block
     def predict_proba(self, X, offset=None):
         """Probabilities of the classes.
@@ -528,6 +561,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         score : float
             Greater is better.
         """
+        if is_dask(X):
+            return mean_score(self, X, y, sample_weight, offset)
+        refuse_dask(y=y, sample_weight=sample_weight)
         if not is_soft(y):
             predicted = self.predict(X, offset)
             return accuracy_score(y, predicted, sample_weight=sample_weight)
@@ -572,3 +608,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _refuse_absent(classes):
+    if len(classes):
+        raise ValueError(
+            f"classes {classes.tolist()} are absent from y and C=inf: without a "
+            "penalty their coefficients are infinite. Use a finite C."
+        )

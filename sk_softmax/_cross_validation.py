@@ -1,7 +1,8 @@
 """SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
 
+import numbers
 import warnings
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,9 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from . import _arguments as arguments
 from ._arguments import is_soft
+from ._chunks import is_dask, mean_score, refuse_dask
 from ._classifier import SoftmaxClassifier
+from ._dask import DaskProblem
 from ._folds import Judged, Search, fit_fold
 from ._path import base_problem, check_Cs, refuse_infinite, solve_path, solver_options
 from ._problem import Problem
@@ -205,7 +208,18 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     def _fit(self, X, y, sample_weight, offset, **params):
         l1_ratios = self._check_choices()
         inner = self._inner()
-        X, problem, classes = base_problem(inner, X, y, sample_weight, offset)
+        problem, classes = base_problem(inner, X, y, sample_weight, offset)
+        with closing(problem):
+            optimality = self._fit_problem(
+                problem, classes, inner, l1_ratios, y, sample_weight, params
+            )
+        self._warn_of(optimality)
+        return self
+
+    def _fit_problem(
+        self, problem, classes, inner, l1_ratios, y, sample_weight, params
+    ):
+        """Fit and choose; how near to their optima the fits are at the choice."""
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
@@ -213,8 +227,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
-        labels = np.asarray(y) if is_soft(y) else classes[problem.target]
-        folds, score_params = self._splits(X, labels, sample_weight, params)
+        labels, folds, score_params = self._splits(
+            problem, classes, y, sample_weight, params
+        )
         search = Search(
             Cs,
             l1_ratios,
@@ -224,6 +239,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             n_splits=len(folds),
         )
         n_tasks = len(folds) + bool(self.refit and not self._is_loo())
+        X = problem.rows.X
         task = begin_fit(self, X, labels, sample_weight, n_tasks, parallel=True)
         if self._is_loo():
             outcomes = [search.leave_one_out(problem, judged, task)]
@@ -244,9 +260,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         r, c = self._choose()
         self._settle(problem, search, thetas, (r, c), optimality, converged, task)
         last = None if self.fit_intercept else -1
-        self.coefs_paths_ = thetas[..., :last].astype(X.dtype)
-        self._warn_of(optimality)
-        return self
+        self.coefs_paths_ = thetas[..., :last].astype(problem.rows.dtype)
+        return optimality
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""
@@ -280,6 +295,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         """The problem as the scores see it: without the weights of the classes."""
         if self.class_weight is None:
             return problem
+        if isinstance(problem, DaskProblem):
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: with dask's X the folds are "
+                "judged by the weights that they are fitted with. Pass sample_weight."
+            )
         dtype = problem.rows.dtype
         classes, target, mass = arguments.targets(y, self.classes, dtype)
         weight = arguments.row_weights(
@@ -323,10 +343,13 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with _single_threaded_blas if n_jobs > 1 else nullcontext():
             return parallel(jobs)
 
-    def _splits(self, X, labels, sample_weight, params):
-        """The folds, one without rows for leave-one-out; the scorer's parameters."""
+    def _splits(self, problem, classes, y, sample_weight, params):
+        """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
+        if isinstance(problem, DaskProblem):
+            return None, self._folds_of_chunks(problem, params), {}
+        labels = np.asarray(y) if is_soft(y) else classes[problem.target]
         if self._is_loo():
-            return [None], {}
+            return labels, [None], {}
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
             split_params, score_params = routed.splitter.split, routed.scorer.score
@@ -337,7 +360,23 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             if sample_weight is not None:
                 score_params = {"sample_weight": sample_weight}
         cv = check_cv(self.cv, labels, classifier=True)
-        return list(cv.split(X, labels, **split_params)), score_params
+        folds = list(cv.split(problem.rows.X, labels, **split_params))
+        return labels, folds, score_params
+
+    def _folds_of_chunks(self, problem, params):
+        """Contiguous folds of dask's X."""
+        n_folds = 5 if self.cv is None else self.cv
+        if not isinstance(n_folds, numbers.Integral) or n_folds < 2:
+            raise ValueError(
+                f"cv={self.cv!r}: for dask's X it is a number of contiguous folds, at "
+                "least 2. Where X fits in memory, pass X.compute()."
+            )
+        if self.scoring is not None or params:
+            raise ValueError(
+                f"scoring={self.scoring!r} and {sorted(params)}: for dask's X there is "
+                "scoring=None, the log-loss, and there are no other parameters of fit."
+            )
+        return problem.folds(n_folds)
 
     def _choose(self):
         """Position of the choice among l1 ratios and Cs; sets C_1se_."""
@@ -403,6 +442,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             Greater is better.
         """
         check_is_fitted(self)
+        if self.scoring is not None and is_dask(X):
+            raise ValueError(
+                f"scoring={self.scoring!r}: for dask's X there is scoring=None only. "
+                "Where they fit in memory, pass X.compute() and y.compute()."
+            )
         if self.scoring is not None:
             if _routing_enabled():
                 routed = process_routing(
@@ -413,6 +457,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 params = {"sample_weight": sample_weight}
             model = Judged(self.classes_, self.coef_, self.intercept_, offset)
             return get_scorer(self.scoring)(model, X, y, **params)
+        if is_dask(X):
+            return mean_score(self, X, y, sample_weight, offset)
+        refuse_dask(y=y, sample_weight=sample_weight)
         log_proba = self.predict_log_proba(X, offset)
         classes, target, mass = arguments.targets(y, self.classes_, log_proba.dtype)
         weight = arguments.row_weights(

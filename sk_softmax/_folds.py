@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from ._classifier import SoftmaxClassifier
+from ._dask import DaskProblem
 from ._leave_one_out import leave_one_out_loss
 from ._path import at, log_loss, refuse_infinite, solve_path
 from ._problem import Problem
@@ -159,12 +160,16 @@ def _some_data(task, index):
     if not task.followed:
         return None
     X, y, metadata = (task.data[name] for name in ("X", "y", "metadata"))
+    if X is None:  # it is dask's
+        return None
     weight = metadata and np.asarray(metadata["sample_weight"])[index]
     return fit_data(X[index], y[index], weight)
 
 
 def take(problem, index):
-    """The problem of some of the rows."""
+    """The problem of some of the rows, or of dask's chunks."""
+    if isinstance(problem, DaskProblem):
+        return problem.take(index)
 
     def some(array):
         return None if array is None else array[index]

@@ -4,12 +4,14 @@ Neighbouring problems of a path differ in the strength of the penalty alone, so
 that each starts at the last one's optimum, from the strongest penalty on.
 """
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.validation import validate_data
 
+from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import INPUT, SoftmaxClassifier
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
@@ -129,9 +131,9 @@ def softmax_path(
 @with_callbacks
 def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
     data = X, y, sample_weight
-    X, problem, classes = base_problem(classifier, X, y, sample_weight, offset)
+    problem, classes = base_problem(classifier, X, y, sample_weight, offset)
     coefs, intercepts, fits = [], [], []
-    with problem.rows.threads():
+    with closing(problem), problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
         null = log_loss(problem, problem.null_point())
@@ -143,7 +145,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
             leaf = task.subtask("C")
             result = next(results)
             explained = 1 - result.leftover.point.value / null
-            fitted = classifier._fitted(result.theta, classes, X.dtype)
+            fitted = classifier._fitted(result.theta, classes, problem.rows.dtype)
             coefs.append(fitted["coef_"])
             intercepts.append(fitted["intercept_"])
             fits.append((explained, result.optimality, result.n_iter, result.converged))
@@ -169,7 +171,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
 
 
 def base_problem(classifier, X, y, sample_weight, offset):
-    """Validated X, its problem at C = 1 with all of the penalty l1, the classes.
+    """The problem of X at C = 1 with all of the penalty l1, the classes.
 
     `at` gives the problem at any other C and l1 ratio.
     """
@@ -179,12 +181,16 @@ def base_problem(classifier, X, y, sample_weight, offset):
             f"{type(classifier).__name__} requires y to be passed, but the target y is "
             "None."
         )
-    X = validate_data(classifier, X, **INPUT)
-    check_consistent_length(X, y)
+    if is_dask(X):
+        validate(classifier, X)
+    else:
+        refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
+        X = validate_data(classifier, X, **INPUT)
+        check_consistent_length(X, y)
     l1_ratio, classifier.l1_ratio = classifier.l1_ratio, 1.0
     problem, classes = classifier._problem(X, y, sample_weight, offset)
     classifier.l1_ratio = l1_ratio
-    return X, problem, classes
+    return problem, classes
 
 
 def solver_options(classifier):
@@ -266,8 +272,8 @@ def _loss(problem, rows, X, theta):
 
 def refuse_infinite(problem, Cs, classes):
     """Raise where C=inf would send a class that has no rows to infinity."""
-    if np.isinf(Cs).any() and problem.target.ndim == 1:
-        absent = np.bincount(problem.target, minlength=len(classes)) == 0
+    if np.isinf(Cs).any():
+        absent = problem.absent()
         if absent.any():
             raise ValueError(
                 f"classes {classes[absent].tolist()} are absent from y (or from a "
@@ -317,7 +323,7 @@ def zeroing_strength(problem, l1_ratio):
     weight = limit.l1 / limit.strength
     penalised = weight > 0
     theta = problem.start_point()
-    exact = penalised.all() and problem.offset is None and not theta[:, :-1].any()
+    exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
     if not exact:
         # the intercepts and what is unpenalised have to be fitted first, under a
         # penalty that no gradient can outweigh

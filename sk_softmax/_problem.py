@@ -33,6 +33,8 @@ class Problem:
 
     Attributes
     ----------
+    has_labels, has_offset : bool
+        Whether the target is codes, and whether there are offsets.
     n_evaluations : int
         Passes over the data so far: values, gradients and Hessian products.
     """
@@ -41,6 +43,7 @@ class Problem:
         self.rows = rows
         self.loss = loss
         self.target = target
+        self.has_labels = target.ndim == 1
         self.weight = weight
         self.total_weight = (
             float(rows.shape[0]) if weight is None else weight.sum(dtype=np.float64)
@@ -48,6 +51,7 @@ class Problem:
         self.penalty = penalty
         self.fit_intercept = fit_intercept
         self.offset = offset
+        self.has_offset = offset is not None
         self.n_evaluations = 0
         n, K = rows.shape[0], loss.n_outputs
         self.shape = (K, rows.shape[1] + 1)
@@ -73,6 +77,9 @@ class Problem:
         As an argument of `sum` it is the same one each time, beside the rows.
         """
         return {}
+
+    def close(self):
+        """Let go of what is held elsewhere: nothing, here."""
 
     def separated(self, theta):
         """Whether each output's class is told from the others without an error.
@@ -152,6 +159,20 @@ class Problem:
         args = theta, self.total_weight, function, args
         return self.sum(_curvature, args, self.pass_flops / 2 + flops, result_bytes)
 
+    def class_mass(self):
+        """Weight of the rows in each class, (n_classes,)."""
+        if self.has_labels:
+            n_classes = max(self.shape[0], 2)
+            return np.bincount(self.target, self.weight, minlength=n_classes)
+        return self.weights(slice(None)) @ self.target
+
+    def absent(self):
+        """Which classes no row has, (n_classes,) bool; none where labels are soft."""
+        n_classes = max(self.shape[0], 2)
+        if not self.has_labels:
+            return np.zeros(n_classes, dtype=bool)
+        return np.bincount(self.target, minlength=n_classes) == 0
+
     def centred(self, theta):
         """Theta moved to the plane of the optimum: it sums to zero over classes."""
         if self.shape[0] == 1 or not self.penalty.is_symmetric:
@@ -176,14 +197,9 @@ class Problem:
         theta = np.zeros(self.shape)
         theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
         if self.fit_intercept:
-            if self.target.ndim == 1:
-                n_classes = max(self.shape[0], 2)
-                mass = np.bincount(self.target, self.weight, minlength=n_classes)
-            else:
-                mass = self.weights(slice(None)) @ self.target
             # A class without weight has its optimum at minus infinity; this is
             # close enough to it for the loss not to tell the difference.
-            frequency = np.maximum(mass / self.total_weight, 1e-12)
+            frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
             theta[:, -1] = self.loss.null_logits(frequency)
         return theta
 

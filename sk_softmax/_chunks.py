@@ -1,0 +1,236 @@
+"""Dask collections as chunks of rows: aligned, read, and predicted lazily.
+
+A chunk of dask's is a `Delayed`: what will be a NumPy array, a SciPy sparse matrix
+or a pandas object once a worker has computed it.
+"""
+
+import numbers
+from contextlib import contextmanager
+from functools import wraps
+from itertools import pairwise
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._arguments import check_total, is_soft
+
+UNKNOWN = (
+    "Give both as parts of the same DataFrame, with the same partitions, or find out "
+    "how long the chunks are: X = X.compute_chunk_sizes() for an array, "
+    "X = df.to_dask_array(lengths=True) for a DataFrame."
+)
+
+
+def is_dask(X):
+    """Whether X is a dask array, DataFrame or Series, or a Delayed."""
+    package = type(X).__module__.split(".")[0]
+    return package in ("dask", "dask_expr") and hasattr(X, "__dask_graph__")
+
+
+def refuse_dask(**arguments):
+    """Raise where X is in memory and one of the others is not."""
+    for name, argument in arguments.items():
+        if is_dask(argument):
+            raise ValueError(
+                f"{name} is a dask collection, but X is not: pass {name}.compute(), or "
+                "X as a dask array or DataFrame too."
+            )
+
+
+def validate(estimator, X, reset=True):
+    """Check X's shape, number and names of features, without its entries."""
+    _check_collection("X", X)
+    is_frame = hasattr(X, "columns")
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D dask array instead: X has a row for "
+            "each sample and a column for each feature."
+        )
+    n_features = X.shape[1]
+    if not isinstance(n_features, numbers.Integral):
+        raise ValueError(
+            "X has an unknown number of columns. Find it out with "
+            "X = X.compute_chunk_sizes()."
+        )
+    meta = X._meta if is_frame else np.empty((1, n_features), dtype_of(X))
+    validate_data(estimator, meta, reset=reset, skip_check_array=True)
+    if n_features == 0:
+        raise ValueError("X has no features: 0 feature(s) while at least 1 is needed.")
+
+
+def dtype_of(X):
+    """float32 where all of X is, otherwise float64."""
+    dtypes = set(X.dtypes) if hasattr(X, "columns") else {X.dtype}
+    return np.dtype(np.float32 if dtypes == {np.dtype(np.float32)} else np.float64)
+
+
+def chunks_of(X):
+    """The chunks of rows of a dask array or DataFrame, a list of Delayed."""
+    if not hasattr(X, "columns") and X.ndim == 2 and X.numblocks[1] > 1:
+        X = X.rechunk({1: -1})
+    return np.ravel(X.to_delayed()).tolist()
+
+
+def lengths_of(X):
+    """How many rows each chunk has; NaN where that is unknown."""
+    return X.chunks[0] if hasattr(X, "chunks") else (np.nan,) * X.npartitions
+
+
+def aligned(X, name, argument):
+    """Parts of one of fit's arguments that belong to X's chunks.
+
+    Parameters
+    ----------
+    X : dask array or DataFrame
+    name : str
+        Of the argument, for errors.
+    argument : dask array, DataFrame or Series, array-like, number or None
+
+    Returns
+    -------
+    parts : list of Delayed, arrays, numbers or None
+    """
+    lengths = lengths_of(X)
+    if argument is None or (not is_dask(argument) and np.ndim(argument) == 0):
+        return [argument] * len(lengths)
+    known = not np.isnan(lengths).any()
+    if not is_dask(argument):
+        if not known:
+            raise ValueError(
+                f"{name} is in memory, but the lengths of X's chunks are unknown. "
+                + UNKNOWN
+            )
+        argument = argument if hasattr(argument, "iloc") else np.asarray(argument)
+        _check_length(name, len(argument), sum(lengths))
+        rows = getattr(argument, "iloc", argument)
+        ends = np.cumsum((0, *lengths))
+        return [rows[start:end] for start, end in pairwise(ends)]
+    _check_collection(name, argument)
+    theirs = lengths_of(argument)
+    if known and not np.isnan(theirs).any():
+        _check_length(name, sum(theirs), sum(lengths))
+        if theirs != lengths:
+            argument = argument.rechunk({0: lengths})
+    elif len(theirs) != len(lengths):
+        raise ValueError(
+            f"X has {len(lengths)} chunks of rows and {name} has {len(theirs)}, of "
+            f"unknown lengths. {UNKNOWN}"
+        )
+    return chunks_of(argument)
+
+
+def _check_collection(name, collection):
+    if not hasattr(type(collection), "to_delayed"):
+        raise TypeError(
+            f"{name} must be a dask array or a dask DataFrame, got "
+            f"{type(collection).__name__}."
+        )
+
+
+def _check_length(name, theirs, ours):
+    if theirs != ours:
+        raise ValueError(f"{name} has {theirs} rows, but X has {ours}.")
+
+
+@contextmanager
+def in_chunk(i):
+    """Errors of the values in a chunk say in which."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"In chunk {i} of the rows: {error}") from error
+
+
+def lazily(method):
+    """A predict method that gives lazy dask arrays for dask's X."""
+
+    @wraps(method)
+    def lazy(self, X, offset=None):
+        if not is_dask(X):
+            refuse_dask(offset=offset)
+            return method(self, X, offset)
+        check_is_fitted(self)
+        validate(self, X, reset=False)
+        return _mapped(_bare(self), method.__name__, X, offset)
+
+    return lazy
+
+
+def mean_score(estimator, X, y, sample_weight, offset):
+    """``estimator.score``, which is a mean over the rows, of dask's X."""
+    from dask import delayed
+
+    check_is_fitted(estimator)
+    validate(estimator, X, reset=False)
+    parts = zip(
+        chunks_of(X),
+        aligned(X, "y", y),
+        aligned(X, "sample_weight", sample_weight),
+        aligned(X, "offset", offset),
+        strict=True,
+    )
+    model = delayed(_bare(estimator), pure=True, traverse=False)
+    score = delayed(_score, pure=False)
+    scores = [score(i, model, *part, dtype_of(X)) for i, part in enumerate(parts)]
+    scores, weights = zip(*delayed(list)(scores).compute(), strict=True)
+    check_total(sum(weights))
+    return float(np.average(scores, weights=weights))
+
+
+def _bare(estimator):
+    """What predictions need of an estimator; names have been checked."""
+    bare = clone(estimator)
+    for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
+        setattr(bare, name, getattr(estimator, name))
+    return bare
+
+
+def _mapped(estimator, method, X, offset):
+    import dask.array as da
+    from dask import delayed
+
+    dtype = dtype_of(X)
+    n_classes = len(estimator.classes_)
+    shape = (1,) if n_classes == 2 else (1, n_classes)
+    meta = getattr(estimator, method)(
+        np.zeros((1, X.shape[1]), dtype), None if offset is None else np.zeros(shape)
+    )[:0]
+    parts = zip(chunks_of(X), aligned(X, "offset", offset), lengths_of(X), strict=True)
+    model = delayed(estimator, pure=True, traverse=False)
+    predict = delayed(_predict, pure=True)
+    chunks = [
+        da.from_delayed(
+            predict(i, model, method, part, offset, dtype, meta),
+            shape=(n_rows, *meta.shape[1:]),
+            meta=meta,
+        )
+        for i, (part, offset, n_rows) in enumerate(parts)
+    ]
+    return da.concatenate(chunks, allow_unknown_chunksizes=True)
+
+
+def _score(i, estimator, X, y, sample_weight, offset, dtype):
+    """The score of a chunk and its weight."""
+    with in_chunk(i):
+        X = _entries(X, dtype)
+        n = X.shape[0]
+        weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight)
+        weight = np.broadcast_to(weight, n) if weight.ndim == 0 else weight
+        mass = np.asarray(y).sum(axis=1) if is_soft(y) else np.ones(n)
+        if not weight.any():
+            return 0.0, 0.0
+        return estimator.score(X, y, sample_weight, offset), weight @ mass
+
+
+def _entries(X, dtype):
+    return check_array(
+        X, accept_sparse="csr", dtype=dtype, ensure_min_samples=0, input_name="X"
+    )
+
+
+def _predict(i, estimator, method, X, offset, dtype, meta):
+    with in_chunk(i):
+        X = _entries(X, dtype)
+        return getattr(estimator, method)(X, offset) if X.shape[0] else meta

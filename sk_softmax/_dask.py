@@ -1,0 +1,476 @@
+"""Problems whose rows are chunks of a dask collection: a sum of problems.
+
+Each chunk of rows becomes a `Problem` of its own, where dask put the chunk: on a
+worker of the current `distributed.Client`, or without one in this process. A sum
+over the rows sends the function and its arguments, of the size of the
+coefficients, to all chunks; what they return, of the size of the gradient or of
+what coordinates are built from, is added up in a tree whose order depends on the
+number of chunks alone. Chunks whose worker was lost are computed again by dask.
+"""
+
+import copy
+import threading
+import time
+from contextlib import nullcontext
+
+import numpy as np
+from sklearn.utils import check_array
+
+from . import _arguments as arguments
+from ._chunks import aligned, chunks_of, dtype_of, in_chunk
+from ._loss import Sigmoid, Softmax
+from ._problem import Problem
+from ._rows import Rows, _single_threaded_blas
+
+# How many terms a worker adds at once.
+FAN_IN = 8
+# Configuration of dask's belongs to the process.
+_config_lock = threading.Lock()
+# Seconds that a fit waits for a cluster in which nothing happens.
+TIMEOUT = 60
+
+
+class Cluster:
+    """Where the chunks are and what is done with them.
+
+    Attributes
+    ----------
+    client : distributed.Client or None
+        The current one, where dask would use it; None is this process.
+    """
+
+    def __init__(self):
+        from dask.base import get_scheduler
+
+        self.client = getattr(get_scheduler(), "__self__", None)
+        if self.client is not None and self.client.asynchronous:
+            raise ValueError(
+                "The current distributed.Client is asynchronous: a fit needs one "
+                "with asynchronous=False."
+            )
+
+    def place(self, tasks):
+        """The tasks' results where they are computed: futures, or here themselves."""
+        import dask
+
+        if self.client is None:
+            return list(dask.compute(*tasks))
+        return self.client.compute(list(tasks))
+
+    def result(self, task):
+        """The result of a task, here."""
+        import dask
+
+        if self.client is None:
+            return task.compute(scheduler="threads")
+        from distributed import CancelledError
+
+        # coordinates' d x d arguments are no mistake
+        large = {"distributed.admin.large-graph-warning-threshold": "1TB"}
+        future = None
+        try:
+            with _config_lock, dask.config.set(large):
+                future = self.client.compute(task)
+            return self._wait(future)
+        except BaseException as error:
+            if future is not None:
+                future.cancel()
+            closed = self.client.status in ("closing", "closed")
+            if isinstance(error, CancelledError) or (
+                closed and isinstance(error, Exception)
+            ):
+                raise RuntimeError(
+                    "The dask cluster was closed, or lost the data of the fit. Where a "
+                    "worker died, X has to be computed again, which it can be from "
+                    "files or functions, and not if it was scattered to the workers."
+                ) from error
+            raise
+
+    def release(self, placed):
+        """Let go of what was placed."""
+        if self.client is not None:
+            for future in placed:
+                future.release()
+
+    def _wait(self, future):
+        """The future's result; not without end where nothing happens."""
+        from dask import config
+        from dask.utils import parse_timedelta
+        from distributed import wait
+
+        limit = parse_timedelta(config.get("sk_softmax.timeout", TIMEOUT))
+        last = time.monotonic()
+        while not future.done():
+            try:
+                wait(future, timeout=min(1, limit))
+            except TimeoutError:
+                running, busy = self._state()
+                if busy:
+                    last = time.monotonic()
+                elif time.monotonic() > last + limit:
+                    raise TimeoutError(
+                        f"For {limit:g} s nothing happened in the dask cluster, which "
+                        f"has {running} running workers, while the fit waited for a "
+                        "sum over the chunks of X. Add workers, look at the dashboard "
+                        "for what they wait for, or give them longer: "
+                        "dask.config.set({'sk_softmax.timeout': '10 minutes'})."
+                    ) from None
+        return future.result()
+
+    def _state(self):
+        """How many workers are running, and whether any of them has work."""
+        scheduler, ask = self.client.scheduler, self.client.sync
+        try:
+            workers = ask(scheduler.identity, callback_timeout=5)["workers"]
+            tasks = ask(scheduler.processing, workers=None, callback_timeout=5)
+        except (OSError, RuntimeError):  # no scheduler either; a timeout is an OSError
+            return 0, False
+        running = {name for name, w in workers.items() if w["status"] == "running"}
+        return len(running), any(tasks.get(name) for name in running)
+
+
+class DaskRows:
+    """What is known of the rows without a look at them.
+
+    Attributes
+    ----------
+    shape, dtype, entries, is_sparse
+        As of `Rows`.
+    """
+
+    X = None
+
+    def __init__(self, summaries, dtype, d):
+        self.shape = sum(s["n"] for s in summaries), d
+        self.dtype = dtype
+        self.entries = sum(s["entries"] for s in summaries)
+        self.is_sparse = summaries[0]["is_sparse"]
+        self._least = np.min([s["least"] for s in summaries], axis=0)
+        self._most = np.max([s["most"] for s in summaries], axis=0)
+
+    def range(self):
+        """Least and greatest entry of each feature, two float64 arrays (d,)."""
+        return self._least, self._most
+
+    def threads(self):
+        """Threads are the workers' own."""
+        return nullcontext(self)
+
+
+class DaskProblem(Problem):
+    """Loss over the chunks plus penalty.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    chunks : list of Problem, or futures of them
+    summaries : list of dict
+        What each chunk holds, as `_summary` and `_outline` say.
+    rows : DaskRows
+    fit_intercept : bool
+    """
+
+    def __init__(self, cluster, chunks, summaries, rows, fit_intercept):
+        self.cluster = cluster
+        self.chunks = chunks
+        self.summaries = summaries
+        self.rows = rows
+        self.loss = _loss_of(summaries[0]["classes"])
+        self.has_labels = summaries[0]["has_labels"]
+        self.total_weight = float(sum(s["weight"] for s in summaries))
+        self.penalty = None
+        self.fit_intercept = fit_intercept
+        self.has_offset = summaries[0]["has_offset"]
+        self.n_evaluations = 0
+        (n, d), K = rows.shape, self.loss.n_outputs
+        self.shape = (K, d + 1)
+        self.pass_flops = 8 * K * rows.entries + 60 * K * n
+
+    def sum(self, block, args, flops, result_bytes=0):
+        """Sum over the row blocks of ``block(problem, rows, X, *args)``."""
+        from dask import delayed
+
+        part = delayed(_part, pure=False)
+        add = delayed(_add, pure=False)
+        # those beside the chunks go by chunk, the others once to each worker
+        beside = {i: arg for i, arg in enumerate(args) if isinstance(arg, _Beside)}
+        shared = [None if i in beside else arg for i, arg in enumerate(args)]
+        shared = delayed(shared, pure=False, traverse=False)
+        terms = [
+            part(
+                chunk,
+                block,
+                shared,
+                {i: arg.places[c] for i, arg in beside.items()},
+                result_bytes,
+            )
+            for c, chunk in enumerate(self.chunks)
+        ]
+        while len(terms) > 1:
+            terms = [add(terms[i : i + FAN_IN]) for i in range(0, len(terms), FAN_IN)]
+        return self.cluster.result(terms[0])
+
+    def scratch(self):
+        """Empty dicts for what blocks keep, beside the chunks."""
+        from dask import delayed
+
+        new = delayed(_new_scratch, pure=False)
+        return _Beside(self.cluster.place([new(chunk) for chunk in self.chunks]))
+
+    def with_rows(self, rows, penalty):
+        """The same problem with another penalty."""
+        problem = copy.copy(self)
+        problem.penalty, problem.n_evaluations = penalty, 0
+        return problem
+
+    def folds(self, n_folds):
+        """Contiguous folds of whole chunks, of about the same numbers of rows.
+
+        Returns
+        -------
+        folds : list of (train, test), numbers of chunks for `take`
+        """
+        n_chunks = len(self.chunks)
+        if n_chunks < n_folds:
+            raise ValueError(
+                f"cv={n_folds} folds need at least as many chunks of rows, and X has "
+                f"{n_chunks} that are not empty: rechunk it, e.g. "
+                "X.rechunk({0: X.shape[0] // 20}), or df.repartition(npartitions=20)."
+            )
+        # a chunk belongs to the fold that its middle lies in
+        ends = np.cumsum([s["n"] for s in self.summaries])
+        middles = ends - np.array([s["n"] for s in self.summaries]) / 2
+        bounds = np.searchsorted(middles, ends[-1] * np.arange(1, n_folds) / n_folds)
+        # and each fold has one
+        least = np.arange(1, n_folds)
+        bounds = np.maximum.accumulate(np.maximum(bounds, least) - least) + least
+        bounds = np.minimum(bounds, n_chunks - n_folds + least)
+        chunks = np.arange(n_chunks)
+        tests = np.split(chunks, bounds)
+        return [(np.setdiff1d(chunks, test), test) for test in tests]
+
+    def take(self, index):
+        """The problem of some of the chunks."""
+        chunks = [self.chunks[i] for i in index]
+        summaries = [self.summaries[i] for i in index]
+        rows = DaskRows(summaries, self.rows.dtype, self.rows.shape[1])
+        part = DaskProblem(self.cluster, chunks, summaries, rows, self.fit_intercept)
+        part.penalty = self.penalty
+        return part
+
+    def class_mass(self):
+        """Weight of the rows in each class, (n_classes,)."""
+        return np.sum([s["mass"] for s in self.summaries], axis=0)
+
+    def absent(self):
+        """Which classes no row has, (n_classes,) bool; none where labels are soft."""
+        return np.all([s["absent"] for s in self.summaries], axis=0)
+
+    def close(self):
+        """Let the chunks go."""
+        self.cluster.release(self.chunks)
+
+
+def dask_problem(
+    X, y, sample_weight, offset, *, classes, class_weight, fit_intercept, name
+):
+    """The problem of fit's arguments, without a penalty, and its classes.
+
+    Parameters
+    ----------
+    X : dask array or DataFrame, whose shape `validate` has seen
+    y, sample_weight, offset
+        As `fit` takes them.
+    classes, class_weight, fit_intercept
+        The estimator's.
+    name : str
+        The estimator's, for errors.
+
+    Returns
+    -------
+    problem : DaskProblem
+    classes : ndarray of shape (K,)
+    """
+    from dask import delayed
+
+    cluster = Cluster()
+    dtype = dtype_of(X)
+    parts = zip(
+        chunks_of(X),
+        aligned(X, "y", y),
+        aligned(X, "sample_weight", sample_weight),
+        aligned(X, "offset", offset),
+        strict=True,
+    )
+    task = delayed(_Chunk, pure=False)
+    chunks = cluster.place(
+        [task(i, *part, dtype, X.shape[1], name) for i, part in enumerate(parts)]
+    )
+    problems = []
+    try:
+        summaries = _gather(cluster, chunks, _Chunk.summary)
+        kept = [i for i, summary in enumerate(summaries) if summary["n"]]
+        summaries = [summaries[i] for i in kept]
+        _check_summaries(summaries, name)
+        if classes is None and summaries[0]["labels"] is not None:
+            classes = _labels(summaries)
+        encode = delayed(_Chunk.problem, pure=False)
+
+        def encoded(class_weight):
+            args = classes, class_weight, fit_intercept
+            return cluster.place([encode(chunks[i], *args) for i in kept])
+
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            outlines = _gather(cluster, encoded(None), _outline)
+            by_class = arguments.balanced(np.sum([o["mass"] for o in outlines], axis=0))
+            labels = outlines[0]["classes"].tolist()
+            class_weight = dict(zip(labels, by_class, strict=True))
+        problems = encoded(class_weight)
+        outlines = _gather(cluster, problems, _outline)
+    except BaseException:
+        cluster.release(problems)
+        raise
+    finally:
+        cluster.release(chunks)
+    summaries = [s | o for s, o in zip(summaries, outlines, strict=True)]
+    rows = DaskRows(summaries, dtype, X.shape[1])
+    problem = DaskProblem(cluster, problems, summaries, rows, fit_intercept)
+    arguments.check_total(problem.total_weight)
+    return problem, summaries[0]["classes"]
+
+
+def _gather(cluster, placed, function):
+    """What the function says of each."""
+    from dask import delayed
+
+    call = delayed(function, pure=False)
+    return cluster.result(delayed(list, pure=False)([call(one) for one in placed]))
+
+
+def _check_summaries(summaries, name):
+    if not summaries:
+        raise ValueError(
+            f"Found array with 0 sample(s) while a minimum of 1 is required by {name}: "
+            "all chunks of X are empty."
+        )
+    if len({s["is_sparse"] for s in summaries}) > 1:
+        raise ValueError(
+            "X has dense and sparse chunks: convert one kind with X.map_blocks."
+        )
+    if len({s["labels"] is None for s in summaries}) > 1:
+        raise ValueError("y has chunks of labels and chunks of soft labels.")
+
+
+def _labels(summaries):
+    labels = np.unique(np.concatenate([s["labels"] for s in summaries]))
+    if len(labels) < 2:
+        raise ValueError(
+            f"y holds one class only, {labels[0]}: a classifier needs at least two."
+        )
+    return labels
+
+
+class _Chunk:
+    """One chunk of the data, checked; labels are not encoded yet."""
+
+    def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
+        self.i = i
+        with in_chunk(i):
+            self.X = check_array(
+                X,
+                accept_sparse="csr",
+                dtype=dtype,
+                ensure_min_samples=0,
+                input_name="X",
+                estimator=name,
+            )
+            n, d = self.X.shape
+            if d != n_features:
+                raise ValueError(f"X has {d} features, not {n_features} as it said.")
+            for argument, value in (("y", y), ("sample_weight", sample_weight)):
+                if np.ndim(value) and len(value) != n:
+                    raise ValueError(
+                        f"{argument} has {len(value)} rows, but X has {n}."
+                    )
+        self.y, self.sample_weight, self.offset = y, sample_weight, offset
+
+    def summary(self):
+        """What the problem of all chunks has to know of this one."""
+        n = self.X.shape[0]
+        if n == 0:
+            return {"n": 0}
+        rows = Rows(self.X, 1)
+        least, most = rows.range()
+        with in_chunk(self.i):
+            soft = arguments.is_soft(self.y)
+            labels = None if soft else arguments.labels_of(self.y)[0]
+        return {
+            "n": n,
+            "entries": rows.entries,
+            "is_sparse": rows.is_sparse,
+            "least": least,
+            "most": most,
+            "labels": labels,
+        }
+
+    def problem(self, classes, class_weight, fit_intercept):
+        """The problem of this chunk alone, without a penalty."""
+        dtype = self.X.dtype
+        with in_chunk(self.i):
+            classes, target, mass = arguments.targets(self.y, classes, dtype)
+            weight = arguments.part_weights(
+                self.sample_weight, class_weight, classes, target, mass, dtype
+            )
+            offset = arguments.offsets(self.offset, len(target), len(classes), dtype)
+        loss = _loss_of(classes)
+        rows = Rows(self.X, loss.n_outputs)
+        problem = Problem(rows, loss, target, weight, None, fit_intercept, offset)
+        problem.classes = classes
+        return problem
+
+
+def _loss_of(classes):
+    return Sigmoid() if len(classes) == 2 else Softmax(len(classes))
+
+
+def _outline(problem):
+    """What the problem of all chunks has to know of this one's target and weights."""
+    return {
+        "classes": problem.classes,
+        "has_labels": problem.has_labels,
+        "has_offset": problem.has_offset,
+        "weight": problem.total_weight,
+        "mass": problem.class_mass(),
+        "absent": problem.absent(),
+    }
+
+
+class _Beside:
+    """An argument that is another one for each chunk, and lies beside it."""
+
+    def __init__(self, places):
+        self.places = places
+
+
+class _Scratch(dict):
+    """A dict that dask takes as it is: a plain one it would copy."""
+
+
+def _new_scratch(problem):
+    return _Scratch()
+
+
+def _part(problem, block, args, beside, result_bytes):
+    """The sum over one chunk."""
+    args = [beside.get(i, arg) for i, arg in enumerate(args)]
+    with _single_threaded_blas:
+        return problem.sum(block, args, 0, result_bytes)
+
+
+def _add(terms):
+    """Sum of tuples of arrays in their order; dask keeps the terms, so none changes."""
+    total = [np.array(array, dtype=np.float64) for array in terms[0]]
+    for term in terms[1:]:
+        for array, more in zip(total, term, strict=True):
+            np.add(array, more, out=array)
+    return tuple(total)
