@@ -20,8 +20,10 @@ From the top down; imports run down this list only:
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_dask`: problems whose rows are chunks of a dask collection
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
+- `_stream`: partial_fit: what is kept of rows that pass by once
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
+- `_expansion`: rows that are gone as a second-order term of the objective
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_optimum`: points, how far they are from the optimum, what a fit reports

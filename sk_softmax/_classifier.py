@@ -12,9 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
+from . import _stream as stream
 from ._arguments import is_soft
 from ._chunks import is_dask, lazily, mean_score, refuse_dask, validate
 from ._coordinates import BUILDERS
@@ -261,6 +263,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, offset):
+        self.__dict__.pop("_stream", None)
         self._check_parameters()
         if y is None:
             raise ValueError(
@@ -313,6 +316,74 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 separated |= problem.separated(result.theta)
         rounds.close(result.theta)
         return result, separated, rounds.stopped
+
+    @available_if(stream.serves)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Fit the model to another batch of rows of a stream.
+
+        The coefficients come near those of `fit` on all rows seen so far, which
+        are not kept: a second-order expansion of their loss is, and the last of
+        them. The first call gives what `fit` gives. A call that fails or is
+        interrupted leaves the estimator as it was.
+
+        The estimator grows by three times the Hessian, ((K - 1) (d + 1))^2
+        numbers of 8 bytes, and as much of the last rows (1 MB at least); with more
+        than 1024 parameters by three times (K - 1)^2 + (d + 1)^2 and those rows.
+        The order of the rows matters little if they are shuffled, and much if
+        they come class by class.
+
+        `fit` forgets the stream. After `fit`, which keeps nothing to go on from,
+        `partial_fit` starts a new one, with the same classes if none are given.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            From one row to as many as there are.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, not necessarily of all classes, or soft labels as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            The full label set, needed on the first call if there was no `fit` and
+            the parameter `classes` is None.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; None is one each.
+
+        Returns
+        -------
+        self : SoftmaxClassifier
+
+        Raises
+        ------
+        ValueError
+            As `fit` does; `classes` or the features are not those of the first
+            call, or y holds a label that is not in `classes`.
+        AttributeError
+            The method is not there, and the error's cause says why, with parameters
+            that a stream cannot serve: `C=np.inf`, `l1_ratio`, `penalty_group`,
+            `bounds`, `coef_prior` and `class_weight="balanced"`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            `max_iter` passes over the rows kept did not reach `tol`.
+        """
+        before = self.__dict__.copy()
+        try:
+            return self._partial_fit(X, y, classes, sample_weight)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        self._check_parameters()
+        last = getattr(self, "_stream", None)
+        X = validate_data(self, X, reset=last is None, **INPUT)
+        check_consistent_length(X, y)
+        self._stream, result = stream.partial_fit(
+            self, last, X, y, classes, sample_weight
+        )
+        self._unpack(result, self._stream.classes, X.dtype)
+        self._warn(result, [], False, stacklevel=4)
+        return self
 
     def _problem(self, X, y, sample_weight, offset):
         """The mathematical problem of validated X, and the classes."""
@@ -427,7 +498,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.optimality_ = result.optimality
         self.converged_ = result.converged
 
-    def _warn(self, result, separated, stopped):
+    def _warn(self, result, separated, stopped, stacklevel=5):
         """One warning, with the next step in it, where there is reason for one."""
         if stopped:  # which was asked for
             return
@@ -449,7 +520,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         else:
             return
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _report(self, n_iter, value, optimality):
         print(

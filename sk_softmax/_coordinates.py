@@ -143,14 +143,23 @@ class Hessian:
 def build_hessian(problem, theta, frame):
     """Coordinates from the Cholesky factor of the Hessian at theta."""
     Q = class_directions(problem)
-    K, d1 = problem.shape
-    q = Q.shape[1]
+    return from_hessian(problem, loss_hessian(problem, theta, frame, Q), frame, Q)
 
+
+def loss_hessian(problem, theta, frame, Q):
+    """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
+    d1, q = problem.shape[1], Q.shape[1]
     flops, size = build_flops(problem)["hessian"], 8 * (q * d1) ** 2
     (H,) = problem.curvature_sum(theta, _hessian, (frame, Q), flops, size)
-    H = np.ascontiguousarray(H.transpose(0, 2, 1, 3))
+    return np.ascontiguousarray(H.transpose(0, 2, 1, 3)).reshape(q * d1, q * d1)
+
+
+def from_hessian(problem, H, frame, Q):
+    """Coordinates from the Hessian of the loss, to which the penalty's is added."""
+    (K, q), d1 = Q.shape, problem.shape[1]
     penalty = np.broadcast_to(problem.penalty.curvature(), (K, d1 - 1))
     feature = np.arange(d1 - 1)
+    H = H.reshape(q, d1, q, d1)
     H[:, feature, :, feature] += np.einsum(
         "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
     )
@@ -200,10 +209,7 @@ def build_kronecker(problem, theta, frame):
     gram *= curvature.sum() / len(curvature) / total
     penalty = problem.penalty.curvature() * frame.scale**2
     gram[np.diag_indices(d)] += penalty.mean(axis=0)
-    jacobi = _inverse_root(np.diag(gram))
-    eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
-    U *= jacobi[:, None]
-    U *= _known_inverse_root(eigenvalues, _noise(problem, d), problem)
+    U = whitening(problem, gram)
     args = frame, Q, mean, U
     H, intercept = problem.curvature_sum(theta, _rotated_diagonal, args, 2 * flops)
     H += (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
@@ -213,7 +219,17 @@ def build_kronecker(problem, theta, frame):
     return Kronecker(Q, U, scale, centre[None])
 
 
+def whitening(problem, gram):
+    """U with U^T gram U the identity, as far as it is known in floating point."""
+    jacobi = _inverse_root(np.diag(gram))
+    eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
+    U *= jacobi[:, None]
+    U *= _known_inverse_root(eigenvalues, _noise(problem, len(gram)), problem)
+    return U
+
+
 def _class_curvature(problem, X, P, weight):
+    """A block's part, (K, K), of the mean of diag(p) - p p^T."""
     return (problem.loss.mean_curvature(P, weight),)
 
 
@@ -325,15 +341,18 @@ def passes_worth(problem, kind):
 def build(problem, theta, frame, kinds):
     """Coordinates at theta of the first of the kinds that can be built.
 
+    A kind is a name, or a function like those in `BUILDERS`.
+
     Returns
     -------
     coordinates : Hessian or Kronecker
     kind : str
     """
     for kind in kinds:
+        builder = BUILDERS.get(kind, kind)
         try:
             with np.errstate(all="ignore"):  # what is not finite is caught below
-                coordinates = BUILDERS[kind](problem, theta, frame)
+                coordinates = builder(problem, theta, frame)
                 probe = coordinates.step(np.ones(coordinates.size))
             if np.isfinite(probe).all():
                 return coordinates, kind

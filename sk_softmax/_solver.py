@@ -132,6 +132,27 @@ def descend(problem, start=None, *, kinds=None, **options):
     return fit.result(coordinates, kind)
 
 
+def refine(problem, coordinates, **options):
+    """Minimise a smooth problem in coordinates that are known to be good.
+
+    One stage of L-BFGS, whose end is not verified.
+
+    Parameters
+    ----------
+    problem : Problem
+    coordinates : Hessian or Kronecker
+    **options
+        Of `Fit`.
+
+    Returns
+    -------
+    Result
+    """
+    fit = Fit(problem, None, **options)
+    fit.converged = _lbfgs(fit, coordinates, 1, fit.passes_left()) == "near"
+    return fit.result(coordinates)
+
+
 def _lbfgs(fit, coordinates, near, max_evaluations):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 

@@ -1,0 +1,394 @@
+r"""What is kept of rows that pass by once: partial_fit.
+
+Of the rows seen, the last ones are kept and the others stand in the objective as
+the second-order expansion of their loss at the point where they were let go,
+
+.. math::
+
+    F(\theta) = \frac{1}{S} \Bigl[ c + g^T \delta + \tfrac12 \delta^T H \delta
+    + \sum_{i\ kept} s_i \ell(t_i, W x_i + b) \Bigr] + penalty(W),
+    \qquad \delta = \theta - \theta_0.
+
+That is the Laplace approximation of their likelihood. It is exact while all rows
+are kept, and the better the nearer :math:`\theta_0` was to where the stream ends.
+The penalty is never part of it, so that its strength 1 / (C S) is always that of
+all rows seen. While a class was not seen, half a row of it is imagined.
+
+New rows take one of two ways:
+
+- a *step* minimises their own loss plus the expansion of everything before,
+  in coordinates where that expansion is a unit ball: it costs N^2, not the kept
+  rows;
+- once an eighth of what was seen is new, all kept rows are *revisited*: the
+  objective is minimised as in a fit, and they are expanded anew. What of them
+  exceeds the capacity is then let go.
+
+The state is three matrices of the size of H (past, all, coordinates) and as many
+numbers of kept rows, 1 MB at least.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from . import _arguments as arguments
+from ._coordinates import Frame, build
+from ._expansion import (
+    Continued,
+    Expansion,
+    HessianCurvature,
+    KroneckerCurvature,
+    loss_alone,
+)
+from ._loss import Sigmoid, Softmax
+from ._optimum import Leftover
+from ._penalty import Penalty
+from ._problem import Problem
+from ._rows import Rows
+from ._solver import descend, refine, solve
+
+# The whole Hessian up to this many parameters: 8 MB at the most.
+MOST_PARAMETERS = 1024
+# Kept rows have as many entries as H, and at least these: 1 MB.
+LEAST_CAPACITY = 2**17
+# The part of the weight seen that is new when kept rows are revisited.
+NEW_PART = 1 / 8
+# Evaluations in a step; where they are not enough the rows are revisited.
+STEP_PASSES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows with their targets, (m,) codes or (m, K) distributions, and weights."""
+
+    X: object
+    target: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def entries(self):
+        """Numbers that X takes."""
+        return self.X.nnz if sparse.issparse(self.X) else self.X.size
+
+    def copied(self):
+        """The batch with an X of its own."""
+        return replace(self, X=self.X.copy())
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is kept of a stream.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (K,)
+    kind : type
+        Of the curvature.
+    capacity : int
+        Entries that kept rows may have.
+    weight : float
+        S, the weight of all rows seen.
+    mass : ndarray of shape (K,)
+        That of each class.
+    new_weight : float
+        The part of S that came since kept rows were last revisited.
+    kept : tuple of Batch
+    past : Expansion or None
+        Of the rows that are not kept, where they were let go.
+    seen : Expansion
+        Of all rows, where the stream is.
+    coordinates : Hessian or Kronecker
+        In which `seen` is near the identity.
+    """
+
+    classes: np.ndarray
+    kind: type
+    capacity: int
+    weight: float
+    mass: np.ndarray
+    new_weight: float
+    kept: tuple
+    past: Expansion | None = None
+    seen: Expansion | None = None
+    coordinates: object = None
+
+
+# Parameters of SoftmaxClassifier that a stream can have at one value only.
+NEUTRAL = {"l1_ratio": 0, "penalty_group": None, "bounds": None, "coef_prior": None}
+
+
+def serves(classifier):
+    """True, or a ValueError that names the parameter a stream cannot serve."""
+    for name, value in NEUTRAL.items():
+        given = getattr(classifier, name)
+        if given is not value and not (np.isscalar(given) and given == value):
+            raise ValueError(
+                f"partial_fit serves the l2 penalty alone: {name} must be {value}, got "
+                f"{given!r}. fit serves it."
+            )
+    if classifier.C == np.inf:
+        raise ValueError(
+            "partial_fit needs a penalty: the first rows of a stream are always "
+            "separated, and without one their optimum is at infinity. Use a large "
+            "finite C."
+        )
+    if isinstance(classifier.class_weight, str):
+        raise ValueError(
+            f"partial_fit does not know the frequencies to come: class_weight="
+            f"{classifier.class_weight!r} must be a dict of weights, or None."
+        )
+    return True
+
+
+def first_classes(stream, classes, classifier):
+    """The label set of a stream: said before, said now, or of the last fit."""
+    known = classifier.classes if stream is None else stream.classes
+    if known is None and classes is None:
+        classes = getattr(classifier, "classes_", None)
+    if known is None and classes is None:
+        raise ValueError(
+            "classes must be passed on the first call to partial_fit, or to the "
+            "constructor."
+        )
+    if known is None or classes is None:
+        return classes if known is None else known
+    if not np.array_equal(np.unique(classes), np.unique(known)):
+        raise ValueError(
+            f"classes={np.unique(classes).tolist()} are not those of "
+            f"{'the constructor' if stream is None else 'the first call'}: "
+            f"{np.unique(known).tolist()}."
+        )
+    return known
+
+
+def read(classifier, X, y, classes, sample_weight):
+    """The labels, and validated X with its targets and weights as a Batch."""
+    dtype = X.dtype
+    classes, target, mass = arguments.targets(y, classes, dtype)
+    weight = arguments.row_weights(
+        sample_weight, classifier.class_weight, classes, target, mass, dtype
+    )
+    weight = np.ones(X.shape[0], dtype) if weight is None else weight
+    return classes, Batch(X, target, weight)
+
+
+def partial_fit(classifier, stream, X, y, classes, sample_weight):
+    """The stream after a batch, and what the solver came to.
+
+    Parameters
+    ----------
+    classifier : SoftmaxClassifier
+        With valid parameters.
+    stream : Stream or None
+        None at the first batch.
+    X : validated ndarray or CSR
+    y, classes, sample_weight : as given
+
+    Returns
+    -------
+    stream : Stream
+    result : Result
+    """
+    classes = first_classes(stream, classes, classifier)
+    classes, batch = read(classifier, X, y, classes, sample_weight)
+    loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
+    shape = loss.n_outputs, X.shape[1]
+    factor = arguments.penalty_factors(
+        classifier.penalty_factor,
+        shape,
+        getattr(classifier, "feature_names_in_", None),
+        grouped=False,
+    )
+
+    def model(batch, total_weight):
+        penalty = Penalty(1 / (classifier.C * total_weight), shape, factor=factor)
+        rows = Rows(batch.X, loss.n_outputs)
+        return Problem(
+            rows,
+            loss,
+            batch.target,
+            batch.weight,
+            penalty,
+            bool(classifier.fit_intercept),
+        )
+
+    options = {
+        "tol": classifier.tol,
+        "max_iter": classifier.max_iter,
+        "kinds": None if classifier.solver == "auto" else [classifier.solver],
+    }
+    return advance(stream, batch, classes, options, model)
+
+
+def advance(stream, batch, classes, options, model):
+    """The stream after another batch, and what the solver came to.
+
+    Parameters
+    ----------
+    stream : Stream or None
+        None at the first batch.
+    batch : Batch
+    classes : ndarray of shape (K,)
+    options : dict
+        tol, max_iter and kinds of the solver.
+    model : callable
+        From a Batch and S to its Problem.
+
+    Returns
+    -------
+    stream : Stream
+    result : Result
+    """
+    if stream is None:
+        stream = _start(batch, classes, options["kinds"])
+    if batch.entries <= stream.capacity:  # otherwise it is let go in this call
+        batch = batch.copied()
+    before, weight = stream.weight, batch.weight.sum(dtype=np.float64)
+    stream = replace(
+        stream,
+        weight=before + weight,
+        mass=stream.mass + _mass(batch, len(classes)),
+        new_weight=stream.new_weight + weight,
+        kept=(*stream.kept, batch),
+    )
+    if stream.new_weight < NEW_PART * before and not _is_full(stream):
+        stepped, result = _step(stream, batch, options, model)
+        if result.converged:
+            return stepped, result
+    return _revisit(stream, options, model)
+
+
+def _mass(batch, n_classes):
+    if batch.target.ndim == 1:
+        return np.bincount(batch.target, batch.weight, minlength=n_classes)
+    return batch.weight.astype(np.float64) @ batch.target
+
+
+def _is_full(stream):
+    return sum(batch.entries for batch in stream.kept) > stream.capacity
+
+
+def _step(stream, batch, options, model):
+    """Minimise the loss of a batch plus the expansion of everything before."""
+    problem = Continued(model(batch, stream.weight), stream.seen, stream.weight)
+    curvature = stream.seen.curvature
+    with problem.rows.threads():
+        result = refine(
+            problem,
+            stream.coordinates,
+            tol=options["tol"],
+            max_iter=min(STEP_PASSES, options["max_iter"]),
+            leftover=_leftover(stream, problem, curvature.frame),
+        )
+        curvature += stream.kind.of(problem, result.theta, curvature.frame)
+        seen = Expansion.at(problem, result.theta, curvature)
+    return replace(stream, seen=seen), result
+
+
+def _revisit(stream, options, model):
+    """Minimise the objective over all kept rows, and expand them anew."""
+    kept = _joined(stream.kept)
+    absent = np.flatnonzero(stream.mass == 0)
+    problem = model(kept, stream.weight)
+    if stream.past is None and len(absent):  # otherwise past has them
+        problem = model(_joined((kept, _imagined(kept, absent))), stream.weight)
+    with problem.rows.threads():
+        if stream.past is None:
+            result = solve(problem, _warm_start(stream, problem), **options)
+            frame = Frame(problem)
+        else:
+            problem = Continued(problem, stream.past, stream.weight)
+            frame = stream.past.curvature.frame
+            result = _descend(problem, stream, frame, options)
+        curvature = stream.kind.of(problem, result.theta, frame)
+        if stream.past is not None:
+            curvature = stream.past.curvature + curvature
+
+        def known(problem, theta, frame):
+            return curvature.coordinates(problem)
+
+        stream = replace(
+            stream,
+            new_weight=0.0,
+            kept=(kept,),
+            seen=Expansion.at(problem, result.theta, curvature),
+            coordinates=build(problem, result.theta, frame, [known])[0],
+        )
+    if _is_full(stream):
+        stream = replace(stream, kept=(), past=stream.seen)
+    return stream, result
+
+
+def _imagined(batch, absent):
+    """Half a row of each absent class, where the mean row is.
+
+    Without it their optimum is at infinity, where the loss has no curvature: the
+    expansion would forget that all these rows were not of these classes.
+    """
+    mean = np.asarray(batch.X.mean(axis=0)).reshape(1, -1)
+    X = np.repeat(mean.astype(batch.X.dtype), len(absent), axis=0)
+    return Batch(X, absent, np.full(len(absent), 0.5, batch.weight.dtype))
+
+
+def _warm_start(stream, problem):
+    """Where the stream is, if that is better than what knows no features."""
+    if stream.seen is None:
+        return None
+    theta = stream.seen.theta
+    value, _ = problem.value_gradient(theta)
+    return theta if value < _null_value(stream, problem) else None
+
+
+def _descend(problem, stream, frame, options):
+    """The solver on kept rows and past, from where the stream is."""
+
+    def with_past(problem, theta, frame):
+        curvature = problem.past.curvature + stream.kind.of(problem, theta, frame)
+        return curvature.coordinates(problem)
+
+    leftover = _leftover(stream, problem, frame)
+    return descend(problem, **options | {"kinds": [with_past]}, leftover=leftover)
+
+
+def _leftover(stream, problem, frame):
+    """Where the stream is, as what a fit to it so far has left."""
+    point = loss_alone(problem, stream.seen.theta)
+    return Leftover(frame, _null_value(stream, problem), point)
+
+
+def _start(batch, classes, kinds):
+    """A stream of which nothing was seen."""
+    q, d1 = max(len(classes) - 1, 1), batch.X.shape[1] + 1
+    kind, size = KroneckerCurvature, q * q + d1 * d1
+    wanted = "hessian" if q * d1 <= MOST_PARAMETERS else "kronecker"
+    if kinds in (["hessian"], ["kronecker"]):
+        (wanted,) = kinds
+    if wanted == "hessian":
+        kind, size = HessianCurvature, (q * d1) ** 2
+    capacity = max(size, LEAST_CAPACITY)
+    return Stream(classes, kind, capacity, 0.0, np.zeros(len(classes)), 0.0, ())
+
+
+def _null_value(stream, problem):
+    """The objective without features, of all rows seen."""
+    if not problem.fit_intercept:
+        return float(np.log(len(stream.mass)))
+    frequency = stream.mass[stream.mass > 0] / stream.weight
+    return float(-(frequency @ np.log(frequency)))
+
+
+def _joined(batches):
+    if len(batches) == 1:
+        return batches[0]
+    Xs = [batch.X for batch in batches]
+    if any(sparse.issparse(X) for X in Xs):
+        X = sparse.vstack(Xs, format="csr")
+    else:
+        X = np.concatenate(Xs)
+    targets = [batch.target for batch in batches]
+    width = max(target.shape[1] if target.ndim > 1 else 0 for target in targets)
+    if width:
+        targets = [t if t.ndim > 1 else np.eye(width)[t] for t in targets]
+    weight = np.concatenate([batch.weight for batch in batches])
+    return Batch(X, np.concatenate(targets), weight.astype(X.dtype, copy=False))
