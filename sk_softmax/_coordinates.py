@@ -40,6 +40,9 @@ PLAIN_PART = 0.1
 # sets in benchmarks/. Only their ratios matter.
 EXPECTED_PASSES = {"hessian": 30, "kronecker": 100, "diagonal": 400}
 EXPECTED_BUILDS = {"hessian": 3, "kronecker": 5, "diagonal": 6}
+# Coordinates serve penalties of up to this times the strength, or one part of it:
+# the Hessian's eigenvalues are in between 1 and that in them.
+MOST_DRIFT = 2.0
 # What a pass costs however small the data: Python's and scipy's own 50 us.
 CALL_FLOPS = 1e6
 
@@ -90,11 +93,31 @@ class Kronecker:
     U : (d, r) directions among the features, or None for the features themselves
     scale : (q, r + 1) the intercept's last
     centre : (q, d) or (1, d) what the intercept absorbs
+    ridge : (q, r + 1) part of the curvature that is the penalty's, or 0
+    strength : float
+        Of the penalty.
     """
 
-    def __init__(self, Q, U, scale, centre):
+    def __init__(self, Q, U, scale, centre, ridge=0.0, strength=0.0):
         self.Q, self.U, self.scale, self.centre = Q, U, scale, centre
+        self.ridge, self.strength = ridge, strength
         self.size = scale.size
+
+    def with_penalty(self, problem):
+        """The same curvature of the loss with this problem's penalty."""
+        strength = problem.penalty.strength
+        if not (self.strength > 0 and strength > 0):
+            return self
+        ratio = strength / self.strength
+        change = 1 + self.ridge * (ratio - 1)
+        return Kronecker(
+            self.Q,
+            self.U,
+            self.scale / np.sqrt(change),
+            self.centre,
+            self.ridge * ratio / change,
+            strength,
+        )
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
@@ -117,14 +140,34 @@ class Hessian:
     Parameters
     ----------
     Q : (K, q) directions among the classes
-    T : (q (d + 1), q (d + 1)) inverse factor, in the frame's features
+    loss : (q, d + 1, q, d + 1) the loss's part of the Hessian, in the frame's features
     frame : Frame
+    problem : Problem
+        Whose penalty is the other part.
     """
 
-    def __init__(self, Q, T, frame):
-        self.Q, self.T = Q, T
+    def __init__(self, Q, loss, frame, problem):
+        self.Q, self.loss, self.frame = Q, loss, frame
         self.scale, self.centre = frame.scale, frame.centre
-        self.size = len(T)
+        self.strength = problem.penalty.strength
+        H = loss.copy()
+        feature = np.arange(len(frame.scale))
+        penalty = np.broadcast_to(problem.penalty.curvature(), (len(Q), len(feature)))
+        H[:, feature, :, feature] += np.einsum(
+            "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
+        )
+        self.size = Q.shape[1] * H.shape[1]
+        self.T = _inverse_factor(H.reshape(self.size, -1), problem)
+
+    def with_penalty(self, problem):
+        """The same curvature of the loss with this problem's penalty.
+
+        Itself, where that is about the same.
+        """
+        least, most = sorted([self.strength, problem.penalty.strength])
+        if most <= MOST_DRIFT * least:
+            return self
+        return Hessian(self.Q, self.loss, self.frame, problem)
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
@@ -156,14 +199,8 @@ def loss_hessian(problem, theta, frame, Q):
 
 def from_hessian(problem, H, frame, Q):
     """Coordinates from the Hessian of the loss, to which the penalty's is added."""
-    (K, q), d1 = Q.shape, problem.shape[1]
-    penalty = np.broadcast_to(problem.penalty.curvature(), (K, d1 - 1))
-    feature = np.arange(d1 - 1)
-    H = H.reshape(q, d1, q, d1)
-    H[:, feature, :, feature] += np.einsum(
-        "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
-    )
-    return Hessian(Q, _inverse_factor(H.reshape(q * d1, -1), problem), frame)
+    d1, q = problem.shape[1], Q.shape[1]
+    return Hessian(Q, H.reshape(q, d1, q, d1), frame, problem)
 
 
 def _hessian(problem, X, P, weight, frame, Q):
@@ -212,11 +249,13 @@ def build_kronecker(problem, theta, frame):
     U = whitening(problem, gram)
     args = frame, Q, mean, U
     H, intercept = problem.curvature_sum(theta, _rotated_diagonal, args, 2 * flops)
-    H += (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
+    ridge = (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
+    H += ridge
     scale = np.column_stack([_inverse_root(H), _inverse_root(intercept)])
     U *= frame.scale[:, None]
     centre = frame.centre + mean / frame.scale
-    return Kronecker(Q, U, scale, centre[None])
+    strength = problem.penalty.strength
+    return Kronecker(Q, U, scale, centre[None], _part(ridge, H), strength)
 
 
 def whitening(problem, gram):
@@ -266,11 +305,14 @@ def build_diagonal(problem, theta, frame):
         H = np.maximum(H - mean * first, 0)
     # what the frame's features lose in the subtraction is not curvature
     H[H < _noise(problem, 1) * np.abs(mean * first)] = 0
-    H += (Q * Q).T @ np.broadcast_to(
+    ridge = (Q * Q).T @ np.broadcast_to(
         problem.penalty.curvature() * frame.scale**2, (len(Q), H.shape[1])
     )
+    H += ridge
     scale = np.column_stack([_inverse_root(H) * frame.scale, _inverse_root(total)])
-    return Kronecker(Q, None, scale, offset + mean / frame.scale)
+    centre = offset + mean / frame.scale
+    strength = problem.penalty.strength
+    return Kronecker(Q, None, scale, centre, _part(ridge, H), strength)
 
 
 def _moments(problem, X, P, weight, frame, Q):
@@ -457,6 +499,13 @@ def _known_inverse_root(eigenvalues, noise, problem):
     if problem.penalty.strength == 0:
         root[eigenvalues <= noise] = 0
     return root
+
+
+def _part(ridge, curvature):
+    """Of the curvature that is the ridge's, (q, r + 1); none of the intercept's."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(curvature > 1e-280, ridge / curvature, 0.0)
+    return np.column_stack([part, np.zeros(len(part))])
 
 
 def _inverse_root(curvature):

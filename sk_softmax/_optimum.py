@@ -30,6 +30,12 @@ class Leftover:
     coordinates : Hessian or Kronecker, or None
     kind : str or None
         Of the coordinates.
+    least : float
+        Eigenvalues of the Hessian in the coordinates are verified to be no less.
+    strength : float
+        Of the penalty.
+    debt : int
+        Passes that better coordinates would have saved since these were built.
     """
 
     frame: Frame
@@ -37,6 +43,9 @@ class Leftover:
     point: Point | None = None
     coordinates: object = None
     kind: str | None = None
+    least: float = 0.0
+    strength: float = 0.0
+    debt: int = 0
 
 
 @dataclass
@@ -101,10 +110,12 @@ class Fit:
         self.null = self.point = self._null_point(leftover)
         if leftover is not None:
             self.point = self._with_penalty(leftover.point)
-        elif start is not None:
+        if start is not None:
             start = start.copy()
             start[:, :-1] = problem.penalty.feasible(start[:, :-1])
-            self.point = self.evaluate(start)
+            point = self.evaluate(start)
+            if leftover is None or point.value < self.point.value:
+                self.point = point
         self.leftover = leftover or Leftover(Frame(problem), self.null.value)
         self.frame = self.leftover.frame
         self.eps = np.finfo(problem.rows.dtype).eps
@@ -140,6 +151,10 @@ class Fit:
         """How many passes over the data there may still be."""
         return self.last_pass - self.problem.n_evaluations
 
+    def passes(self):
+        """How many passes over the data there have been."""
+        return self.problem.n_evaluations - self.first_pass
+
     def goal(self, value):
         """F - F* that is near enough where F is this value."""
         return max(self.tol * (self.null.value - value), self.floor)
@@ -154,11 +169,10 @@ class Fit:
         """Tell of the progress, and end where that is asked for."""
         if self.progress is not None:
             gain = max(self.null.value - self.point.value, self.floor)
-            passes = self.problem.n_evaluations - self.first_pass
-            if self.progress(passes, self.point, self.distance / gain):
+            if self.progress(self.passes(), self.point, self.distance / gain):
                 self.last_pass = self.problem.n_evaluations
 
-    def result(self, coordinates=None, kind=None):
+    def result(self, coordinates=None, kind=None, least=0.0, debt=0):
         """The Result at `point`, with the coordinates to be left."""
         point, problem = self.point, self.problem
         violation = np.abs(point.gradient)
@@ -169,7 +183,7 @@ class Fit:
         return Result(
             theta=point.theta,
             value=point.value,
-            n_iter=max(problem.n_evaluations - self.first_pass, 1),
+            n_iter=max(self.passes(), 1),
             optimality=self._optimality(),
             gradient_norm=float(violation.max()),
             converged=self.converged,
@@ -178,6 +192,9 @@ class Fit:
                 point=self._with_penalty(point, -1),
                 coordinates=coordinates,
                 kind=kind,
+                least=least,
+                debt=debt,
+                strength=problem.penalty.strength,
             ),
         )
 

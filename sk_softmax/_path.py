@@ -228,6 +228,7 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
         Of `solve`.
     """
     leftover = reduced = None
+    optima = []
     if start is None:
         reduced, lift = row_space(at(problem, 1.0, l1_ratio))
     for C in Cs:
@@ -249,9 +250,24 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
         if reduced is not None:  # too inexact, or without a penalty
             start = None if leftover is None else lift(leftover.point.theta)
             leftover = reduced = None
+        if leftover is not None:
+            start = _extrapolate(optima, np.log(C)) if whole.penalty.is_smooth else None
         result = solve(whole, start, leftover=leftover, **options)
         leftover = result.leftover
+        optima = [*optima[-2:], (np.log(C), result.theta)]
         yield _light(result)
+
+
+def _extrapolate(optima, t):
+    """The optimum at log C = t, where the last ones' are near and on a parabola."""
+    times = np.array([time for time, _ in optima])
+    if len(optima) < 3 or not t - times[-1] < 0.7:
+        return None
+    theta = 0
+    for i, (time, optimum) in enumerate(optima):
+        others = np.delete(times, i)
+        theta = theta + np.prod((t - others) / (time - others)) * optimum
+    return theta
 
 
 def _light(result):

@@ -12,7 +12,7 @@ nothing is taken too, and is what reaches the last digits.
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import eigvalsh_tridiagonal
+from scipy.linalg import LinAlgError, eigvalsh_tridiagonal
 from scipy.optimize import minimize
 
 from ._coordinates import build, passes_worth, preference, row_space
@@ -24,6 +24,8 @@ from ._proximal_newton import proximal_newton
 MEMORY = 30
 # Evaluations in the first coordinates, and how much longer each next ones last.
 FIRST_STAGE, GROWTH = 5, 1.5
+# Passes to the next optimum of a path in coordinates that are up to date.
+FRESH_PASSES = {"hessian": 2, "kronecker": 8, "diagonal": 20}
 # How many times the goal is near enough for Newton's method to end the fit: its
 # conjugate gradients have to be run anyway, to measure what is left.
 # Where that fails, L-BFGS has to come nearer before it is tried again.
@@ -93,8 +95,9 @@ def descend(problem, start=None, *, kinds=None, **options):
     Result
     """
     fit = Fit(problem, start, **options)
-    coordinates, kind = fit.leftover.coordinates, fit.leftover.kind
     kinds = kinds or preference(problem)
+    coordinates, kind, least = _inherit(fit, kinds)
+    debt = 0 if coordinates is None else fit.leftover.debt
     stage, near, stale = 0, NEAR, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
@@ -110,14 +113,18 @@ def descend(problem, start=None, *, kinds=None, **options):
                 fit.frame,
                 ["kronecker"] * exact + list(kinds),
             )
+            least, debt = 0.0, -fit.passes()
         # long enough to be worth the building
         length = max(FIRST_STAGE * GROWTH**stage, min(passes_worth(problem, kind), 100))
-        status = _lbfgs(fit, coordinates, near, min(int(length), fit.passes_left()))
+        length = min(int(length), fit.passes_left())
+        status, least = _lbfgs(fit, coordinates, least or near, length, least)
         stage += 1
-        if status != "longer":
+        if status == "near" and least > 0:
+            fit.move(fit.point, fit.distance / least, True)
+        elif status != "longer":
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
-            better = _newton(fit, coordinates)
+            better, least = _newton(fit, coordinates)
             near *= 0.1
             stuck = status == "stuck" and not better and not fit.converged
             if stuck and not inherited:
@@ -129,7 +136,9 @@ def descend(problem, start=None, *, kinds=None, **options):
                     break
             stale = status == "stuck" and not inherited
         fit.report()
-    return fit.result(coordinates, kind)
+    least = least if fit.converged and kind == "hessian" else 0.0
+    debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
+    return fit.result(coordinates, kind, least, debt)
 
 
 def refine(problem, coordinates, **options):
@@ -149,11 +158,33 @@ def refine(problem, coordinates, **options):
     Result
     """
     fit = Fit(problem, None, **options)
-    fit.converged = _lbfgs(fit, coordinates, 1, fit.passes_left()) == "near"
+    status, _ = _lbfgs(fit, coordinates, 1, fit.passes_left())
+    fit.converged = status == "near"
     return fit.result(coordinates)
 
 
-def _lbfgs(fit, coordinates, near, max_evaluations):
+def _inherit(fit, kinds):
+    """Coordinates and their kind from a fit under another penalty.
+
+    And what their least eigenvalue is known to be, if they are the same as there:
+    it falls at most as the penalty does.
+    """
+    left = fit.leftover
+    outdated = left.debt > passes_worth(fit.problem, kinds[0])
+    if left.coordinates is None or outdated:
+        return None, None, 0.0
+    strength = fit.problem.penalty.strength
+    try:
+        coordinates = left.coordinates.with_penalty(fit.problem)
+    except LinAlgError:
+        return None, None, 0.0
+    least = left.least
+    if strength < left.strength:
+        least *= strength / left.strength
+    return coordinates, left.kind, least
+
+
+def _lbfgs(fit, coordinates, near, max_evaluations, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Moves the fit to the best point seen, with F - F* as far as the coordinates can
@@ -164,25 +195,29 @@ def _lbfgs(fit, coordinates, near, max_evaluations):
     status : {"near", "longer", "stuck"}
         Whether that is near, or could be with more evaluations, or nothing
         better was found.
+    least : float
+        As it was, or 0 where a step met less curvature.
     """
     best = start = fit.point
     best_gradient = coordinates.gradient(start.gradient)
     size = np.linalg.norm(best_gradient)
     if 0.5 * size**2 <= near * fit.goal(start.value):
         fit.move(start, 0.5 * size**2, False)
-        return "near"
+        return "near", least
     first = start.value, best_gradient * size
-    evaluations = 0
+    evaluations, softest = 0, np.inf
 
     def objective(u):
         # scipy's first step has length one, whatever the gradient; in units of
         # the gradient's size that is the step to the optimum.
-        nonlocal best, best_gradient, evaluations
+        nonlocal best, best_gradient, evaluations, softest
         if not u.any():
             return first
         point = fit.evaluate(start.theta + coordinates.step(u * size))
         gradient = coordinates.gradient(point.gradient)
         evaluations += 1
+        change = gradient * size - first[1]
+        softest = min(softest, (change @ u) / (u @ u * size**2))
         if point.value < best.value:
             best, best_gradient = point, gradient
             if 0.5 * (gradient @ gradient) <= near * fit.goal(point.value):
@@ -205,7 +240,7 @@ def _lbfgs(fit, coordinates, near, max_evaluations):
     except _StageOver as over:
         (status,) = over.args
     fit.move(best, 0.5 * (best_gradient @ best_gradient), False)
-    return status
+    return status, least if softest >= least else 0.0
 
 
 def _newton(fit, coordinates):
@@ -221,6 +256,8 @@ def _newton(fit, coordinates):
     -------
     better : bool
         Whether the fit has moved.
+    least : float
+        No eigenvalue of the Hessian in the coordinates seems to be less.
     """
     point, goal = fit.point, fit.goal(fit.point.value)
     hessian = fit.problem.hessian(point.theta)
@@ -258,7 +295,7 @@ def _newton(fit, coordinates):
     # a trial that is not better is no nearer to the optimum
     end = trial if better else point
     fit.move(end, distance, trusted and distance <= fit.goal(end.value))
-    return better
+    return better, least if lengths else 0.0
 
 
 def _least_eigenvalue_and_bound(lengths, ratios):
