@@ -205,3 +205,27 @@ def test_fit_reaches_the_optimum_when_every_builder_fails(monkeypatch):
     result = solve(make(strength=1e-2), tol=1e-9, max_iter=5000)
     assert result.converged
     assert result.value == pytest.approx(expected.value, rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_coordinates_take_another_penalty(kind, n_classes, container):
+    """As good as if they had been built with it."""
+    problem = make(n_classes, container=container, strength=1e-1)
+    other = make(n_classes, container=container, strength=1e-4)
+    theta = somewhere(problem)
+    built = BUILDERS[kind](problem, theta, Frame(problem))
+    moved = built.with_penalty(other)
+    diagonal = np.diag(transformed_hessian(other, theta, moved))
+    np.testing.assert_allclose(diagonal, 1, rtol=1e-5)
+    assert not np.allclose(np.diag(transformed_hessian(other, theta, built)), 1)
+    if kind == "hessian":
+        H = transformed_hessian(other, theta, moved)
+        np.testing.assert_allclose(H, np.eye(len(H)), atol=1e-5)
+
+
+def test_about_the_same_penalty_takes_the_same_factor(n_classes):
+    problem = make(n_classes, strength=1e-2)
+    coordinates = BUILDERS["hessian"](problem, problem.null_point(), Frame(problem))
+    near, far = (make(n_classes, strength=strength) for strength in (6e-3, 4e-3))
+    assert coordinates.with_penalty(near) is coordinates
+    assert coordinates.with_penalty(far) is not coordinates

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import objective
 from joblib import parallel_config
 from scipy import sparse
 from scipy.special import log_softmax
@@ -180,6 +181,24 @@ def test_more_features_than_rows(make_rows):
         fit = alone(X, y, C, {}, {})
         assert_same(path.coefs[i], fit.coef_)
     assert path.deviance_explained[-1] > 0.999
+
+
+@pytest.mark.parametrize("name", ["wine", "breast_cancer", "digits"])
+def test_neighbours_on_a_path_are_near_and_verified(load, name):
+    """Few passes each, and the optimum is as near as they say."""
+    X, y = load(name)
+    path = softmax_path(X, y)
+    exact = softmax_path(X, y, Cs=path.Cs, tol=1e-12)
+    assert path.converged.all()
+    # log-loss of the best model without features, to which optimality_ is relative
+    frequency = np.bincount(y) / len(y)
+    null = -frequency @ np.log(frequency)
+    for i, C in enumerate(path.Cs):
+        value, best = (
+            objective(X, y, p.coefs[i], p.intercepts[i], C) for p in (path, exact)
+        )
+        assert value - best <= max(2e-6 * (null - best), 1e-13)
+    assert np.median(path.n_iter) <= (12 if name == "digits" else 4)
 
 
 def test_path_says_where_it_is(rows, capsys):
