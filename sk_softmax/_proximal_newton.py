@@ -15,8 +15,9 @@ from ._proximal import WorkingSet
 # move, and at most so many that their Hessian and its factor fit in memory.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Where probabilities are saturated the model is nearly flat and its step goes far
-# beyond where it holds. So much curvature is added to it until F falls.
-LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e3
+# beyond where it holds. So much curvature is added to it, ten times more or less
+# from step to step, until it holds.
+LEAST_DAMPING, FIRST_DAMPING, MOST_DAMPING = 1e-9, 1e-5, 1e3
 
 
 def proximal_newton(problem, start=None, **options):
@@ -54,7 +55,10 @@ def proximal_newton(problem, start=None, **options):
         if not fresh and not (trusted and distance <= 0.3 * previous):
             H = None  # the model has gone stale
             continue
-        trial = _search(fit, direction, landing)
+        # F is not negative: a model that promises more than there is goes too far
+        lengths = [1.0, 0.3, 0.09, 0.027][: 1 if damping else 4]
+        lengths = lengths if distance <= point.value else []
+        trial = _search(fit, direction, landing, lengths)
         if trial is None:
             if fresh and reliable and distance <= 1e3 * fit.floor:
                 fit.converged = True
@@ -63,10 +67,11 @@ def proximal_newton(problem, start=None, **options):
             elif damping > MOST_DAMPING:
                 break
             else:
-                damping = max(10 * damping, LEAST_DAMPING)
+                damping = 10 * damping or FIRST_DAMPING
             continue
-        damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
         gain = point.value - trial.value
+        if gain > 0.5 * distance:
+            damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
         error = abs(gain - distance) - 1e3 * fit.eps * abs(point.value)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
@@ -108,16 +113,14 @@ def _choose(problem, point, frame, working):
     return moving | violating, complete
 
 
-def _search(fit, direction, landing):
+def _search(fit, direction, landing, lengths):
     """The first point along the direction that keeps part of the model's promise."""
-    point, length = fit.point, 1.0
-    while fit.passes_left() > 0 and length > 0.01:
-        theta = point.theta + length * direction
+    for length in lengths[: fit.passes_left()]:
+        theta = fit.point.theta + length * direction
         if length == 1.0:
             theta[:, :-1] = landing
         theta[:, :-1] = fit.problem.penalty.feasible(theta[:, :-1])
         trial = fit.evaluate(theta)
-        if trial.value <= point.value - 0.01 * length * fit.distance:
+        if trial.value <= fit.point.value - 0.01 * length * fit.distance:
             return trial
-        length *= 0.3
     return None
