@@ -269,11 +269,21 @@ class Grouped:
 
     def reach(self, u, free, d):
         """How far along d, up to 1, the free variables stay on their face."""
-        return min(0.5, _to_bounds(self, u[free], free, d))
+        group, n_groups = self.group[free], len(self.weight)
+        squared = np.bincount(group, u[free] ** 2, minlength=n_groups)
+        along = np.bincount(group, u[free] * d, minlength=n_groups)
+        shrinks = (along < 0) & (self.weight > 0)
+        to_zero = np.min(-squared[shrinks] / along[shrinks], initial=1.0)
+        return min(to_zero, _to_bounds(self, u[free], free, d))
 
     def onto_face(self, u, trial):
-        """The trial within the bounds."""
-        return self._clip(trial)
+        """The trial, moved to where it leaves u's half spaces or the bounds.
+
+        A group that has turned by more than a right angle has passed by zero.
+        """
+        along = np.bincount(self.group, u * trial, minlength=len(self.weight))
+        passed = (along < 0) & (self.weight > 0)
+        return self._clip(np.where(passed[self.group], 0, trial))
 
 
 def _to_bounds(part, u, free, d):

@@ -107,6 +107,8 @@ class WorkingSet:
             which W plus the direction need not be.
         gain : float
             What it takes off the model, at least 0.
+        rest : float
+            About what it leaves: the model's minimiser may have given up.
         """
         N = len(self.scale)
         if damping:
@@ -133,7 +135,10 @@ class WorkingSet:
             values = np.where(new == edge, bound[self.index], values)
         landing = W.copy()
         landing[self.index] = values
-        return self.direction(d, intercept), landing, max(gain, 0.0)
+        left = part.violation(new, q + schur @ d)
+        curvature = np.maximum(np.diag(schur), 1e-12 * np.diag(schur).max(initial=0))
+        rest = 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
+        return self.direction(d, intercept), landing, max(gain, 0.0), rest
 
 
 def _hessian(problem, X, P, weight, frame, used, position, classes):

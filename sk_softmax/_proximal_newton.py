@@ -44,21 +44,22 @@ def proximal_newton(problem, start=None, **options):
         if H is None or (chosen & ~working.chosen).any():
             working = WorkingSet(problem, fit.frame, chosen)
             H, fresh = working.hessian(point.theta), True
-        direction, landing, distance = working.step(
+        direction, landing, gain, rest = working.step(
             H, point.theta[:, :-1], point.gradient, damping
         )
+        distance = gain + rest
         reliable = complete and damping == 0
         near = distance <= fit.goal(point.value)
         fit.move(point, distance, reliable and trusted and near)
         if fit.converged:
             break
-        if not fresh and not (trusted and distance <= 0.3 * previous):
+        if not fresh and not (trusted and gain <= 0.3 * previous):
             H = None  # the model has gone stale
             continue
         # F is not negative: a model that promises more than there is goes too far
         lengths = [1.0, 0.3, 0.09, 0.027][: 1 if damping else 4]
-        lengths = lengths if distance <= point.value else []
-        trial = _search(fit, direction, landing, lengths)
+        lengths = lengths if gain <= point.value else []
+        trial = _search(fit, direction, landing, lengths, gain)
         if trial is None:
             if fresh and reliable and distance <= 1e3 * fit.floor:
                 fit.converged = True
@@ -69,16 +70,16 @@ def proximal_newton(problem, start=None, **options):
             else:
                 damping = 10 * damping or FIRST_DAMPING
             continue
-        gain = point.value - trial.value
-        if gain > 0.5 * distance:
+        taken = point.value - trial.value
+        if taken > 0.5 * gain:
             damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
-        error = abs(gain - distance) - 1e3 * fit.eps * abs(point.value)
+        error = abs(taken - gain) - 1e3 * fit.eps * abs(point.value)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
         small = 10 * distance <= fit.goal(trial.value)
-        trusted = error <= (1.0 if small else 0.2) * distance
+        trusted = error <= (1.0 if small else 0.2) * gain
         fit.move(trial, distance, False)
-        previous, fresh = distance, False
+        previous, fresh = gain, False
         if not trusted:
             H = None
         fit.report()
@@ -113,7 +114,7 @@ def _choose(problem, point, frame, working):
     return moving | violating, complete
 
 
-def _search(fit, direction, landing, lengths):
+def _search(fit, direction, landing, lengths, gain):
     """The first point along the direction that keeps part of the model's promise."""
     for length in lengths[: fit.passes_left()]:
         theta = fit.point.theta + length * direction
@@ -121,6 +122,6 @@ def _search(fit, direction, landing, lengths):
             theta[:, :-1] = landing
         theta[:, :-1] = fit.problem.penalty.feasible(theta[:, :-1])
         trial = fit.evaluate(theta)
-        if trial.value <= fit.point.value - 0.01 * length * fit.distance:
+        if trial.value <= fit.point.value - 0.01 * length * gain:
             return trial
     return None

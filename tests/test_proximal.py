@@ -194,7 +194,9 @@ def test_step_is_newtons_where_nothing_is_at_a_kink(make_rows, l1_ratio, n_class
     chosen = np.ones((problem.shape[0], 4), dtype=bool)
     working = WorkingSet(problem, Frame(problem), chosen)
     _, G = problem.value_gradient(theta)
-    direction, landing, gain = working.step(working.hessian(theta), theta[:, :-1], G)
+    direction, landing, gain, rest = working.step(
+        working.hessian(theta), theta[:, :-1], G
+    )
     new = theta + direction
     np.testing.assert_allclose(landing, new[:, :-1], atol=1e-12)
     assert np.abs(new[:, :-1]).min() > 1e-3  # else the kink counts
