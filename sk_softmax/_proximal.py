@@ -110,35 +110,69 @@ class WorkingSet:
         rest : float
             About what it leaves: the model's minimiser may have given up.
         """
-        N = len(self.scale)
+        N, penalty = len(self.scale), self.problem.penalty
         if damping:
             H = H + damping * np.eye(len(H))
-        g, intercept_gradient = self.gradient(G)
-        # The intercepts are free: they go where the other variables send them.
-        # Their block is singular for K >= 3, constant vectors do not count.
+        kinked = self._has_kink()
         noise = 1e3 * np.finfo(self.problem.rows.dtype).eps
-        inverse = np.linalg.pinv(H[N:, N:], rcond=noise, hermitian=True)
-        cross = H[:N, N:] @ inverse
-        schur = H[:N, :N] - cross @ H[N:, :N]
-        q = g - cross @ intercept_gradient
-        prior = np.broadcast_to(self.problem.penalty.prior, W.shape)
-        u = (W - prior)[self.index] / self.scale
-        part = self.problem.penalty.part(self.index, self.scale)
-        new = minimise_model(schur, q, u, part)
-        d = new - u
-        intercept = -inverse @ (intercept_gradient + H[N:, :N] @ d)
-        gain = 0.5 * intercept_gradient @ inverse @ intercept_gradient
-        gain -= _model(schur, q, u, part, new)
-        values = prior[self.index] + new * self.scale
-        penalty = self.problem.penalty
+        reduced = Reduced(H, np.concatenate(self.gradient(G)), kinked, noise)
+        kinked = kinked[:N]
+        index, scale = tuple(i[kinked] for i in self.index), self.scale[kinked]
+        part = penalty.part(index, scale)
+        prior = np.broadcast_to(penalty.prior, W.shape)[index]
+        u = (W[index] - prior) / scale
+        new = minimise_model(reduced.H, reduced.q, u, part)
+        gain = reduced.gain - _model(reduced.H, reduced.q, u, part, new)
+        rest = _left(reduced.H, reduced.q, u, part, new)
+        d = reduced.direction(new - u)
+        direction = self.direction(d[:N], d[N:])
+        values = prior + new * scale
         for edge, bound in ((part.lower, penalty.lower), (part.upper, penalty.upper)):
-            values = np.where(new == edge, bound[self.index], values)
-        landing = W.copy()
-        landing[self.index] = values
-        left = part.violation(new, q + schur @ d)
-        curvature = np.maximum(np.diag(schur), 1e-12 * np.diag(schur).max(initial=0))
-        rest = 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
-        return self.direction(d, intercept), landing, max(gain, 0.0), rest
+            values = np.where(new == edge, bound[index], values)
+        landing = W + direction[:, :-1]
+        landing[index] = values
+        return direction, landing, max(gain, 0.0), rest
+
+    def _has_kink(self):
+        """Whether each variable and intercept has an l1 term or bounds, (N + K,).
+
+        With bounds alone all do: there would be too many without.
+        """
+        penalty = self.problem.penalty
+        l1, lower, upper = penalty.l1, penalty.lower, penalty.upper
+        kink = (l1 > 0) | np.isfinite(lower) | np.isfinite(upper) | (not penalty.has_l1)
+        return np.append(kink[self.index], np.zeros(len(l1), dtype=bool))
+
+
+class Reduced:
+    """A quadratic model without the variables that go where the others send them.
+
+    Those have no kink: the intercepts and what is not penalised. Their block of H is
+    singular for K >= 3, where constant vectors do not count.
+
+    Attributes
+    ----------
+    H, q : (N, N), (N,)
+        Of the variables that are `kept`.
+    gain : float
+        What the others take off the model while these stay.
+    """
+
+    def __init__(self, H, slope, kept, noise):
+        self._kept, self._others = kept, ~kept
+        self._inverse = np.linalg.pinv(H[~kept][:, ~kept], rcond=noise, hermitian=True)
+        self._cross, self._slope = H[~kept][:, kept], slope[~kept]
+        back = self._cross.T @ self._inverse
+        self.H = H[kept][:, kept] - back @ self._cross
+        self.q = slope[kept] - back @ self._slope
+        self.gain = 0.5 * self._slope @ self._inverse @ self._slope
+
+    def direction(self, d):
+        """All variables, from those that are kept."""
+        whole = np.empty(len(self._kept))
+        whole[self._kept] = d
+        whole[self._others] = -self._inverse @ (self._slope + self._cross @ d)
+        return whole
 
 
 def _hessian(problem, X, P, weight, frame, used, position, classes):
@@ -200,6 +234,14 @@ def _ones(X):
 def _model(H, q, u, part, v):
     d = v - u
     return q @ d + 0.5 * d @ (H @ d) + part.value(v) - part.value(u)
+
+
+def _left(H, q, u, part, v):
+    """About what is still to be taken off the model at v."""
+    left = part.violation(v, q + H @ (v - u))
+    curvature = np.diag(H)
+    curvature = np.maximum(curvature, 1e-12 * curvature.max(initial=0))
+    return 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
 
 
 def minimise_model(H, q, u, part, tol=1e-6):

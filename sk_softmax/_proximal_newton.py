@@ -70,14 +70,13 @@ def proximal_newton(problem, start=None, **options):
             else:
                 damping = 10 * damping or FIRST_DAMPING
             continue
-        taken = point.value - trial.value
-        if taken > 0.5 * gain:
-            damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
-        error = abs(taken - gain) - 1e3 * fit.eps * abs(point.value)
+        taken, noise = point.value - trial.value, 1e3 * fit.eps * abs(point.value)
+        small = 10 * distance <= fit.goal(trial.value)
+        if taken > 0.5 * gain - noise:
+            damping = 0.1 * damping if damping > LEAST_DAMPING and not small else 0.0
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
-        small = 10 * distance <= fit.goal(trial.value)
-        trusted = error <= (1.0 if small else 0.2) * gain
+        trusted = abs(taken - gain) - noise <= (1.0 if small else 0.2) * gain
         fit.move(trial, distance, False)
         previous, fresh = gain, False
         if not trusted:
@@ -122,6 +121,6 @@ def _search(fit, direction, landing, lengths, gain):
             theta[:, :-1] = landing
         theta[:, :-1] = fit.problem.penalty.feasible(theta[:, :-1])
         trial = fit.evaluate(theta)
-        if trial.value <= fit.point.value - 0.01 * length * gain:
+        if trial.value <= fit.point.value - 0.01 * length * gain + 0.25 * fit.floor:
             return trial
     return None

@@ -600,7 +600,6 @@ def test_groups_around_a_prior_of_some_size(load, C):
     assert_optimal(classifier, X, Y, tolerance=1e-3)
 
 
-@pytest.mark.xfail(reason="their mean over the classes is left to chance", strict=True)
 @pytest.mark.parametrize("group", [None, "class"])
 def test_unpenalised_features_sum_to_zero_over_the_classes(load, group):
     """As with the l2 penalty and as in glmnet: of all that are as good the least."""
