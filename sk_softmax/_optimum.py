@@ -157,7 +157,7 @@ class Fit:
 
     def goal(self, value):
         """F - F* that is near enough where F is this value."""
-        return max(self.tol * (self.null.value - value), self.floor)
+        return max(self.tol * (self.null.value - value), 4 * self.eps * abs(value))
 
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
