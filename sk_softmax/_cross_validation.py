@@ -2,7 +2,7 @@
 
 import numbers
 import warnings
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -29,7 +29,6 @@ from ._folds import Judged, Search, fit_fold
 from ._path import base_problem, check_Cs, refuse_infinite, solve_path, solver_options
 from ._problem import Problem
 from ._progress import begin_fit, with_callbacks
-from ._rows import _single_threaded_blas
 
 LOO = "approximate-loo"
 
@@ -343,10 +342,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             )
             for i, (train, test) in enumerate(folds)
         )
-        parallel = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")
-        # threadpoolctl listens to the first thread only: the limit is set here
-        with _single_threaded_blas if n_jobs > 1 else nullcontext():
-            return parallel(jobs)
+        return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
 
     def _splits(self, problem, classes, y, sample_weight, params):
         """Labels, folds (one without rows for leave-one-out), scorer's parameters."""

@@ -45,7 +45,9 @@ class _SingleThreadedBlas:
     """BLAS limited to one thread while at least one fit needs it.
 
     threadpoolctl's limits belong to the process. Two fits at once that each set
-    and restore them would leave the wrong one behind, so they are counted.
+    and restore them would leave the wrong one behind, so they are counted. The
+    first to come and the last to go may be different threads, but from its version
+    3.8 on threadpoolctl listens to one thread alone until that gives up control.
     """
 
     def __init__(self):
@@ -63,6 +65,7 @@ class _SingleThreadedBlas:
                 counts = [lib.num_threads for lib in self._controller.lib_controllers]
                 # What the user, OMP_NUM_THREADS or loky told BLAS is what we use.
                 self._n_threads = min(counts, default=1)
+                self._let_any_thread()
                 self._limiter = self._controller.limit(limits=1)
             self._users += 1
             return self._n_threads
@@ -71,7 +74,15 @@ class _SingleThreadedBlas:
         with self._lock:
             self._users -= 1
             if self._users == 0:
+                self._let_any_thread()
                 self._limiter.restore_original_limits()
+                self._let_any_thread()
+
+    def _let_any_thread(self):
+        """Let whichever thread is next set the limits, where they are one thread's."""
+        for library in self._controller.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
 
 
 _single_threaded_blas = _SingleThreadedBlas()

@@ -211,6 +211,7 @@ def test_step_is_newtons_where_nothing_is_at_a_kink(make_rows, l1_ratio, n_class
     promised += problem.penalty.value(new[:, :-1])
     promised -= problem.penalty.value(theta[:, :-1])
     assert gain == pytest.approx(-promised, rel=1e-6)
+    assert rest < 1e-8 * gain
 
 
 # The whole way, as the solver goes it

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -162,6 +163,32 @@ def test_blas_has_one_thread_inside_and_its_own_again_outside():
         assert blas_threads() == before
         with pytest.raises(KeyboardInterrupt), rows.threads():
             raise KeyboardInterrupt
+        assert blas_threads() == before
+
+
+def test_blas_has_one_thread_whichever_thread_asks():
+    """Also after another thread did, and where the last to go came second."""
+
+    def inside():
+        with Rows(features(), 3).threads():
+            return set(blas_threads())
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        assert inside() <= {1}
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(inside).result(timeout=30) <= {1}
+            assert blas_threads() == before
+            context = Rows(features(), 3).threads()
+            other.submit(context.__enter__).result(timeout=30)
+            with Rows(features(), 3).threads():
+                other.submit(context.__exit__, None, None, None).result(timeout=30)
+                assert set(blas_threads()) <= {1}
+            assert blas_threads() == before
+        assert inside() <= {1}
+    with ThreadPoolExecutor(1) as other, threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        assert other.submit(inside).result(timeout=30) <= {1}
         assert blas_threads() == before
 
 
