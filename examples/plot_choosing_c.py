@@ -14,13 +14,14 @@ from sk_softmax.display import CVScoreDisplay, PathDisplay
 
 wine = load_wine()
 X, y = wine.data, wine.target
+names = [name.split("_of_diluted")[0].replace("_", " ") for name in wine.feature_names]
 
 # %%
 # The path: 60 fits, each starting at the last one's optimum, from the C at which all
 # coefficients are zero. A curve is the norm of a feature's coefficients over the
 # classes: small, and grey here, for features in large units, which come in first.
 path = softmax_path(X, y, Cs=60, l1_ratio=1.0)
-PathDisplay.from_path(path, feature_names=wine.feature_names)
+PathDisplay.from_path(path, feature_names=names)
 plt.show()
 
 # %%
@@ -33,6 +34,6 @@ plt.show()
 # %%
 # What is left of the 13:
 used = (model.coef_ != 0).any(axis=0)
-for name, is_used in zip(wine.feature_names, used, strict=True):
+for name, is_used in zip(names, used, strict=True):
     if is_used:
         print(name)

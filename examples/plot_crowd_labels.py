@@ -57,13 +57,13 @@ for name, marker in zip(losses, "os", strict=True):
     axes[1].plot(sizes, accuracy[name], marker + "-", label=f"fitted to {name}")
 best = -(doubt[~train] * np.log(doubt[~train])).sum(axis=1).mean()
 axes[0].axhline(best, color="0.5", linestyle="--", linewidth=1)
-axes[0].set(ylabel="cross-entropy of other pictures' votes", xlabel="pictures")
+axes[0].set(ylabel="cross-entropy of others' votes", xlabel="pictures", ylim=(1.4, 3.1))
 axes[1].set(ylabel="accuracy on other pictures", xlabel="pictures")
 for axis in axes:
     axis.set_xscale("log")
     axis.set_xticks(sizes, sizes)
     axis.minorticks_off()
-axes[0].legend()
+axes[0].legend(loc="upper right", bbox_to_anchor=(1, 0.65))
 plt.show()
 
 # %%

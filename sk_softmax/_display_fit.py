@@ -25,14 +25,11 @@ class PathDisplay:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.datasets import load_iris
-    >>> from sk_softmax import SoftmaxClassifier
+    >>> from sk_softmax import softmax_path
     >>> from sk_softmax.display import PathDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> Cs = np.logspace(-3, 0, 7)
-    >>> coefs = [SoftmaxClassifier(C=C, l1_ratio=1.0).fit(X, y).coef_ for C in Cs]
-    >>> display = PathDisplay(Cs, np.array(coefs)).plot()
+    >>> display = PathDisplay.from_path(softmax_path(X, y, Cs=20, l1_ratio=1.0))
     >>> len(display.lines_)
     4
     """
@@ -146,16 +143,12 @@ class CVScoreDisplay:
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from sk_softmax import SoftmaxClassifierCV
     >>> from sk_softmax.display import CVScoreDisplay
-    >>> Cs = np.array([0.01, 0.1, 1.0, 10.0])
-    >>> display = CVScoreDisplay(
-    ...     Cs,
-    ...     np.array([-0.9, -0.4, -0.3, -0.35]),
-    ...     np.array([0.05, 0.04, 0.08, 0.1]),
-    ...     C_best=1.0,
-    ...     C_1se=0.1,
-    ... ).plot()
+    >>> X, y = load_wine(return_X_y=True)
+    >>> cv = SoftmaxClassifierCV(Cs=[0.01, 0.1, 1.0, 10.0]).fit(X, y)
+    >>> display = CVScoreDisplay.from_estimator(cv)
     >>> sorted(display.marks_)
     ['1se', 'best']
     """
