@@ -33,6 +33,7 @@ From the top down; imports run down this list only:
 - `_loss`: cross-entropy of one block of logits
 - `_penalty`: what the coefficients cost
 - `_rows`: any X as a sum over row blocks
+- `_array_api`: arrays of other libraries than NumPy, and the border to NumPy
 """
 
 from ._classifier import SoftmaxClassifier

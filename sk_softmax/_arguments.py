@@ -10,6 +10,20 @@ from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ._array_api import (
+    class_masses,
+    columns,
+    full,
+    is_foreign,
+    like,
+    lookup,
+    namespace,
+    numpy_dtype,
+    ones,
+    to_numpy,
+    unique,
+)
+
 
 def targets(y, classes, dtype):
     """Classes and targets of the rows.
@@ -41,14 +55,14 @@ def targets(y, classes, dtype):
     if not np.isin(found, classes).all():
         missing = found[~np.isin(found, classes)].tolist()
         raise ValueError(f"y holds labels that are not in classes: {missing}.")
-    return classes, np.searchsorted(classes, found)[codes], None
+    return classes, lookup(np.searchsorted(classes, found), codes), None
 
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     y = column_or_1d(y, warn=True)
-    found, codes = np.unique(y, return_inverse=True)
+    found, codes = unique(y)
     if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
         check_classification_targets(y)
     return found, codes
@@ -56,11 +70,12 @@ def labels_of(y):
 
 def is_soft(y):
     """Whether y has a column for each class."""
-    y = np.asarray(y)
+    y = y if is_foreign(y) else np.asarray(y)
     return y.ndim == 2 and y.shape[1] > 1
 
 
 def _label_set(classes):
+    classes = to_numpy(classes)
     labels = np.unique(classes)
     if len(labels) != np.size(classes) or len(labels) < 2:
         raise ValueError(
@@ -72,39 +87,40 @@ def _label_set(classes):
 
 def _soft_targets(Y, classes, dtype):
     names = getattr(Y, "columns", None)
+    if not is_foreign(Y):  # a frame goes to X later
+        dtype = numpy_dtype(dtype)
     Y = check_array(Y, dtype=dtype, input_name="y", copy=True)
-    bad = np.flatnonzero((Y < 0).any(axis=1))
+    xp = namespace(Y)
+    bad = to_numpy(xp.nonzero(xp.any(Y < 0, axis=1))[0])
     if len(bad):
         raise ValueError(f"y has a negative entry in row {bad[0]}.")
-    mass = Y.sum(axis=1)
-    bad = np.flatnonzero(mass == 0)
+    mass = xp.sum(Y, axis=1)
+    bad = to_numpy(xp.nonzero(mass == 0)[0])
     if len(bad):
         raise ValueError(f"y has no positive entry in row {bad[0]}.")
     Y /= mass[:, None]
-    columns = np.arange(Y.shape[1]) if names is None else np.asarray(names)
-    if classes is None:
-        classes = columns
+    said = np.arange(Y.shape[1]) if names is None else np.asarray(names)
+    classes = said if classes is None else to_numpy(classes)
     labels = _label_set(classes)
     if len(labels) != Y.shape[1]:
         raise ValueError(
             f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns."
         )
     if names is not None:  # a frame's columns have names of their own
-        if set(labels.tolist()) != set(columns.tolist()):
+        if set(labels.tolist()) != set(said.tolist()):
             raise ValueError(
-                f"classes {labels.tolist()} are not the columns of y, "
-                f"{columns.tolist()}."
+                f"classes {labels.tolist()} are not the columns of y, {said.tolist()}."
             )
-        classes = columns
+        classes = said
     order = np.argsort(np.asarray(classes), kind="stable")
-    return labels, Y[:, order], mass
+    return labels, columns(Y, order), mass
 
 
 def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
     """Weights of the rows in X's dtype, or None where they are one each."""
     weight = part_weights(sample_weight, class_weight, classes, target, mass, dtype)
     if weight is not None:
-        check_total(weight.any())
+        check_total(bool(namespace(weight).any(weight)))
     return weight
 
 
@@ -116,11 +132,11 @@ def check_total(total):
 
 def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     """`row_weights` of a part of the rows, which may all have none."""
-    n = len(target)
+    (n,), xp = target.shape[:1], namespace(target)
     if sample_weight is None and class_weight is None and mass is None:
         return None
     if sample_weight is None:
-        weight = np.ones(n, dtype)
+        weight = ones(n, dtype, target)
     else:
         weight = check_array(
             sample_weight,
@@ -129,44 +145,44 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
             input_name="sample_weight",
             copy=True,
         )
-        weight = np.full(n, weight) if weight.ndim == 0 else weight
+        weight = full((n,), weight, weight) if weight.ndim == 0 else weight
         if weight.shape != (n,):
             raise ValueError(
-                f"sample_weight has shape {weight.shape}, but X has {n} rows: "
+                f"sample_weight has shape {tuple(weight.shape)}, but X has {n} rows: "
                 f"expected ({n},)."
             )
-        if weight.min() < 0:
+        if xp.min(weight) < 0:
             raise ValueError(
-                f"sample_weight is {weight.min()} in row {weight.argmin()}: "
-                "weights must not be negative."
+                f"sample_weight is {to_numpy(xp.min(weight))} in row "
+                f"{int(xp.argmin(weight))}: weights must not be negative."
             )
     if mass is not None:
         weight *= mass
     if class_weight is not None:
         by_class = _class_weights(class_weight, classes, target, weight)
         if target.ndim == 1:
-            weight *= by_class[target].astype(dtype)
+            weight *= like(by_class, weight)[target]
         else:
             # a row's mass in each class by that class's weight
-            target *= by_class.astype(dtype)
-            total = target.sum(axis=1)
-            target /= np.where(total > 0, total, 1)[:, None]
+            target *= like(by_class, target)
+            total = xp.sum(target, axis=1)
+            target /= xp.where(total > 0, total, 1)[:, None]
             weight *= total
     return weight
 
 
 def _class_weights(class_weight, classes, target, weight):
     if not (isinstance(class_weight, str) and class_weight == "balanced"):
-        present = classes if target.ndim > 1 else classes[np.unique(target)]
+        present = classes
+        if target.ndim == 1:
+            present = classes[class_masses(target, None, len(classes)) > 0]
         by_class = compute_class_weight(class_weight, classes=classes, y=present)
         if not np.isfinite(by_class).all() or (by_class < 0).any():
             raise ValueError(
                 f"class_weight must be finite and not negative, got {class_weight}."
             )
         return by_class
-    if target.ndim == 1:
-        return balanced(np.bincount(target, weight, minlength=len(classes)))
-    return balanced(weight @ target)
+    return balanced(class_masses(target, weight, len(classes)))
 
 
 def balanced(mass):
@@ -185,10 +201,10 @@ def offsets(offset, n, n_classes, dtype):
     expected = (n,) if n_classes == 2 else (n, n_classes)
     if offset.shape != expected and not (n_classes == 2 and offset.shape == (n, 1)):
         raise ValueError(
-            f"offset has shape {offset.shape}, expected {expected}: one number a row "
-            "for two classes, otherwise one for each class."
+            f"offset has shape {tuple(offset.shape)}, expected {expected}: one number "
+            "a row for two classes, otherwise one for each class."
         )
-    return offset.reshape(n, -1)
+    return namespace(offset).reshape(offset, (n, -1))
 
 
 def penalty_factors(penalty_factor, shape, names, grouped):
@@ -242,7 +258,7 @@ def by_feature(value, name, shape, names, default):
     """An array of shape (), (d,) or (K, d) from one or from a dict by feature name."""
     if not isinstance(value, dict):
         try:
-            array = np.asarray(value, dtype=np.float64)
+            array = np.asarray(to_numpy(value), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} is not numeric: {error}.") from error
         if array.shape not in ((), shape[1:], shape):
@@ -270,10 +286,11 @@ def prior_mean(coef_prior, shape, classes, names):
     if coef_prior is None:
         return None
     if hasattr(coef_prior, "coef_"):
-        if not np.array_equal(coef_prior.classes_, classes):
+        its_classes = to_numpy(coef_prior.classes_)
+        if not np.array_equal(its_classes, classes):
             raise ValueError(
                 "coef_prior was fitted with other classes: "
-                f"{coef_prior.classes_.tolist()}, here {classes.tolist()}."
+                f"{its_classes.tolist()}, here {classes.tolist()}."
             )
         theirs = getattr(coef_prior, "feature_names_in_", None)
         if theirs is not None and names is not None and list(theirs) != list(names):
@@ -281,7 +298,7 @@ def prior_mean(coef_prior, shape, classes, names):
         coef_prior = coef_prior.coef_
     if sparse.issparse(coef_prior):
         coef_prior = coef_prior.toarray()
-    prior = check_array(coef_prior, dtype=np.float64, input_name="coef_prior")
+    prior = check_array(to_numpy(coef_prior), dtype=np.float64, input_name="coef_prior")
     if prior.shape != shape:
         raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")
     return prior

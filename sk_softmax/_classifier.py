@@ -7,7 +7,6 @@ from functools import wraps
 
 import numpy as np
 from scipy import sparse
-from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
@@ -18,10 +17,24 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import _arguments as arguments
 from . import _stream as stream
 from ._arguments import is_soft
+from ._array_api import (
+    IS_SUPPORTED,
+    cast,
+    check_same_namespace,
+    common_dtype,
+    exp,
+    float_types,
+    follow,
+    is_dispatched,
+    is_foreign,
+    namespace,
+    refuse,
+    to_numpy,
+)
 from ._chunks import is_dask, lazily, mean_score, refuse_dask, validate
 from ._coordinates import BUILDERS
 from ._dask import dask_problem
-from ._loss import Sigmoid, Softmax
+from ._loss import Sigmoid, Softmax, log_proba
 from ._penalty import Penalty
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
@@ -34,16 +47,22 @@ INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
 def _reading(X):
     """How to validate X; a mapped file is checked and converted by blocks later."""
+    if is_dispatched(X):
+        return INPUT | {"dtype": float_types(X)}
     if memory_map(X) is None:
         return INPUT
     return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
 
 
 def _by_block(method):
-    """A predict method that reads a mapped file block by block."""
+    """A predict method that reads a mapped file block by block.
+
+    A foreign array has to be where the coefficients are.
+    """
 
     @wraps(method)
     def by_block(self, X, offset=None):
+        check_same_namespace(X, self, method.__name__)
         file = memory_map(X)
         size = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
         n_rows = max(1, MAPPED_BYTES // (8 * size))
@@ -276,7 +295,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             result, separated, stopped = self._solved(
                 problem, classes, X, y, sample_weight
             )
-        self._unpack(result, classes, problem.rows.dtype)
+        self._unpack(result, classes, problem.rows.dtype, X)
         self._warn(result, classes[separated], stopped)
         return self
 
@@ -293,9 +312,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _solved(self, problem, classes, X, y, sample_weight):
         """Result, which classes are separated, and whether a callback stopped it."""
         task = begin_fit(self, X, y, sample_weight)
-        rounds = Rounds(
-            task, lambda theta: self._fitted(theta, classes, problem.rows.dtype)
-        )
+
+        def fitted(theta):
+            attributes = self._fitted(theta, classes, problem.rows.dtype)
+            return {name: follow(X, value) for name, value in attributes.items()}
+
+        rounds = Rounds(task, fitted)
 
         def progress(n_iter, point, optimality):
             if self.verbose:
@@ -376,6 +398,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _partial_fit(self, X, y, classes, sample_weight):
         self._check_parameters()
         last = getattr(self, "_stream", None)
+        refuse(X, "partial_fit", "pass NumPy arrays, or fit all rows at once")
         X = validate_data(self, X, reset=last is None, **INPUT)
         check_consistent_length(X, y)
         self._stream, result = stream.partial_fit(
@@ -411,12 +434,16 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _problem_in_memory(self, X, y, sample_weight, offset):
         dtype = working_dtype(X)
+        sample_weight, offset = follow(X, sample_weight, offset)
+        if not hasattr(y, "columns"):  # whose names are those of the classes
+            y = follow(X, y)
         classes, target, mass = arguments.targets(y, self.classes, dtype)
+        target, mass = follow(X, target, mass)
         weight = arguments.row_weights(
             sample_weight, self.class_weight, classes, target, mass, dtype
         )
         loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
-        offset = arguments.offsets(offset, len(target), len(classes), dtype)
+        offset = arguments.offsets(offset, X.shape[0], len(classes), dtype)
         rows = rows_of(X, loss.n_outputs, type(self).__name__)
         intercept = bool(self.fit_intercept)
         return Problem(rows, loss, target, weight, None, intercept, offset), classes
@@ -472,13 +499,14 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         fits = (
             self.warm_start
             and hasattr(self, "coef_")
-            and np.array_equal(self.classes_, classes)
+            and np.array_equal(to_numpy(self.classes_), classes)
             and self.coef_.shape == (problem.shape[0], problem.shape[1] - 1)
         )
         if not fits:
             return None
-        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        intercept = self.intercept_ if self.fit_intercept else np.zeros(len(coef))
+        coef, intercept = to_numpy(self.coef_), to_numpy(self.intercept_)
+        coef = coef.toarray() if sparse.issparse(coef) else coef
+        intercept = intercept if self.fit_intercept else np.zeros(len(coef))
         theta = np.column_stack([coef, intercept]).astype(np.float64)
         return problem.centred(theta)
 
@@ -491,10 +519,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "intercept_": theta[:, -1].astype(dtype),
         }
 
-    def _unpack(self, result, classes, dtype):
+    def _unpack(self, result, classes, dtype, X=None):
+        """The attributes of a fit to X, where X is."""
         for name, value in self._fitted(result.theta, classes, dtype).items():
-            setattr(self, name, value)
-        self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
+            setattr(self, name, follow(X, value))
+        self.n_iter_ = follow(X, np.array([result.n_iter], dtype=np.int32))
         self.optimality_ = result.optimality
         self.converged_ = result.converged
 
@@ -545,10 +574,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             For two classes, the logit of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **INPUT)
-        n_classes = len(self.classes_)
-        offset = arguments.offsets(offset, X.shape[0], n_classes, X.dtype)
-        logits = X @ self.coef_.T
+        reading = INPUT | {"dtype": float_types(X)} if is_dispatched(X) else INPUT
+        X = validate_data(self, X, reset=False, **reading)
+        n_classes = self.classes_.shape[0]
+        offset = arguments.offsets(follow(X, offset), X.shape[0], n_classes, X.dtype)
+        X, coef = common_dtype(X, self.coef_)
+        logits = X @ coef.T
         if sparse.issparse(logits):  # X and, after sparsify, coef_ too
             logits = logits.toarray()
         logits = logits + self.intercept_
@@ -572,8 +603,13 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_samples,), of labels from ``classes_``
         """
         logits = self.decision_function(X, offset)
-        codes = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
-        return self.classes_[codes]
+        xp = namespace(logits)
+        codes = (
+            cast(logits > 0, xp.int64)
+            if logits.ndim == 1
+            else xp.argmax(logits, axis=1)
+        )
+        return self.classes_[codes if is_foreign(self.classes_) else to_numpy(codes)]
 
     @lazily
     @_by_block
@@ -591,10 +627,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        logits = self.decision_function(X, offset)
-        if logits.ndim == 1:
-            return np.column_stack([log_expit(-logits), log_expit(logits)])
-        return log_softmax(logits, axis=1)
+        return log_proba(self.decision_function(X, offset))
 
     @lazily
     @_by_block
@@ -612,8 +645,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; each row sums to 1.
         """
-        log_proba = self.predict_log_proba(X, offset)
-        return np.exp(log_proba, out=log_proba)
+        return exp(self.predict_log_proba(X, offset))
 
     def score(self, X, y, sample_weight=None, offset=None):
         """Accuracy for labels; minus the mean cross-entropy for soft labels.
@@ -637,20 +669,24 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         refuse_dask(y=y, sample_weight=sample_weight)
         if not is_soft(y):
             predicted = self.predict(X, offset)
+            y, sample_weight = follow(predicted, y, sample_weight)
             return accuracy_score(y, predicted, sample_weight=sample_weight)
-        log_proba = self.predict_log_proba(X, offset)
-        # a DataFrame's columns name the classes, in whatever order
-        labels = None if hasattr(y, "columns") else self.classes_
-        labels, target, mass = arguments.targets(y, labels, log_proba.dtype)
-        if not np.array_equal(labels, self.classes_):
+        said = self.predict_log_proba(X, offset)
+        classes = labels = to_numpy(self.classes_)
+        if hasattr(y, "columns"):  # which name the classes, in whatever order
+            labels = None
+        else:
+            y = follow(said, y)
+        labels, target, mass = arguments.targets(y, labels, said.dtype)
+        if not np.array_equal(labels, classes):
             raise ValueError(
                 f"y has columns {labels.tolist()}, but the classes are "
-                f"{self.classes_.tolist()}."
+                f"{classes.tolist()}."
             )
-        weight = arguments.row_weights(
-            sample_weight, None, labels, target, mass, log_proba.dtype
-        )
-        return float(np.average((target * log_proba).sum(axis=1), weights=weight))
+        target, mass, weight = follow(said, target, mass, sample_weight)
+        weight = arguments.row_weights(weight, None, labels, target, mass, said.dtype)
+        scores = namespace(said).sum(target * said, axis=1)
+        return float(np.average(to_numpy(scores), weights=to_numpy(weight)))
 
     def sparsify(self):
         """Make ``coef_`` a CSR matrix: smaller and faster where most are zero.
@@ -660,6 +696,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self : SoftmaxClassifier
         """
         check_is_fitted(self)
+        if is_foreign(self.coef_):
+            raise ValueError(
+                f"coef_ is a {type(self.coef_).__name__}, which has no CSR form: move "
+                "the estimator to NumPy with "
+                "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
+            )
         self.coef_ = sparse.csr_matrix(self.coef_)
         return self
 
@@ -678,6 +720,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.array_api_support = IS_SUPPORTED
         return tags
 
 

@@ -27,6 +27,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
+from ._array_api import cast, full, is_foreign, like, namespace, zeros
 from ._penalty import Penalty
 
 # No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
@@ -75,8 +76,8 @@ class Frame:
     def __call__(self, X, features=slice(None)):
         """A block's features (those in X's columns) in the frame, dense (m, d)."""
         Z = X.toarray() if hasattr(X, "toarray") else X
-        Z = Z - self.centre[features].astype(Z.dtype)
-        Z *= self.scale[features].astype(Z.dtype)
+        Z = Z - like(self.centre, Z)[features]
+        Z *= like(self.scale, Z)[features]
         return Z
 
 
@@ -205,30 +206,31 @@ def from_hessian(problem, H, frame, Q):
 
 def _hessian(problem, X, P, weight, frame, Q):
     """A block's part, (q, q, d + 1, d + 1), of the Hessian in the frame."""
-    (K, q), d1 = Q.shape, problem.shape[1]
+    xp, (K, q), d1 = namespace(P), Q.shape, problem.shape[1]
     # without an intercept its row is zero and it stays still
-    Z = np.full((d1, X.shape[0]), problem.fit_intercept, X.dtype)
-    Z[:-1] = frame(X).T
+    Z = full((d1, X.shape[0]), problem.fit_intercept, X)
+    Z[:-1, :] = frame(X).T
     if problem.loss.n_outputs == 1:
-        A = Z * np.sqrt(problem.loss.curvature(P, Q)[0] * weight)
-        return ((A @ A.T)[None, None],)
+        A = Z * xp.sqrt(problem.loss.curvature(P, Q)[0, :] * weight)
+        return ((A @ A.T)[None, None, :, :],)
     # Q^T (diag(p) - p p^T) Q: K Gram matrices, and one of p x z. Chunks keep
     # that (q d1, m) array within a block's size.
-    root = np.sqrt(weight)
-    pz = np.zeros((q * d1, q * d1))
-    chunk = max(256, len(weight) // q)
-    for start in range(0, len(weight), chunk):
-        part = slice(start, start + chunk)
-        A = (Q.T.astype(X.dtype) @ (P[:, part] * root[part]))[:, None] * Z[:, part]
-        A = A.reshape(q * d1, -1)
+    (m,) = weight.shape
+    root = xp.sqrt(weight)
+    pz = zeros((q * d1, q * d1), P)
+    chunk = max(256, m // q)
+    for start in range(0, m, chunk):
+        part = slice(start, min(start + chunk, m))
+        A = like(Q, X).T @ (P[:, part] * root[part])
+        A = xp.reshape(A[:, None, :] * Z[:, part], (q * d1, -1))
         pz += A @ A.T
-    grams = np.empty((K, d1 * d1))
+    grams = zeros((K, d1 * d1), P)
     for k in range(K):
-        A = Z * np.sqrt(P[k] * weight)
-        grams[k] = (A @ A.T).ravel()
-    H = (Q[:, :, None] * Q[:, None, :]).reshape(K, -1).T @ grams
-    H = H.reshape(q, q, d1, d1)
-    return (H - pz.reshape(q, d1, q, d1).transpose(0, 2, 1, 3),)
+        A = Z * xp.sqrt(P[k, :] * weight)
+        grams[k, :] = xp.reshape(A @ A.T, (-1,))
+    pairs = xp.reshape(Q[:, :, None] * Q[:, None, :], (K, q * q))
+    H = xp.reshape(cast(pairs, grams.dtype).T @ grams, (q, q, d1, d1))
+    return (H - xp.moveaxis(xp.reshape(pz, (q, d1, q, d1)), 1, 2),)
 
 
 def build_kronecker(problem, theta, frame):
@@ -274,22 +276,23 @@ def _class_curvature(problem, X, P, weight):
 
 def _gram(problem, X, P, weight, frame, Q, plain):
     """A block's sum, first and second moments, weighted by curvature plus plain."""
-    w = problem.loss.curvature(P, Q.astype(X.dtype)).sum(axis=0)
+    xp = namespace(P)
+    w = xp.sum(problem.loss.curvature(P, like(Q, X)), axis=0)
     w += plain
     w *= weight
     Z = frame(X)
-    A = Z * np.sqrt(w)[:, None]
-    return w.sum(), w @ Z, A.T @ A
+    A = Z * xp.sqrt(w)[:, None]
+    return xp.sum(w), w @ Z, A.T @ A
 
 
 def _rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     """A block's part of the Hessian's diagonal in the directions Q and U."""
-    c = problem.loss.curvature(P, Q.astype(X.dtype)) * weight
+    c = problem.loss.curvature(P, like(Q, X)) * weight
     Y = frame(X)
-    Y -= mean.astype(Y.dtype)
-    Y = Y @ U.astype(Y.dtype)
+    Y -= like(mean, Y)
+    Y = Y @ like(U, Y)
     Y *= Y
-    return c @ Y, c.sum(axis=1)
+    return c @ Y, namespace(c).sum(c, axis=1)
 
 
 def build_diagonal(problem, theta, frame):
@@ -317,7 +320,7 @@ def build_diagonal(problem, theta, frame):
 
 def _moments(problem, X, P, weight, frame, Q):
     """A block's weights, first and second moments for each of the directions Q."""
-    c = problem.loss.curvature(P, Q.astype(X.dtype)) * weight
+    c = problem.loss.curvature(P, like(Q, X)) * weight
     if problem.rows.is_sparse:
         Z = X.copy()
         Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
@@ -326,7 +329,7 @@ def _moments(problem, X, P, weight, frame, Q):
     else:
         Z = frame(X)
         square = Z**2
-    return c.sum(axis=1), c @ Z, c @ square
+    return namespace(c).sum(c, axis=1), c @ Z, c @ square
 
 
 BUILDERS = {
@@ -424,12 +427,14 @@ def row_space(problem):
     rows = problem.rows
     n, d = rows.shape
     applies = problem.penalty.is_ridge and problem.penalty.strength > 0
-    in_place = isinstance(rows.X, np.ndarray) and rows.X.dtype == rows.dtype
+    in_place = is_foreign(rows.X) or (
+        isinstance(rows.X, np.ndarray) and rows.X.dtype == rows.dtype
+    )
     if not in_place or n >= d or 8 * n * n > MAX_BYTES or not applies:
         return None, None
     if preference(problem)[0] == "hessian":  # d is no trouble
         return None, None
-    gram = rows.X @ rows.X.T
+    gram = rows.gram()
     if not np.isfinite(gram).all():
         return None, None
     eigenvalues, E = np.linalg.eigh(gram)
@@ -438,7 +443,7 @@ def row_space(problem):
     features = np.ascontiguousarray(E * root).astype(rows.dtype, copy=False)
 
     def lift(theta):
-        W = (theta[:, :-1] / root @ E.T).astype(rows.dtype, copy=False) @ rows.X
+        W = rows.combine(theta[:, :-1] / root @ E.T)
         return np.column_stack([W, theta[:, -1]])
 
     shape = problem.shape[0], features.shape[1]

@@ -472,6 +472,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             said = (target * log_proba).sum(axis=1)
         return float(np.average(said, weights=weight))
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False
+        return tags
+
     def get_metadata_routing(self):
         """What `fit` and `score` pass on to the splitter and the scorer.
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
-from ._fitted import dense_coef, feature_names
+from ._fitted import dense_coef, feature_names, plain
 from ._information import INTERCEPT
 
 
@@ -75,6 +75,7 @@ class CoefficientDisplay:
         -------
         display : CoefficientDisplay
         """
+        clf = plain(clf)
         coef = dense_coef(clf)
         display = cls(
             coef,

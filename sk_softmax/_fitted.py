@@ -1,5 +1,7 @@
 """A fitted classifier and its data as inference reads them."""
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import (
@@ -8,6 +10,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._array_api import is_foreign, refuse, to_numpy
 from ._classifier import INPUT, SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
@@ -21,12 +24,17 @@ def validated(clf, X):
             "pipe[-1], and pipe[:-1].transform(X) for X."
         )
     clf = plain(clf)
+    refuse(X, "Inference", "pass X and y as NumPy arrays, whatever the fit's were")
     return clf, validate_data(clf, X, reset=False, **INPUT)
 
 
 def plain(clf):
-    """A fitted classifier; of a SoftmaxClassifierCV the one with the C it chose."""
+    """A fitted classifier in NumPy; of a SoftmaxClassifierCV with the C it chose."""
     check_is_fitted(clf)
+    if is_foreign(clf.coef_):
+        clf = copy(clf)
+        for name, value in vars(clf).items():
+            setattr(clf, name, to_numpy(value))
     if not isinstance(clf, SoftmaxClassifierCV):
         return clf
     chosen = clf._inner().set_params(C=clf.C_, l1_ratio=clf.l1_ratio_)

@@ -9,11 +9,47 @@ classes one logit is enough: :math:`p = 1 / (1 + e^{-z})`, gradient
 Shapes, for a block of m rows: logits, probabilities and residuals are
 class-major, (K, m), or (1, m) for the sigmoid. Targets are integer codes (m,),
 so that hard labels need no one-hot matrix, or distributions (m, K). Weights are
-(m,). The arrays keep the dtype of the logits, sums are float64.
+(m,). The arrays keep the dtype of the logits, sums are float64. The functions work
+on NumPy's arrays and on foreign ones, where the logits are.
 """
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import log_expit, log_softmax
+
+from ._array_api import (
+    add_to_diagonal,
+    cast,
+    entries,
+    exp,
+    expit,
+    inner,
+    is_foreign,
+    namespace,
+    positive_part,
+    subtract_at,
+    total,
+    widest_float,
+)
+
+
+def log_proba(logits):
+    """Logarithms of the probabilities, (m, K), of logits (m, K) or (m,) for two."""
+    if logits.ndim == 1:
+        xp = namespace(logits)
+        pair = [_log_expit(-logits), _log_expit(logits)]
+        return xp.stack(pair, axis=1)
+    if not is_foreign(logits):
+        return log_softmax(logits, axis=1)
+    xp = namespace(logits)
+    logits = logits - xp.max(logits, axis=1, keepdims=True)
+    return logits - xp.log(xp.sum(xp.exp(logits), axis=1, keepdims=True))
+
+
+def _log_expit(z):
+    if not is_foreign(z):
+        return log_expit(z)
+    xp = namespace(z)
+    return -positive_part(-z) - xp.log1p(xp.exp(-xp.abs(z)))
 
 
 class Softmax:
@@ -24,46 +60,43 @@ class Softmax:
 
     def residual(self, Z, target, weight):
         """Loss of the block and weight * (p - t), which overwrites Z."""
-        Z -= Z.max(axis=0)
+        xp = namespace(Z)
+        Z -= xp.max(Z, axis=0)
+        said = entries(Z, target) if target.ndim == 1 else inner(Z, target)
+        Z = exp(Z)
+        mass = xp.sum(Z, axis=0)
+        Z *= weight / mass
         if target.ndim == 1:
-            picked = (target, np.arange(len(target)))
-            said = Z[picked]
-        else:
-            said = np.einsum("km,mk->m", Z, target)
-        np.exp(Z, out=Z)
-        total = Z.sum(axis=0)
-        Z *= weight / total
-        if target.ndim == 1:
-            Z[picked] -= weight
+            subtract_at(Z, target, weight)
         else:
             Z -= weight * target.T
-        return np.dot(weight, np.log(total) - said), Z
+        return weight @ (xp.log(mass) - said), Z
 
     def proba(self, Z):
         """Probabilities, which overwrite Z."""
-        Z -= Z.max(axis=0)
-        np.exp(Z, out=Z)
-        Z /= Z.sum(axis=0)
+        xp = namespace(Z)
+        Z -= xp.max(Z, axis=0)
+        Z = exp(Z)
+        Z /= xp.sum(Z, axis=0)
         return Z
 
     def curvature_product(self, P, Z):
         """(diag(p) - p p^T) z of every row, (K, m)."""
         product = P * Z
-        product -= P * product.sum(axis=0)
+        product -= P * namespace(P).sum(product, axis=0)
         return product
 
     def curvature(self, P, directions):
         """q^T (diag(p) - p p^T) q of every row for q in the columns of (K, q)."""
         spread = (directions * directions).T @ P
-        spread -= np.square(directions.T @ P)
-        return np.maximum(spread, 0, out=spread)  # rounding may leave -1e-17
+        spread -= namespace(P).square(directions.T @ P)
+        return positive_part(spread)  # rounding may leave -1e-17
 
     def mean_curvature(self, P, weight):
         """Weighted sum of diag(p) - p p^T over the rows, (K, K) float64."""
         weighted = P * weight
-        curvature = -(weighted @ P.T).astype(np.float64)
-        curvature[np.diag_indices(len(P))] += weighted.sum(axis=1, dtype=np.float64)
-        return curvature
+        curvature = -cast(weighted @ P.T, widest_float(P))
+        return add_to_diagonal(curvature, total(weighted, axis=1))
 
     def null_logits(self, frequency):
         """Intercepts of the best constant prediction; they sum to zero."""
@@ -78,20 +111,22 @@ class Sigmoid:
 
     def residual(self, Z, target, weight):
         """Loss of the block and weight * (p - t), which overwrites Z."""
-        z = Z[0]
+        xp, z = namespace(Z), Z[0, :]
         t = target if target.ndim == 1 else target[:, 1]
+        if is_foreign(t):
+            t = cast(t, Z.dtype)  # NumPy multiplies by integers as they are
         # log(1 + e^z) - t z, without overflow and exact for large |z|
-        losses = np.log1p(np.exp(-np.abs(z)))
-        losses += np.maximum(z, 0)
+        losses = xp.log1p(xp.exp(-xp.abs(z)))
+        losses += positive_part(z)
         losses -= t * z
-        expit(Z, out=Z)
+        Z = expit(Z)
         Z -= t
         Z *= weight
-        return np.dot(weight, losses), Z
+        return weight @ losses, Z
 
     def proba(self, Z):
         """Probability of the second class, which overwrites Z."""
-        return expit(Z, out=Z)
+        return expit(Z)
 
     def curvature_product(self, P, Z):
         """p (1 - p) z of every row, (1, m)."""
@@ -103,7 +138,7 @@ class Sigmoid:
 
     def mean_curvature(self, P, weight):
         """Weighted sum of p (1 - p) over the rows, (1, 1) float64."""
-        return (P * (1 - P) * weight).sum(dtype=np.float64).reshape(1, 1)
+        return namespace(P).reshape(total(P * (1 - P) * weight), (1, 1))
 
     def null_logits(self, frequency):
         """Intercept of the best constant prediction."""

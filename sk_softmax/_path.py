@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.validation import validate_data
 
+from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import INPUT, SoftmaxClassifier
 from ._coordinates import Frame, build, row_space
@@ -185,6 +186,11 @@ def base_problem(classifier, X, y, sample_weight, offset):
         validate(classifier, X)
     else:
         refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
+        refuse(
+            X,
+            "A path of C",
+            "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
+        )
         X = validate_data(classifier, X, **INPUT)
         check_consistent_length(X, y)
     l1_ratio, classifier.l1_ratio = classifier.l1_ratio, 1.0

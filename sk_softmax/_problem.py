@@ -15,6 +15,8 @@ Layouts, here and in everything above:
 
 import numpy as np
 
+from ._array_api import cast, class_masses, is_foreign, like, to_numpy, total
+
 
 class Problem:
     """Loss over the rows plus penalty.
@@ -46,7 +48,9 @@ class Problem:
         self.has_labels = target.ndim == 1
         self.weight = weight
         self.total_weight = (
-            float(rows.shape[0]) if weight is None else weight.sum(dtype=np.float64)
+            float(rows.shape[0])
+            if weight is None
+            else np.float64(to_numpy(total(weight)))
         )
         self.penalty = penalty
         self.fit_intercept = fit_intercept
@@ -58,7 +62,7 @@ class Problem:
         # Two products with X, of which skinny ones reach half of BLAS's speed,
         # and about fifteen operations a logit that cost four each.
         self.pass_flops = 8 * K * rows.entries + 60 * K * n
-        self._ones = None if weight is not None else np.ones(n, rows.dtype)
+        self._ones = None if weight is not None else rows.ones()
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(self, rows, X, *args)``.
@@ -67,6 +71,7 @@ class Problem:
         module: wherever the rows are, it and its arguments can be sent there.
         `flops` and `result_bytes` are those of `Rows.sum`.
         """
+        args = self.rows.bring(args)
         return self.rows.sum(
             lambda rows, X: block(self, rows, X, *args), flops, result_bytes
         )
@@ -110,14 +115,15 @@ class Problem:
         """Logits of a block, (K, m) in X's dtype."""
         Z = self.linear(X, theta)
         if self.offset is not None:
-            Z += self.offset[rows].T
+            Z += self.offset[rows, :].T
         return Z
 
     def linear(self, X, theta):
         """W x + b of a block's rows, (K, m) in X's dtype."""
-        theta = theta.astype(X.dtype, copy=False)
-        # Sparse X answers with the transpose of an (m, K) array.
-        Z = np.ascontiguousarray(theta[:, :-1] @ X.T)
+        theta = like(theta, X)
+        Z = theta[:, :-1] @ X.T
+        if not is_foreign(Z):  # sparse X answers with the transpose of an (m, K) array
+            Z = np.ascontiguousarray(Z)
         Z += theta[:, -1:]
         return Z
 
@@ -161,17 +167,15 @@ class Problem:
 
     def class_mass(self):
         """Weight of the rows in each class, (n_classes,)."""
-        if self.has_labels:
-            n_classes = max(self.shape[0], 2)
-            return np.bincount(self.target, self.weight, minlength=n_classes)
-        return self.weights(slice(None)) @ self.target
+        weight = self.weight if self.has_labels else self.weights(slice(None))
+        return class_masses(self.target, weight, max(self.shape[0], 2))
 
     def absent(self):
         """Which classes no row has, (n_classes,) bool; none where labels are soft."""
         n_classes = max(self.shape[0], 2)
         if not self.has_labels:
             return np.zeros(n_classes, dtype=bool)
-        return np.bincount(self.target, minlength=n_classes) == 0
+        return class_masses(self.target, None, n_classes) == 0
 
     def centred(self, theta):
         """Theta moved to the plane of the optimum: it sums to zero over classes."""
@@ -205,16 +209,17 @@ class Problem:
 
 
 def _misjudged(problem, rows, X, theta):
-    weight = (problem.weights(rows) > 0).astype(X.dtype)
+    weight = cast(problem.weights(rows) > 0, X.dtype)
     Z = problem.logits(rows, X, theta)
-    _, R = problem.loss.residual(Z, problem.target[rows], weight)
-    return (np.abs(R).sum(axis=1, dtype=np.float64),)
+    _, R = problem.loss.residual(Z, problem.target[rows, ...], weight)
+    return (total(abs(R), axis=1),)
 
 
 def _value_gradient(problem, rows, X, theta):
     Z = problem.logits(rows, X, theta)
-    value, R = problem.loss.residual(Z, problem.target[rows], problem.weights(rows))
-    return value, R @ X, R.sum(axis=1, dtype=np.float64)
+    target, weight = problem.target[rows, ...], problem.weights(rows)
+    value, R = problem.loss.residual(Z, target, weight)
+    return value, R @ X, total(R, axis=1)
 
 
 def _hessian_product(problem, rows, X, theta, direction, probabilities):
@@ -224,7 +229,7 @@ def _hessian_product(problem, rows, X, theta, direction, probabilities):
     P = probabilities[rows.start]
     R = problem.loss.curvature_product(P, problem.linear(X, direction))
     R *= problem.weights(rows)
-    return R @ X, R.sum(axis=1, dtype=np.float64)
+    return R @ X, total(R, axis=1)
 
 
 def _curvature(problem, rows, X, theta, total_weight, function, args):

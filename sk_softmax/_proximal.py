@@ -25,6 +25,8 @@ from scipy.linalg import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
+from ._array_api import add_at, full, namespace, zeros
+
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
@@ -178,34 +180,38 @@ class Reduced:
 def _hessian(problem, X, P, weight, frame, used, position, classes):
     """A block's part; its columns are the features `used` and a one, by `position`."""
     loss, one = problem.loss, float(problem.fit_intercept)
-    X = X[:, used]
     if problem.rows.is_sparse:
+        X = X[:, used]
         X = sparse.hstack([X.multiply(frame.scale[used]), _ones(X) * one])
         X = X.tocsr()[:, position].tocsr()
         return (_sparse_hessian(loss, X, P, weight, classes),)
-    Z = np.full((len(used) + 1, X.shape[0]), one, X.dtype)
-    Z[:-1] = frame(X, used).T
+    X = namespace(P).take(X, used, axis=1)
+    Z = full((used.shape[0] + 1, X.shape[0]), one, X)
+    Z[:-1, :] = frame(X, used).T
     return (_dense_hessian(loss, Z, position, P, weight, classes),)
 
 
 def _dense_hessian(loss, Z, position, P, weight, classes):
     """Of variables that are coefficients of the rows `position` of Z, (d, m)."""
-    if len(P) == 1:
-        A = Z[position] * np.sqrt(loss.curvature(P, np.ones((1, 1))) * weight)
+    xp, K = namespace(P), P.shape[0]
+    (N,), (m,) = classes.shape, weight.shape
+    if K == 1:
+        curvature = loss.curvature(P, None)[0, :]
+        A = xp.take(Z, position, axis=0) * xp.sqrt(curvature * weight)
         return A @ A.T
-    H = np.zeros((len(classes), len(classes)))
-    root = np.sqrt(weight)
+    H = zeros((N, N), P)
+    root = xp.sqrt(weight)
     # (N + K, m) products p_k x_j, in chunks that stay near a block's size
-    chunk = max(256, 2 * len(weight) // len(classes))
-    for start in range(0, len(weight), chunk):
-        part = slice(start, start + chunk)
-        A = (P[:, part] * root[part])[classes]
-        A *= Z[position, part]
+    chunk = max(256, 2 * m // N)
+    for start in range(0, m, chunk):
+        part = slice(start, min(start + chunk, m))
+        A = xp.take(P[:, part] * root[part], classes, axis=0)
+        A *= xp.take(Z[:, part], position, axis=0)
         H -= A @ A.T
-    for k, p in enumerate(P):
-        rows = np.flatnonzero(classes == k)
-        A = Z[position[rows]] * np.sqrt(p * weight)
-        H[np.ix_(rows, rows)] += A @ A.T
+    for k in range(K):
+        chosen = xp.nonzero(classes == k)[0]
+        A = xp.take(Z, xp.take(position, chosen), axis=0) * xp.sqrt(P[k, :] * weight)
+        H = add_at(H, chosen, A @ A.T)
     return H
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
 
 from ._fitted import column_names, dense_coef, plain
 
@@ -41,7 +40,7 @@ def coef_frame(clf):
     """
     import pandas as pd
 
-    check_is_fitted(clf)
+    clf = plain(clf)
     coef = dense_coef(clf)
     if clf.fit_intercept:
         coef = np.column_stack([clf.intercept_, coef])

@@ -1,0 +1,332 @@
+"""Arrays of other libraries than NumPy, and the border to NumPy.
+
+Under scikit-learn's ``array_api_dispatch`` X may be an array of PyTorch, CuPy or
+another library of the array API standard, on any device: a *foreign* array. What
+has n entries is then computed by X's library where X lies. What has not is NumPy
+float64, as everywhere.
+
+The functions of one block of rows are written once, in what NumPy and the standard
+have in common. Here is the rest: what NumPy does in place, or with indices that
+the standard lacks.
+"""
+
+import numpy as np
+import sklearn
+from scipy.special import expit as scipy_expit
+from sklearn import config_context, get_config
+from sklearn.utils import _array_api as sklearn_array_api
+from sklearn.utils.fixes import parse_version
+from sklearn.utils.validation import check_is_fitted
+
+# The first version with move_to and check_same_namespace.
+MIN_SKLEARN = "1.9"
+IS_SUPPORTED = parse_version(sklearn.__version__) >= parse_version(MIN_SKLEARN)
+
+_namespaces = {}
+
+
+def is_foreign(array):
+    """Whether it is an array of another library than NumPy."""
+    # The standard demands DLPack of an array; lists, frames and sparse matrices
+    # have none.
+    return not isinstance(array, (np.ndarray, np.generic)) and hasattr(
+        array, "__dlpack__"
+    )
+
+
+def is_dispatched(X):
+    """Whether X is foreign and to be computed with where it is.
+
+    Raises
+    ------
+    ImportError
+        It is, but scikit-learn is too old.
+    """
+    if not is_foreign(X) or not get_config()["array_api_dispatch"]:
+        return False
+    if not IS_SUPPORTED:
+        raise ImportError(
+            f"array_api_dispatch needs scikit-learn {MIN_SKLEARN} or newer, this is "
+            f"{sklearn.__version__}. Upgrade it, or pass NumPy arrays."
+        )
+    return True
+
+
+def namespace(array):
+    """The functions of an array's library: numpy, or the standard's for it."""
+    if isinstance(array, np.ndarray):
+        return np
+    kind = type(array)
+    if kind not in _namespaces:
+        _namespaces[kind] = sklearn_array_api.get_namespace(array)[0]
+    return _namespaces[kind]
+
+
+def float_types(X):
+    """float64 and float32 of a foreign array's library.
+
+    Raises
+    ------
+    TypeError
+        X is one of PyTorch's sparse tensors.
+    """
+    layout = str(getattr(X, "layout", "strided"))
+    if not layout.endswith("strided"):
+        raise TypeError(
+            f"X is a sparse {type(X).__name__} ({layout}): pass X.to_dense(), or a "
+            "SciPy CSR matrix, which is computed with in NumPy."
+        )
+    xp = namespace(X)
+    return [xp.float64, xp.float32]
+
+
+def numpy_dtype(dtype):
+    """A dtype of any library as a NumPy dtype."""
+    if isinstance(dtype, (np.dtype, type)):
+        return np.dtype(dtype)
+    return np.dtype(str(dtype).rpartition(".")[2])
+
+
+def to_numpy(array):
+    """A NumPy array of its own memory; what is not foreign is left as it is."""
+    if not is_foreign(array):
+        return array
+    try:
+        return np.array(np.from_dlpack(array))
+    except (BufferError, RuntimeError, TypeError, ValueError):  # not in main memory
+        with config_context(array_api_dispatch=True):
+            xp = sklearn_array_api.get_namespace(np.empty(0))[0]
+            return np.array(sklearn_array_api.move_to(array, xp=xp, device="cpu"))
+
+
+def like(array, X):
+    """A NumPy array in X's library, on its device and in its dtype."""
+    if isinstance(array, np.ndarray):
+        if not is_foreign(X):
+            return array.astype(X.dtype, copy=False)
+        array = array.astype(numpy_dtype(X.dtype), copy=False)
+        return namespace(X).asarray(array, device=X.device)
+    return array  # is there already
+
+
+def follow(X, *arrays):
+    """The arrays in X's library and on its device, as scikit-learn does it.
+
+    What is not numbers (labels may be words) stays where it is.
+    """
+    xp, device = np, None
+    if is_dispatched(X):
+        xp, device = namespace(X), X.device
+    moved = tuple(_moved(array, xp, device) for array in arrays)
+    return moved if len(moved) > 1 else moved[0]
+
+
+def _moved(array, xp, device):
+    if is_foreign(array):
+        if not is_dispatched(array):
+            return array  # to NumPy by scikit-learn's validation
+        if xp is np:
+            return to_numpy(array)
+    elif xp is np or array is None:
+        return array
+    else:
+        numbers = np.asarray(array)
+        if numbers.dtype.kind not in "biuf":
+            return array
+        array = numbers
+    return sklearn_array_api.move_to(array, xp=xp, device=device)
+
+
+def refuse(X, what, instead):
+    """An error where X is foreign and `what` works on NumPy's arrays only."""
+    if is_dispatched(X):
+        raise ValueError(
+            f"{what} takes NumPy arrays, not {type(X).__name__}, with "
+            f"array_api_dispatch: {instead}."
+        )
+
+
+def check_same_namespace(X, estimator, method):
+    """An error where X lies elsewhere than the fitted coefficients.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's words, which say how to move the estimator; or, without
+        dispatch, that there has to be.
+    """
+    if not is_dispatched(X) and not is_foreign(getattr(estimator, "coef_", None)):
+        return
+    check_is_fitted(estimator)
+    if not get_config()["array_api_dispatch"]:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted with array_api_dispatch to "
+            f"{type(estimator.coef_).__name__}: call {method} within "
+            "sklearn.config_context(array_api_dispatch=True), or move the estimator "
+            "with sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
+        )
+    sklearn_array_api.check_same_namespace(
+        X, estimator, attribute="coef_", method=method
+    )
+
+
+def full(shape, value, array):
+    """An array like another one, filled with a number."""
+    if not is_foreign(array):
+        return np.full(shape, value, array.dtype)
+    xp, value = namespace(array), float(value)
+    return xp.full(shape, value, dtype=array.dtype, device=array.device)
+
+
+def ones(n, dtype, array):
+    """n ones where an array is."""
+    if not is_foreign(array):
+        return np.ones(n, dtype)
+    return namespace(array).ones(n, dtype=dtype, device=array.device)
+
+
+def zeros(shape, array):
+    """Float64 zeros where an array is."""
+    if not is_foreign(array):
+        return np.zeros(shape)
+    xp = namespace(array)
+    return xp.zeros(shape, dtype=widest_float(array), device=array.device)
+
+
+def cast(array, dtype):
+    """The array in another dtype of its library; a copy only if it must be."""
+    if not is_foreign(array):
+        return array.astype(dtype, copy=False)
+    return namespace(array).astype(array, dtype, copy=False)
+
+
+def common_dtype(X, Y):
+    """Two arrays in a dtype in which both libraries multiply them."""
+    if not is_foreign(X) or X.dtype == Y.dtype:
+        return X, Y
+    dtype = namespace(X).result_type(X, Y)
+    return cast(X, dtype), cast(Y, dtype)
+
+
+def widest_float(array):
+    """float64, or what is nearest to it on the array's device."""
+    if not is_foreign(array):
+        return np.float64
+    return sklearn_array_api._max_precision_float_dtype(namespace(array), array.device)
+
+
+def total(array, axis=None):
+    """Sum in float64."""
+    return namespace(array).sum(array, axis=axis, dtype=widest_float(array))
+
+
+def exp(Z):
+    """e to the Z, in Z's memory where that is possible."""
+    return namespace(Z).exp(Z) if is_foreign(Z) else np.exp(Z, out=Z)
+
+
+def expit(Z):
+    """1 / (1 + e^-Z), in Z's memory where that is possible."""
+    if not is_foreign(Z):
+        return scipy_expit(Z, out=Z)
+    xp = namespace(Z)
+    small = xp.exp(-xp.abs(Z))  # which cannot overflow
+    return xp.where(Z < 0, small, 1.0) / (1.0 + small)
+
+
+def positive_part(z):
+    """max(z, 0)."""
+    return namespace(z).clip(z, min=0) if is_foreign(z) else np.maximum(z, 0)
+
+
+def entries(Z, codes):
+    """Z[codes[i], i] for every column i of Z, (K, m)."""
+    if not is_foreign(Z):
+        return Z[codes, np.arange(len(codes))]
+    xp, (K, m) = namespace(Z), Z.shape
+    column = xp.arange(m, dtype=codes.dtype, device=Z.device)
+    return xp.take(xp.reshape(Z, (K * m,)), codes * m + column)
+
+
+def subtract_at(Z, codes, weight):
+    """Z[codes[i], i] -= weight[i] for every column i of Z, (K, m)."""
+    if not is_foreign(Z):
+        Z[codes, np.arange(len(codes))] -= weight
+        return
+    xp = namespace(Z)
+    row = xp.arange(Z.shape[0], dtype=codes.dtype, device=Z.device)
+    Z -= xp.astype(row[:, None] == codes, Z.dtype) * weight
+
+
+def inner(Z, target):
+    """sum_k Z[k, i] target[i, k] for every column i of Z."""
+    if not is_foreign(Z):
+        return np.einsum("km,mk->m", Z, target)
+    return namespace(Z).sum(Z * target.T, axis=0)
+
+
+def add_to_diagonal(A, diagonal):
+    """A, (K, K), with its diagonal increased."""
+    if not is_foreign(A):
+        A[np.diag_indices(len(A))] += diagonal
+        return A
+    eye = namespace(A).eye(A.shape[0], dtype=A.dtype, device=A.device)
+    return A + eye * diagonal
+
+
+def add_at(H, index, block):
+    """H with a block added to the rows and columns of an index."""
+    if not is_foreign(H):
+        H[np.ix_(index, index)] += block
+        return H
+    xp = namespace(H)
+    column = xp.arange(H.shape[0], dtype=index.dtype, device=H.device)
+    place = xp.astype(index[:, None] == column, H.dtype)
+    return H + place.T @ xp.astype(block, H.dtype) @ place
+
+
+def lookup(table, codes):
+    """A NumPy table's entries at the codes, where the codes are."""
+    if not is_foreign(codes):
+        return table[codes]
+    return namespace(codes).asarray(table, device=codes.device)[codes]
+
+
+def columns(Y, order):
+    """Y's columns in the order of a NumPy array."""
+    if not is_foreign(Y):
+        return Y[:, order]
+    xp = namespace(Y)
+    return xp.take(Y, xp.asarray(order, device=Y.device), axis=1)
+
+
+def unique(y):
+    """The labels that y (n,) holds, sorted, in NumPy, and the code of each row."""
+    if not is_foreign(y):
+        return np.unique(y, return_inverse=True)
+    found, codes = namespace(y).unique_inverse(y)
+    return to_numpy(found), codes
+
+
+def class_masses(target, weight, n_classes):
+    """Sum of the weights of each class, a float64 ndarray (n_classes,).
+
+    Parameters
+    ----------
+    target : array (n,) of codes, or (n, n_classes) of distributions
+    weight : array (n,) or None
+    """
+    if not is_foreign(target):
+        if target.ndim == 1:
+            return np.bincount(target, weight, minlength=n_classes)
+        return target.sum(axis=0) if weight is None else weight @ target
+    if target.ndim == 2:
+        weight = 1.0 if weight is None else weight[:, None]
+        return to_numpy(total(target * weight, axis=0))
+    # The standard has no bincount, and that of torch on a GPU adds in any order.
+    xp = namespace(target)
+    if weight is None:
+        masses = [xp.sum(xp.astype(target == k, xp.int64)) for k in range(n_classes)]
+    else:
+        masses = [total(xp.where(target == k, weight, 0.0)) for k in range(n_classes)]
+    return to_numpy(xp.stack(masses))
