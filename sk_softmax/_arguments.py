@@ -89,8 +89,12 @@ def _soft_targets(Y, classes, dtype):
     names = getattr(Y, "columns", None)
     if not is_foreign(Y):  # a frame goes to X later
         dtype = numpy_dtype(dtype)
-    Y = check_array(Y, dtype=dtype, input_name="y", copy=True)
+    Y = check_array(Y, dtype=dtype, copy=True, ensure_all_finite=False)
     xp = namespace(Y)
+    bad = to_numpy(xp.nonzero(~xp.all(xp.isfinite(Y), axis=1))[0])
+    if len(bad):
+        what = "NaN" if np.isnan(to_numpy(Y[bad[0], :])).any() else "infinity"
+        raise ValueError(f"y contains {what} in row {bad[0]}.")
     bad = to_numpy(xp.nonzero(xp.any(Y < 0, axis=1))[0])
     if len(bad):
         raise ValueError(f"y has a negative entry in row {bad[0]}.")
@@ -212,8 +216,8 @@ def penalty_factors(penalty_factor, shape, names, grouped):
     if penalty_factor is None:
         return 1.0
     factor = by_feature(penalty_factor, "penalty_factor", shape, names, default=1.0)
-    if not np.isfinite(factor).all() or (factor < 0).any():
-        raise ValueError("penalty_factor must be finite and not negative.")
+    if not (factor >= 0).all():
+        raise ValueError("penalty_factor must not be negative or NaN.")
     if grouped and factor.ndim == 2 and (factor != factor[:1]).any():
         raise ValueError(
             "penalty_factor must be the same for all classes of a feature where "
@@ -238,7 +242,7 @@ def bounds(bounds, shape, names):
     lower, upper = np.broadcast_arrays(np.atleast_2d(lower), np.atleast_2d(upper))
     bad = np.argwhere((lower > upper) | (lower == np.inf) | (upper == -np.inf))
     if len(bad):
-        k, j = bad[0]
+        k, j = bad[0].tolist()
         raise ValueError(
             f"bounds leave nothing for feature {j if names is None else names[j]!r}: "
             f"lower {lower[k, j]}, upper {upper[k, j]}."
@@ -277,7 +281,13 @@ def by_feature(value, name, shape, names, default):
         raise ValueError(f"{name} names features that X has not: {sorted(unknown)}.")
     array = np.full(shape, default)
     for feature, entry in value.items():
-        array[:, list(names).index(feature)] = entry
+        try:
+            array[:, list(names).index(feature)] = entry
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name} of feature {feature!r} must be a number, or one for each of "
+                f"the {shape[0]} rows of coef_, got {entry!r}."
+            ) from error
     return array
 
 
@@ -285,9 +295,15 @@ def prior_mean(coef_prior, shape, classes, names):
     """What the coefficients shrink to, (K, d), or None."""
     if coef_prior is None:
         return None
+    if hasattr(coef_prior, "fit") and not hasattr(coef_prior, "coef_"):
+        raise ValueError(
+            f"coef_prior is a {type(coef_prior).__name__} that is not fitted. A search "
+            "or a pipeline clones what it is given and so takes a fit away: pass its "
+            "coef_, or a FrozenEstimator of it."
+        )
     if hasattr(coef_prior, "coef_"):
         its_classes = to_numpy(coef_prior.classes_)
-        if not np.array_equal(its_classes, classes):
+        if its_classes.tolist() != classes.tolist():
             raise ValueError(
                 "coef_prior was fitted with other classes: "
                 f"{its_classes.tolist()}, here {classes.tolist()}."

@@ -132,7 +132,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Whether to print a line of progress for each new set of coordinates.
     penalty_factor : float, array-like of shape (d,) or (K, d), or dict, default=None
         Factors :math:`f_{kj}` of the penalty, or a dict of them by feature name
-        (1 for the others). 0 is unpenalised. They are not rescaled.
+        (1 for the others). 0 is unpenalised, ``np.inf`` excludes a feature. They
+        are not rescaled.
     penalty_group : {None, "class"}, default=None
         "class" penalises the l2 norm of each feature's K coefficients in the l1
         term's place: a feature is in for all classes or for none.
@@ -466,7 +467,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _check_parameters(self):
         for name, least, bounds in (
-            ("C", 0, "neither"),
+            ("C", 0, "right"),
             ("l1_ratio", 0, "left"),
             ("tol", 0, "left"),
             ("max_iter", 1, "left"),
@@ -478,8 +479,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 name,
                 kind,
                 min_val=least,
-                max_val=None if bounds == "left" else np.inf,
-                include_boundaries=bounds if bounds == "left" else "right",
+                max_val=np.inf,
+                include_boundaries=bounds,
             )
             if value != value:
                 raise ValueError(f"{name} is NaN.")
@@ -489,7 +490,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"penalty_group={self.penalty_group!r} must be None or 'class'."
             )
-        if self.solver != "auto" and self.solver not in BUILDERS:
+        if self.solver not in ["auto", *BUILDERS]:
             raise ValueError(
                 f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}."
             )

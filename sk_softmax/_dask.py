@@ -263,8 +263,8 @@ class DaskProblem(Problem):
         return np.sum([s["mass"] for s in self.summaries], axis=0)
 
     def absent(self):
-        """Which classes no row has, (n_classes,) bool; none where labels are soft."""
-        return np.all([s["absent"] for s in self.summaries], axis=0)
+        """Which classes have no weight, (n_classes,) bool."""
+        return self.class_mass() == 0
 
     def close(self):
         """Let the chunks go."""
@@ -441,7 +441,6 @@ def _outline(problem):
         "has_offset": problem.has_offset,
         "weight": problem.total_weight,
         "mass": problem.class_mass(),
-        "absent": problem.absent(),
     }
 
 

@@ -28,6 +28,7 @@ class Penalty:
     shape : (K, d)
     l1_ratio : float in [0, 1]
     factor : float or array, broadcastable to (K, d)
+        Infinity binds the coefficient to the prior mean.
     prior : array (K, d) or None
         What the coefficients shrink to; None is 0.
     bounds : pair of arrays broadcastable to (K, d), or None
@@ -46,14 +47,18 @@ class Penalty:
         grouped=False,
     ):
         self.strength = strength
-        factor = np.asarray(factor, dtype=np.float64)
-        self.factor = np.atleast_2d(factor)
+        factor = np.atleast_2d(np.asarray(factor, dtype=np.float64))
+        excluded = np.isinf(factor)
+        self.factor = np.where(excluded, 0.0, factor)
         self.prior = 0.0 if prior is None or not np.any(prior) else prior
         self.ridge = strength * (1 - l1_ratio) * self.factor
         self.l1 = np.broadcast_to(strength * l1_ratio * self.factor, shape)
         self.has_l1 = bool(self.l1.any())
         self.grouped = grouped and self.has_l1
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds
+        if excluded.any():
+            lower = np.where(excluded, self.prior, lower)
+            upper = np.where(excluded, self.prior, upper)
         self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), shape)
         self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), shape)
         self.has_bounds = bool(

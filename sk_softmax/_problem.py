@@ -171,11 +171,8 @@ class Problem:
         return class_masses(self.target, weight, max(self.shape[0], 2))
 
     def absent(self):
-        """Which classes no row has, (n_classes,) bool; none where labels are soft."""
-        n_classes = max(self.shape[0], 2)
-        if not self.has_labels:
-            return np.zeros(n_classes, dtype=bool)
-        return class_masses(self.target, None, n_classes) == 0
+        """Which classes have no weight, (n_classes,) bool."""
+        return self.class_mass() == 0
 
     def centred(self, theta):
         """Theta moved to the plane of the optimum: it sums to zero over classes."""

@@ -206,7 +206,6 @@ def test_unknown_features_of_dicts_are_named(iris):
         SoftmaxClassifier(bounds={"b": 1.0}).fit(frame, y)
 
 
-@pytest.mark.xfail(reason="numpy's error of broadcasting names nothing", strict=True)
 @pytest.mark.parametrize("entry", [[1, 2], "much"])
 def test_entries_of_dicts_that_do_not_fit_are_named(iris, entry):
     pandas = pytest.importorskip("pandas")
@@ -216,7 +215,6 @@ def test_entries_of_dicts_that_do_not_fit_are_named(iris, entry):
         SoftmaxClassifier(penalty_factor={"b": entry}).fit(frame, y)
 
 
-@pytest.mark.xfail(NUMPY >= (2,), reason="it says np.int64(2)", strict=True)
 def test_infeasible_bounds_say_which_feature(iris):
     with pytest.raises(ValueError, match="for feature 2:"):
         SoftmaxClassifier(bounds=([0, 0, 2, 0], 1.0)).fit(*iris)
@@ -250,9 +248,6 @@ def test_prior_of_other_classes_or_features(iris):
         SoftmaxClassifier(coef_prior=narrow).fit(X, y)
 
 
-@pytest.mark.xfail(
-    NUMPY < (1, 25), reason="numpy warns of comparing strings and numbers", strict=True
-)
 def test_prior_of_classes_of_another_kind(iris):
     X, y = iris
     other = SoftmaxClassifier().fit(X, np.array(list("rst"))[y])
@@ -260,7 +255,6 @@ def test_prior_of_classes_of_another_kind(iris):
         SoftmaxClassifier(coef_prior=other).fit(X, y)
 
 
-@pytest.mark.xfail(reason="a TypeError of float()", strict=True)
 def test_prior_that_is_not_fitted(iris):
     with pytest.raises((ValueError, NotFittedError), match="not fitted"):
         SoftmaxClassifier(coef_prior=SoftmaxClassifier()).fit(*iris)
@@ -294,7 +288,6 @@ def with_row(array, value):
     return changed
 
 
-@pytest.mark.xfail(reason="scikit-learn's check names y, but no row", strict=True)
 def test_nan_in_soft_labels_names_the_row(iris):
     X, y = iris
     with pytest.raises(ValueError, match="row 7"):
@@ -346,14 +339,12 @@ def test_absent_class_needs_a_penalty(iris):
         SoftmaxClassifier(C=INF, classes=[0, 1, 2, 3]).fit(X, y)
 
 
-@pytest.mark.xfail(reason="only absent hard labels are looked for", strict=True)
 def test_soft_label_without_mass_needs_a_penalty(iris):
     X, y = iris
     with pytest.raises(ValueError, match=r"classes \[3\].*C=inf"):
         SoftmaxClassifier(C=INF).fit(X, np.eye(4)[y])
 
 
-@pytest.mark.xfail(reason="penalty_factor has to be finite", strict=True)
 def test_factor_of_infinity_excludes_the_feature(iris):
     X, y = iris
     factor = [1, INF, 1, 1]

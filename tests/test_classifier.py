@@ -145,6 +145,8 @@ def test_separable_without_a_penalty_warns_and_names_the_class(iris):
         {"C": None},
         {"tol": -1e-3},
         {"tol": np.nan},
+        {"tol": np.inf},
+        {"solver": ["hessian"]},
         {"tol": "small"},
         {"max_iter": 0},
         {"max_iter": 1.5},
