@@ -47,7 +47,7 @@ for title, X in models.items():
 print(results["given the department"].summary(reference="rejected"))
 
 # %%
-# Women apply to departments that reject most of those who apply. Within a department
+# Women applied to departments that rejected most applicants. Within a department
 # their odds are those of the men, but for A, where they are better. The likelihood
 # ratio says that the departments do differ in this.
 
