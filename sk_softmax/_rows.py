@@ -236,7 +236,7 @@ class Rows:
             least[has_zeros] = np.minimum(least[has_zeros], 0)
             most[has_zeros] = np.maximum(most[has_zeros], 0)
             return least, most
-        for _, X in self.blocks:
+        for _, X in self.read():
             np.minimum(least, X.min(axis=0), out=least)
             np.maximum(most, X.max(axis=0), out=most)
         return least, most
@@ -261,14 +261,10 @@ class MappedRows(Rows):
     def __init__(self, X, n_outputs, estimator_name):
         super().__init__(X, n_outputs, working_dtype(X))
         self._file = memory_map(X)
-        d = X.shape[1]
-        least, most = np.full(d, np.inf), np.full(d, -np.inf)
-        for _, block in self.read():
-            np.minimum(least, block.min(axis=0), out=least)
-            np.maximum(most, block.max(axis=0), out=most)
-            if not (np.isfinite(least).all() and np.isfinite(most).all()):
+        self._range = super().range()
+        if not np.isfinite(self._range).all():
+            for _, block in self.read():
                 assert_all_finite(block, input_name="X", estimator_name=estimator_name)
-        self._range = least, most
 
     def read(self, start=0, stop=None):
         """The blocks from start to stop, (rows, X_block), one after the other."""
