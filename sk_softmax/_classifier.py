@@ -400,6 +400,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._check_parameters()
         last = getattr(self, "_stream", None)
         refuse(X, "partial_fit", "pass NumPy arrays, or fit all rows at once")
+        if is_dask(X):
+            raise ValueError(
+                "X is a dask collection: give it to fit, or its chunks to partial_fit "
+                "one after the other, as X.blocks[i].compute()."
+            )
+        refuse_dask(y=y, sample_weight=sample_weight)
         X = validate_data(self, X, reset=last is None, **INPUT)
         check_consistent_length(X, y)
         self._stream, result = stream.partial_fit(

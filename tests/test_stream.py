@@ -552,6 +552,16 @@ def test_lengths_that_differ(load):
         SoftmaxClassifier().partial_fit(X, y[:-1], [0, 1, 2])
 
 
+def test_dask_collections_are_for_fit(load):
+    pytest.importorskip("distributed")
+    array = pytest.importorskip("dask.array")
+    X, y = load("iris")
+    with pytest.raises(ValueError, match=r"X is a dask collection: give it to fit"):
+        SoftmaxClassifier().partial_fit(array.from_array(X), y, [0, 1, 2])
+    with pytest.raises(ValueError, match=r"y is a dask collection, but X is not"):
+        SoftmaxClassifier().partial_fit(X, array.from_array(y), [0, 1, 2])
+
+
 @pytest.mark.parametrize(
     ("weight", "message"), [(-1.0, "must not be negative"), (0.0, "zero for every row")]
 )
