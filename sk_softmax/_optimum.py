@@ -28,6 +28,7 @@ class Leftover:
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian or Kronecker, or None
+        Of proximal Newton, its working set and the Hessian.
     kind : str or None
         Of the coordinates.
     least : float

@@ -14,6 +14,8 @@ from ._proximal import WorkingSet
 # A working set has at least this many coefficients where there are as many to
 # move, and at most so many that their Hessian and its factor fit in memory.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
+# Gradients of this times their size tell which coefficients come in soon.
+SOON = 1.2
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.
@@ -36,18 +38,24 @@ def proximal_newton(problem, start=None, **options):
     """
     fit = Fit(problem, start, **options)
     H = working = None
-    fresh = trusted = False
+    if fit.leftover.coordinates is not None:
+        working, H = fit.leftover.coordinates
+        working, H = working.with_penalty(problem, H)
+    fresh, trusted = False, H is not None
     previous, damping = np.inf, 0.0
     while not fit.converged and fit.passes_left() > 0:
         point = fit.point
         chosen, complete = _choose(problem, point, fit.frame, working)
         if H is None or (chosen & ~working.chosen).any():
+            chosen |= _soon(problem, point, fit.frame, chosen)
             working = WorkingSet(problem, fit.frame, chosen)
             H, fresh = working.hessian(point.theta), True
         direction, landing, gain, rest = working.step(
             H, point.theta[:, :-1], point.gradient, damping
         )
         distance = gain + rest
+        if not fresh:  # the model is trusted to a fifth
+            distance *= 1.2
         reliable = complete and damping == 0
         near = distance <= fit.goal(point.value)
         fit.move(point, distance, reliable and trusted and near)
@@ -82,7 +90,25 @@ def proximal_newton(problem, start=None, **options):
         if not trusted:
             H = None
         fit.report()
-    return fit.result()
+    # of use to the next fit of a path
+    left = (working, H) if fit.converged and H is not None else None
+    return fit.result(left)
+
+
+def _soon(problem, point, frame, chosen):
+    """Coefficients that a slightly weaker penalty, or the next step, would let in.
+
+    With them the Hessian serves longer; they are at most as many as are in.
+    """
+    W = point.theta[:, :-1]
+    centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
+    violation = problem.penalty.violation(W, SOON * centred) * frame.scale
+    near = (violation > 0) & ~chosen
+    if problem.penalty.grouped:
+        near |= near.any(axis=0)
+        near &= ~chosen
+    room = min(chosen.sum(), MOST_WORKING_SET - chosen.sum())
+    return near if near.sum() <= room else np.zeros_like(near)
 
 
 def _choose(problem, point, frame, working):

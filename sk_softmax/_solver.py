@@ -171,7 +171,7 @@ def _inherit(fit, kinds):
     """
     left = fit.leftover
     outdated = left.debt > passes_worth(fit.problem, kinds[0])
-    if left.coordinates is None or outdated:
+    if left.kind is None or outdated:  # there are none, or proximal Newton's
         return None, None, 0.0
     strength = fit.problem.penalty.strength
     try:

@@ -27,6 +27,7 @@ from sk_softmax import (
     _leave_one_out,
     softmax_path,
 )
+from sk_softmax._proximal import WorkingSet
 from sk_softmax.display import CVScoreDisplay, PathDisplay
 
 CS = [0.01, 0.1, 1.0, 10.0]
@@ -199,6 +200,33 @@ def test_neighbours_on_a_path_are_near_and_verified(load, name):
         )
         assert value - best <= max(2e-6 * (null - best), 1e-13)
     assert np.median(path.n_iter) <= (12 if name == "digits" else 4)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_a_path_with_l1_shares_its_hessians(load, monkeypatch, l1_ratio):
+    X, y = load("wine")
+    build, calls = WorkingSet.hessian, []
+
+    def counted(*args):
+        calls.append(1)
+        return build(*args)
+
+    monkeypatch.setattr(WorkingSet, "hessian", counted)
+    path = softmax_path(X, y, l1_ratio=l1_ratio)
+    assert len(calls) < 0.7 * len(path.Cs)
+    assert path.converged.all()
+    for i in (9, 39, 69):
+        fit = alone(X, y, path.Cs[i], {"l1_ratio": l1_ratio}, {})
+        np.testing.assert_allclose(path.coefs[i], fit.coef_, atol=2e-2)
+        strict = softmax_path(X, y, Cs=path.Cs[: i + 1], l1_ratio=l1_ratio, tol=1e-13)
+        assert_same(strict.coefs[i], fit.coef_)
+
+
+def test_a_path_with_l1_ends_without_a_penalty(rows):
+    X, y, _ = rows
+    path = softmax_path(X, y, Cs=[0.1, 1.0, np.inf], l1_ratio=1.0, tol=1e-10)
+    fit = alone(X, y, np.inf, {}, {})
+    assert_same(path.coefs[-1], fit.coef_, factor=0.0)
 
 
 def test_path_says_where_it_is(rows, capsys):
