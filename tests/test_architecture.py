@@ -83,9 +83,16 @@ def test_public_modules_say_what_is_public(module):
     assert set(module.__all__) <= set(vars(module))
 
 
-@pytest.mark.parametrize("name", sk_softmax.__all__)
-def test_public_names_have_a_runnable_example(name):
-    assert doctest.DocTestFinder().find(getattr(sk_softmax, name))[0].examples
+def public_names():
+    modules = [f"sk_softmax.{m}" for m in MODULES if not m.startswith("_")]
+    for module in map(importlib.import_module, ["sk_softmax", *modules]):
+        for name in module.__all__:
+            yield pytest.param(getattr(module, name), id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize("value", public_names())
+def test_public_names_have_a_runnable_example(value):
+    assert doctest.DocTestFinder().find(value)[0].examples
 
 
 @pytest.mark.parametrize("module", ["__init__", *MODULES])
