@@ -47,10 +47,10 @@ RESULTS = Path(__file__).parent / "results"
 # What makes two rows the same problem.
 PROBLEM = ["dataset", "C", "l1_ratio", "group", "fraction"]
 # A peer is given this many times our time, within the bounds (seconds), before it
-# counts as not having reached the goal.
-PATIENCE, LEAST_CAP = 50, 2.0
+# counts as not having reached the goal: it is not the best peer then.
+PATIENCE, LEAST_CAP = 20, 1.0
 # Seconds of repeated fits per solver, and how many at least and at most.
-TIMING_SECONDS, LEAST_REPEATS, MOST_REPEATS = 2.0, 3, 15
+TIMING_SECONDS, LEAST_REPEATS, MOST_REPEATS = 1.0, 3, 15
 # Idle threads of BLAS and OpenMP spin for some milliseconds before they sleep.
 PAUSE = 0.05
 
