@@ -279,10 +279,12 @@ def by_feature(value, name, shape, names, default):
     unknown = set(value) - set(names)
     if unknown:
         raise ValueError(f"{name} names features that X has not: {sorted(unknown)}.")
-    array = np.full(shape, default)
+    # a row for all classes where it does, so that the penalty treats them alike
+    alike = all(np.ndim(entry) == 0 for entry in value.values())
+    array = np.full(shape[1:] if alike else shape, default)
     for feature, entry in value.items():
         try:
-            array[:, list(names).index(feature)] = entry
+            array[..., list(names).index(feature)] = entry
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{name} of feature {feature!r} must be a number, or one for each of "

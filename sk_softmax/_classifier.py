@@ -95,8 +95,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         \left[ \log \sum_k e^{z_{ik}} - \sum_k t_{ik} z_{ik} \right]
         + \frac{1}{C S} \sum_{kj} f_{kj} \left[ \rho |w_{kj} - m_{kj}|
         + \frac{1 - \rho}{2} (w_{kj} - m_{kj})^2 \right],
-        \qquad z_i = W x_i + b + o_i,
 
+    where :math:`z_i = W x_i + b + o_i`,
     subject to the `bounds`, with weights :math:`s_i` that sum to S, targets
     :math:`t_i` (one-hot for labels) and offsets :math:`o_i`. With f = 1, m = 0 and
     no offsets it is the objective of scikit-learn's
@@ -193,13 +193,6 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     >>> classifier.score(X, y)
     0.973...
     """
-
-    # where the HTML representation's link leads
-    _doc_link_module = "sk_softmax"
-    _doc_link_template = (
-        "https://sk-softmax.readthedocs.io/en/latest/generated/"
-        "sk_softmax.{estimator_name}.html"
-    )
 
     def __init__(
         self,

@@ -515,8 +515,8 @@ def _part(ridge, curvature):
 
 def _inverse_root(curvature):
     """1 / sqrt, and 0 where there is no curvature: that direction stays still."""
-    with np.errstate(divide="ignore"):
-        return np.where(curvature > 1e-280, 1 / np.sqrt(curvature), 0.0)
+    moves = curvature > 1e-280  # rounding may leave it below zero
+    return np.where(moves, 1 / np.sqrt(np.where(moves, curvature, 1.0)), 0.0)
 
 
 def _noise(problem, size):

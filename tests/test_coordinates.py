@@ -229,3 +229,8 @@ def test_about_the_same_penalty_takes_the_same_factor(n_classes):
     near, far = (make(n_classes, strength=strength) for strength in (6e-3, 4e-3))
     assert coordinates.with_penalty(near) is coordinates
     assert coordinates.with_penalty(far) is not coordinates
+
+
+def test_curvature_that_rounding_left_below_zero_stays_still():
+    root = _coordinates._inverse_root(np.array([-1e-20, 0.0, 4.0]))
+    np.testing.assert_array_equal(root, [0, 0, 0.5])
