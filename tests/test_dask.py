@@ -630,6 +630,8 @@ def test_an_asynchronous_client_is_refused(data):
 def processes():
     """A client of two workers, each a process."""
     with (
+        # how long a worker calls one that is dead; the workers get it too
+        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
         ) as cluster,
