@@ -93,7 +93,7 @@ def cluster(args, n_workers):
     n = args.rows // args.chunks
     with (
         LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address=None
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0"
         ) as workers,
         Client(workers) as client,
     ):

@@ -239,7 +239,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features. Dense float32 and float64 and CSR are read in place, in
             either memory order; anything else is converted. A memory map is read
-            and converted block by block, never whole.
+            and converted block by block, never whole. A dask array or DataFrame is
+            fitted where its chunks of rows are, and the other arguments may then
+            be dask's too; the predict methods give lazy dask arrays.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels of at least two classes; or soft labels, a column for each class,
             whose rows are distributions or counts. The sums of rows of counts act
@@ -261,6 +263,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ValueError
             A parameter is out of its range, X or y has the wrong shape or holds
             NaN or infinity, there is one class only, or a weight is negative.
+        RuntimeError
+            The dask cluster was closed, or lost data that cannot be computed again.
+        TimeoutError
+            No worker of the dask cluster did anything for a minute, or for dask's
+            configuration ``sk_softmax.timeout``.
 
         Warns
         -----

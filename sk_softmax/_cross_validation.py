@@ -175,6 +175,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Of a dask array or DataFrame the folds are contiguous and made of whole
+            chunks, so that rows in an order have to be shuffled first; `cv` is then
+            their number and `scoring` None.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels or soft labels, as in `SoftmaxClassifier.fit`.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -22,10 +22,10 @@ pd = pytest.importorskip("pandas")
 from sk_softmax._dask import Cluster, DaskProblem, dask_problem  # noqa: E402
 from sk_softmax._problem import _value_gradient  # noqa: E402
 
+# a machine without a network, and sockets that dask leaves to the garbage collector
 pytestmark = pytest.mark.filterwarnings(
-    # the networks of the tests' own machine
     "ignore:Couldn't detect a suitable IP:RuntimeWarning",
-    "ignore:Port .* is already in use",
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
 )
 METHODS = ["decision_function", "predict", "predict_log_proba", "predict_proba"]
 
@@ -39,7 +39,7 @@ def in_process():
             n_workers=2,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
@@ -478,6 +478,12 @@ def test_bad_input(anywhere, data, bad):
     assert vars(classifier) == vars(SoftmaxClassifier())
 
 
+def test_a_batch_of_a_stream_is_in_memory(data):
+    X, y, _ = data
+    with pytest.raises(ValueError, match="its chunks to partial_fit"):
+        SoftmaxClassifier().partial_fit(da.from_array(X), y)
+
+
 def test_a_delayed_is_no_array(data):
     X, y, _ = data
     with pytest.raises(TypeError, match="X must be a dask array or a dask DataFrame"):
@@ -633,7 +639,7 @@ def processes():
         # how long a worker calls one that is dead; the workers get it too
         dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -707,7 +713,7 @@ def test_a_cluster_without_workers_is_not_waited_for_without_end(data, at_sum):
     with (
         dask.config.set({"sk_softmax.timeout": "1s"}),
         distributed.LocalCluster(
-            n_workers=1, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=1, processes=False, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster),
     ):
@@ -723,7 +729,7 @@ def test_a_cluster_that_is_closed(data, at_sum):
     with (
         dask.config.set({"sk_softmax.timeout": "5s"}),
         distributed.LocalCluster(
-            n_workers=1, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=1, processes=False, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
