@@ -632,7 +632,7 @@ def test_an_asynchronous_client_is_refused(data):
         SoftmaxClassifier().fit(da.from_array(X), y)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def processes():
     """A client of two workers, each a process."""
     with (
@@ -641,7 +641,7 @@ def processes():
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -664,49 +664,44 @@ def at_sum(monkeypatch):
     return at_sum
 
 
-def kill_a_worker(client):
-    os.kill(min(client.run(os.getpid).values()), signal.SIGKILL)
+def kill(client, n_workers):
+    for pid in list(client.run(os.getpid).values())[:n_workers]:
+        os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.filterwarnings("ignore")  # of the dying, which are dask's
-def test_what_becomes_of_a_fit_whose_workers_die(processes, data, at_sum, monkeypatch):
-    """One cluster for all of it, for starting one takes longer than the fits."""
-    client = processes
+posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+# of the dying, which are dask's
+no_warnings = pytest.mark.filterwarnings("ignore")
+
+
+@posix
+@no_warnings
+def test_a_worker_dies_and_its_chunks_are_computed_again(processes, data, at_sum):
     X, y, _ = data
-    dX = da.from_array(X, chunks=(150, -1))
-    theirs = SoftmaxClassifier().fit(X, y)
-
-    # chunks that can be computed again: the same answer
-    with monkeypatch.context() as patch:
-        calls = []
-
-        def sum(self, *args, sum=DaskProblem.sum):
-            calls.append(1)
-            if len(calls) == 6:
-                kill_a_worker(client)
-            return sum(self, *args)
-
-        patch.setattr(DaskProblem, "sum", sum)
-        ours = SoftmaxClassifier().fit(dX, y)
-    assert len(calls) > 6
-    close(ours, theirs)
-
-    # data that only the worker had: a clear error
-    scattered = client.scatter(np.array_split(X, 6), broadcast=False)
-    lost = da.concatenate(
-        [da.from_delayed(dask.delayed(part), (150, 5), X.dtype) for part in scattered]
-    )
-    distributed.wait(scattered)
-    with monkeypatch.context() as patch:
-        calls.clear()
-        patch.setattr(DaskProblem, "sum", sum)
-        patch.setattr(DaskProblem, "close", lambda self: None)
-        with pytest.raises(RuntimeError, match="lost the data of the fit"):
-            SoftmaxClassifier().fit(lost, y)
+    at_sum(6, lambda: kill(processes, 1))
+    with processes.as_current():
+        ours = SoftmaxClassifier().fit(da.from_array(X, chunks=(150, -1)), y)
+    close(ours, SoftmaxClassifier().fit(X, y))
 
 
-@pytest.mark.filterwarnings("ignore")
+@posix
+@no_warnings
+def test_data_die_with_the_workers(processes, data, at_sum):
+    X, y, _ = data
+    scattered = processes.scatter(np.array_split(X, 6))
+    parts = [dask.delayed(part) for part in scattered]
+    dX = da.concatenate([da.from_delayed(part, (150, 5), float) for part in parts])
+    at_sum(6, lambda: kill(processes, 2))
+    classifier = SoftmaxClassifier()
+    with (
+        processes.as_current(),
+        pytest.raises(RuntimeError, match="lost the data of the fit"),
+    ):
+        classifier.fit(dX, y)
+    assert not hasattr(classifier, "coef_")
+
+
+@no_warnings
 def test_a_cluster_without_workers_is_not_waited_for_without_end(data, at_sum):
     X, y, _ = data
     classifier = SoftmaxClassifier()
@@ -723,7 +718,7 @@ def test_a_cluster_without_workers_is_not_waited_for_without_end(data, at_sum):
     assert not hasattr(classifier, "coef_")
 
 
-@pytest.mark.filterwarnings("ignore")
+@no_warnings
 def test_a_cluster_that_is_closed(data, at_sum):
     X, y, _ = data
     with (
