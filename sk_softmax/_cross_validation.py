@@ -51,7 +51,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     cv : int, splitter, iterable of splits, or "approximate-loo", default=None
         None is 5 folds, stratified for labels. "approximate-loo" estimates the
         log-loss of leave-one-out from the Hessian of one fit to all of the data
-        [1]_; it is for l2 penalties without bounds and for the log-loss.
+        [1]_, and of a refit for the few rows that move it far; it is for l2
+        penalties without bounds and for the log-loss.
     scoring : str, callable or None, default=None
         None is minus the mean log-loss, weighted by `sample_weight`.
     selection : {"best", "1se"}, default="best"

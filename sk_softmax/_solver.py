@@ -175,8 +175,12 @@ def _inherit(fit, kinds):
         return None, None, 0.0
     strength = fit.problem.penalty.strength
     try:
-        coordinates = left.coordinates.with_penalty(fit.problem)
-    except LinAlgError:
+        with np.errstate(all="ignore"):  # what is not finite is caught below
+            coordinates = left.coordinates.with_penalty(fit.problem)
+            probe = coordinates.step(np.ones(coordinates.size))
+    except (LinAlgError, np.linalg.LinAlgError):
+        return None, None, 0.0
+    if not np.isfinite(probe).all():
         return None, None, 0.0
     least = left.least
     if strength < left.strength:

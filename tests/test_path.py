@@ -538,6 +538,16 @@ def test_approximate_leave_one_out(make_rows, name, n_classes):
     assert np.all(train > approximate.scores_mean_[0] + 0.005)
 
 
+@pytest.mark.parametrize("name", ["wine", "iris"])
+def test_approximate_leave_one_out_where_single_rows_decide(load, name):
+    X, y = load(name)
+    Cs = [0.1, 1.0, 10.0, 100.0]
+    approximate = SoftmaxClassifierCV(Cs, cv=LOO, tol=1e-8).fit(X, y)
+    exact = SoftmaxClassifierCV(Cs, cv=LeaveOneOut(), tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(approximate.scores_mean_, exact.scores_mean_, rtol=0.01)
+    np.testing.assert_allclose(approximate.scores_se_, exact.scores_se_, rtol=0.02)
+
+
 def test_approximate_leave_one_out_of_weights(make_rows):
     """A weight is a row's weight in the fit and in the score."""
     X, y, weight = make_rows(60, 3, 3)
