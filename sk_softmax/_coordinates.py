@@ -27,7 +27,17 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
-from ._array_api import cast, full, is_foreign, like, namespace, zeros
+from ._array_api import (
+    asum,
+    cast,
+    full,
+    is_foreign,
+    like,
+    namespace,
+    permute,
+    reshape,
+    zeros,
+)
 from ._penalty import Penalty
 
 # No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
@@ -222,15 +232,15 @@ def _hessian(problem, X, P, weight, frame, Q):
     for start in range(0, m, chunk):
         part = slice(start, min(start + chunk, m))
         A = like(Q, X).T @ (P[:, part] * root[part])
-        A = xp.reshape(A[:, None, :] * Z[:, part], (q * d1, -1))
+        A = reshape(A[:, None, :] * Z[:, part], (q * d1, -1))
         pz += A @ A.T
     grams = zeros((K, d1 * d1), P)
     for k in range(K):
         A = Z * xp.sqrt(P[k, :] * weight)
-        grams[k, :] = xp.reshape(A @ A.T, (-1,))
-    pairs = xp.reshape(Q[:, :, None] * Q[:, None, :], (K, q * q))
-    H = xp.reshape(cast(pairs, grams.dtype).T @ grams, (q, q, d1, d1))
-    return (H - xp.moveaxis(xp.reshape(pz, (q, d1, q, d1)), 1, 2),)
+        grams[k, :] = reshape(A @ A.T, (-1,))
+    pairs = reshape(Q[:, :, None] * Q[:, None, :], (K, q * q))
+    H = reshape(cast(pairs, grams.dtype).T @ grams, (q, q, d1, d1))
+    return (H - permute(reshape(pz, (q, d1, q, d1)), (0, 2, 1, 3)),)
 
 
 def build_kronecker(problem, theta, frame):
@@ -276,13 +286,12 @@ def _class_curvature(problem, X, P, weight):
 
 def _gram(problem, X, P, weight, frame, Q, plain):
     """A block's sum, first and second moments, weighted by curvature plus plain."""
-    xp = namespace(P)
-    w = xp.sum(problem.loss.curvature(P, like(Q, X)), axis=0)
+    w = asum(problem.loss.curvature(P, like(Q, X)), axis=0)
     w += plain
     w *= weight
     Z = frame(X)
-    A = Z * xp.sqrt(w)[:, None]
-    return xp.sum(w), w @ Z, A.T @ A
+    A = Z * namespace(w).sqrt(w)[:, None]
+    return asum(w), w @ Z, A.T @ A
 
 
 def _rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
@@ -292,7 +301,7 @@ def _rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     Y -= like(mean, Y)
     Y = Y @ like(U, Y)
     Y *= Y
-    return c @ Y, namespace(c).sum(c, axis=1)
+    return c @ Y, asum(c, axis=1)
 
 
 def build_diagonal(problem, theta, frame):
@@ -329,7 +338,7 @@ def _moments(problem, X, P, weight, frame, Q):
     else:
         Z = frame(X)
         square = Z**2
-    return namespace(c).sum(c, axis=1), c @ Z, c @ square
+    return asum(c, axis=1), c @ Z, c @ square
 
 
 BUILDERS = {

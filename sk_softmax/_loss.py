@@ -18,6 +18,8 @@ from scipy.special import log_expit, log_softmax
 
 from ._array_api import (
     add_to_diagonal,
+    amax,
+    asum,
     cast,
     entries,
     exp,
@@ -25,7 +27,9 @@ from ._array_api import (
     inner,
     is_foreign,
     namespace,
+    place,
     positive_part,
+    reshape,
     subtract_at,
     total,
     widest_float,
@@ -60,30 +64,29 @@ class Softmax:
 
     def residual(self, Z, target, weight):
         """Loss of the block and weight * (p - t), which overwrites Z."""
-        xp = namespace(Z)
-        Z -= xp.max(Z, axis=0)
-        said = entries(Z, target) if target.ndim == 1 else inner(Z, target)
+        Z -= amax(Z, axis=0)
+        at = place(target) if target.ndim == 1 else None
+        said = inner(Z, target) if at is None else entries(Z, at)
         Z = exp(Z)
-        mass = xp.sum(Z, axis=0)
+        mass = asum(Z, axis=0)
         Z *= weight / mass
-        if target.ndim == 1:
-            subtract_at(Z, target, weight)
-        else:
+        if at is None:
             Z -= weight * target.T
-        return weight @ (xp.log(mass) - said), Z
+        else:
+            subtract_at(Z, at, weight)
+        return weight @ (namespace(Z).log(mass) - said), Z
 
     def proba(self, Z):
         """Probabilities, which overwrite Z."""
-        xp = namespace(Z)
-        Z -= xp.max(Z, axis=0)
+        Z -= amax(Z, axis=0)
         Z = exp(Z)
-        Z /= xp.sum(Z, axis=0)
+        Z /= asum(Z, axis=0)
         return Z
 
     def curvature_product(self, P, Z):
         """(diag(p) - p p^T) z of every row, (K, m)."""
         product = P * Z
-        product -= P * namespace(P).sum(product, axis=0)
+        product -= P * asum(product, axis=0)
         return product
 
     def curvature(self, P, directions):
@@ -116,10 +119,11 @@ class Sigmoid:
         if is_foreign(t):
             t = cast(t, Z.dtype)  # NumPy multiplies by integers as they are
         # log(1 + e^z) - t z, without overflow and exact for large |z|
-        losses = xp.log1p(xp.exp(-xp.abs(z)))
+        small = xp.exp(-xp.abs(z))
+        losses = xp.log1p(small)
         losses += positive_part(z)
         losses -= t * z
-        Z = expit(Z)
+        Z = expit(Z, small)
         Z -= t
         Z *= weight
         return weight @ losses, Z
@@ -138,7 +142,7 @@ class Sigmoid:
 
     def mean_curvature(self, P, weight):
         """Weighted sum of p (1 - p) over the rows, (1, 1) float64."""
-        return namespace(P).reshape(total(P * (1 - P) * weight), (1, 1))
+        return reshape(total(P * (1 - P) * weight), (1, 1))
 
     def null_logits(self, frequency):
         """Intercept of the best constant prediction."""

@@ -45,9 +45,10 @@ BLOCK_BYTES = 2**21
 # Blocks that are added up before the total: bounds the partial sums in memory
 # and the number of threads that can be of use.
 MAX_STRANDS = 64
-# A block of a foreign array: on a processor what its caches hold, on a device as
-# much as keeps it busy for much longer than the calls take.
-PROCESSOR_BLOCK_BYTES, DEVICE_BLOCK_BYTES = 2**23, 2**28
+# A block of a foreign array. On a processor each operation is shared among its
+# library's threads, which wait for each other after it; on a device the calls have
+# to be few beside what they start.
+PROCESSOR_BLOCK_BYTES, DEVICE_BLOCK_BYTES = 2**25, 2**28
 # What the partial sums of one sum may take together.
 PARTIAL_BYTES = 2**28
 # Handing a block to another thread costs about 0.1 ms, the time of this many
