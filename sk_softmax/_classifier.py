@@ -241,7 +241,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             either memory order; anything else is converted. A memory map is read
             and converted block by block, never whole. A dask array or DataFrame is
             fitted where its chunks of rows are, and the other arguments may then
-            be dask's too; the predict methods give lazy dask arrays.
+            be dask's too; the predict methods give lazy dask arrays. With
+            scikit-learn's ``array_api_dispatch`` an array of torch, CuPy or another
+            library of the array API standard is computed with by that library, on
+            its device. The other arguments follow it there, and fitted attributes
+            and predictions are there too; labels that are not numbers stay NumPy's.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels of at least two classes; or soft labels, a column for each class,
             whose rows are distributions or counts. The sums of rows of counts act
@@ -263,6 +267,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ValueError
             A parameter is out of its range, X or y has the wrong shape or holds
             NaN or infinity, there is one class only, or a weight is negative.
+        ImportError
+            X is an array of another library under ``array_api_dispatch``, and
+            scikit-learn is older than 1.9.
         RuntimeError
             The dask cluster was closed, or lost data that cannot be computed again.
         TimeoutError
