@@ -94,6 +94,8 @@ class Stream:
     new_weight : float
         The part of S that came since kept rows were last revisited.
     kept : tuple of Batch
+    entries : int
+        Of what is kept.
     past : Expansion or None
         Of the rows that are not kept, where they were let go.
     seen : Expansion
@@ -109,6 +111,7 @@ class Stream:
     mass: np.ndarray
     new_weight: float
     kept: tuple
+    entries: int
     past: Expansion | None = None
     seen: Expansion | None = None
     coordinates: object = None
@@ -251,8 +254,9 @@ def advance(stream, batch, classes, options, model):
         mass=stream.mass + _mass(batch, len(classes)),
         new_weight=stream.new_weight + weight,
         kept=(*stream.kept, batch),
+        entries=stream.entries + batch.entries,
     )
-    if stream.new_weight < NEW_PART * before and not _is_full(stream):
+    if stream.new_weight < NEW_PART * before and stream.entries <= stream.capacity:
         stepped, result = _step(stream, batch, options, model)
         if result.converged:
             return stepped, result
@@ -263,10 +267,6 @@ def _mass(batch, n_classes):
     if batch.target.ndim == 1:
         return np.bincount(batch.target, batch.weight, minlength=n_classes)
     return batch.weight.astype(np.float64) @ batch.target
-
-
-def _is_full(stream):
-    return sum(batch.entries for batch in stream.kept) > stream.capacity
 
 
 def _step(stream, batch, options, model):
@@ -315,8 +315,8 @@ def _revisit(stream, options, model):
             seen=Expansion.at(problem, result.theta, curvature),
             coordinates=build(problem, result.theta, frame, [known])[0],
         )
-    if _is_full(stream):
-        stream = replace(stream, kept=(), past=stream.seen)
+    if stream.entries > stream.capacity:
+        stream = replace(stream, kept=(), entries=0, past=stream.seen)
     return stream, result
 
 
@@ -367,7 +367,7 @@ def _start(batch, classes, kinds):
     if wanted == "hessian":
         kind, size = HessianCurvature, (q * d1) ** 2
     capacity = max(size, LEAST_CAPACITY)
-    return Stream(classes, kind, capacity, 0.0, np.zeros(len(classes)), 0.0, ())
+    return Stream(classes, kind, capacity, 0.0, np.zeros(len(classes)), 0.0, (), 0)
 
 
 def _null_value(stream, problem):
