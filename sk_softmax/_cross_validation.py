@@ -160,11 +160,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.coef_prior = coef_prior
         self.classes = classes
 
-    @property
-    def partial_fit(self):
-        """Not there: no fold can be left out of a stream."""
-        raise AttributeError(f"{type(self).__name__} has no partial_fit.")
-
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Fit the folds, choose, and fit all of the data.
 

@@ -123,6 +123,11 @@ NEUTRAL = {"l1_ratio": 0, "penalty_group": None, "bounds": None, "coef_prior": N
 
 def serves(classifier):
     """True, or a ValueError that names the parameter a stream cannot serve."""
+    if not hasattr(classifier, "C"):
+        raise ValueError(
+            "A stream cannot be split in folds that choose C: choose it on some rows, "
+            f"and give it to SoftmaxClassifier in {type(classifier).__name__}'s place."
+        )
     for name, value in NEUTRAL.items():
         given = getattr(classifier, name)
         if given is not value and not (np.isscalar(given) and given == value):

@@ -208,6 +208,16 @@ def test_sparse_and_dense_batches_mix(noisy):
     )
 
 
+def test_a_memory_map_in_parts(noisy, no_room, tmp_path):
+    X, y = noisy
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    found = stream(mapped, y, 500)
+    np.testing.assert_array_equal(found.coef_, stream(X, y, 500).coef_)
+    # what is kept is in memory
+    assert numbers(found) < 3000
+
+
 @pytest.mark.parametrize("size", [10, 500])
 def test_float32(load, no_room, size):
     X, y = load("iris")
@@ -595,6 +605,9 @@ def test_options_that_a_stream_cannot_serve(option):
 def test_cross_validation_has_no_stream():
     assert hasattr(SoftmaxClassifier(), "partial_fit")
     assert not hasattr(SoftmaxClassifierCV(), "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit") as error:
+        SoftmaxClassifierCV().partial_fit  # noqa: B018
+    assert "folds" in str(error.value.__cause__)
 
 
 def test_too_few_passes_warn(load):
