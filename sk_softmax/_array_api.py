@@ -289,13 +289,14 @@ def entries(Z, at):
 
 
 def subtract_at(Z, at, weight):
-    """Z[codes[i], i] -= weight[i] for every column i of Z, (K, m)."""
+    """Z after Z[codes[i], i] -= weight[i] for every column i of Z, (K, m)."""
     if not is_foreign(Z):
         Z[at] -= weight
-        return
+        return Z
     xp = namespace(Z)
     row = xp.arange(Z.shape[0], dtype=at.dtype, device=Z.device)
     Z -= xp.astype(row[:, None] == at, Z.dtype) * weight
+    return Z
 
 
 def inner(Z, target):

@@ -73,7 +73,7 @@ class Softmax:
         if at is None:
             Z -= weight * target.T
         else:
-            subtract_at(Z, at, weight)
+            Z = subtract_at(Z, at, weight)
         return weight @ (namespace(Z).log(mass) - said), Z
 
     def proba(self, Z):

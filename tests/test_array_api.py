@@ -385,6 +385,21 @@ def test_clone_pickle_warm_start_and_parameters(backend, data):
     assert clf.predict_proba(X).shape == (150, 4)
 
 
+@foreign_backend
+def test_what_numpy_cannot_import_goes_by_scikit_learn(backend, monkeypatch):
+    """As from a GPU."""
+
+    def refused(array):
+        raise BufferError("unsupported device")
+
+    monkeypatch.setattr(np, "from_dlpack", refused)
+    array = np.arange(6.0).reshape(2, 3)
+    found = _array_api.to_numpy(backend(array))
+    assert type(found) is np.ndarray
+    assert found.flags.owndata
+    np.testing.assert_array_equal(found, array)
+
+
 @every_backend
 def test_in_a_pipeline(backend, data):
     X, y, *_ = data(3)
