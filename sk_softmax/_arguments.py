@@ -4,6 +4,8 @@ Each function takes one argument of SoftmaxClassifier or of its `fit`, checks it
 and returns it in the problem's layout; every error names the argument.
 """
 
+import numbers
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, compute_class_weight
@@ -13,12 +15,12 @@ from sklearn.utils.validation import column_or_1d
 from ._array_api import (
     class_masses,
     columns,
+    dtype_for,
     full,
     is_foreign,
     like,
     lookup,
     namespace,
-    numpy_dtype,
     ones,
     to_numpy,
     unique,
@@ -87,8 +89,7 @@ def _label_set(classes):
 
 def _soft_targets(Y, classes, dtype):
     names = getattr(Y, "columns", None)
-    if not is_foreign(Y):  # a frame goes to X later
-        dtype = numpy_dtype(dtype)
+    dtype = dtype_for(Y, dtype)
     Y = check_array(Y, dtype=dtype, copy=True, ensure_all_finite=False)
     xp = namespace(Y)
     bad = to_numpy(xp.nonzero(~xp.all(xp.isfinite(Y), axis=1))[0])
@@ -142,10 +143,12 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     if sample_weight is None:
         weight = ones(n, dtype, target)
     else:
+        if isinstance(sample_weight, numbers.Real):
+            sample_weight = float(sample_weight) * ones(n, dtype, target)
         weight = check_array(
             sample_weight,
             ensure_2d=False,
-            dtype=dtype,
+            dtype=dtype_for(sample_weight, dtype),
             input_name="sample_weight",
             copy=True,
         )
@@ -201,6 +204,7 @@ def offsets(offset, n, n_classes, dtype):
     """Offsets of the logits, (n, K), (n, 1) for two classes, or None."""
     if offset is None:
         return None
+    dtype = dtype_for(offset, dtype)
     offset = check_array(offset, ensure_2d=False, dtype=dtype, input_name="offset")
     expected = (n,) if n_classes == 2 else (n, n_classes)
     if offset.shape != expected and not (n_classes == 2 and offset.shape == (n, 1)):

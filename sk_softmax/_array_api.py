@@ -69,6 +69,8 @@ def float_types(X):
     ------
     TypeError
         X is one of PyTorch's sparse tensors.
+    ValueError
+        X is complex.
     """
     layout = str(getattr(X, "layout", "strided"))
     if not layout.endswith("strided"):
@@ -77,6 +79,8 @@ def float_types(X):
             "SciPy CSR matrix, which is computed with in NumPy."
         )
     xp = namespace(X)
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
     return [xp.float64, xp.float32]
 
 
@@ -85,6 +89,11 @@ def numpy_dtype(dtype):
     if isinstance(dtype, (np.dtype, type)):
         return np.dtype(dtype)
     return np.dtype(str(dtype).rpartition(".")[2])
+
+
+def dtype_for(array, dtype):
+    """X's dtype as the library of another argument, which may not follow, has it."""
+    return dtype if is_foreign(array) else numpy_dtype(dtype)
 
 
 def to_numpy(array):
@@ -112,7 +121,7 @@ def like(array, X):
 def follow(X, *arrays):
     """The arrays in X's library and on its device, as scikit-learn does it.
 
-    What is not numbers (labels may be words) stays where it is.
+    What is not arrays of numbers (labels may be words) stays where it is.
     """
     if is_foreign(X) or any(map(is_foreign, arrays)):
         xp, device = np, None
@@ -132,7 +141,7 @@ def _moved(array, xp, device):
         return array
     else:
         numbers = np.asarray(array)
-        if numbers.dtype.kind not in "biuf":
+        if numbers.ndim == 0 or numbers.dtype.kind not in "biuf":
             return array
         array = numbers
     return sklearn_array_api.move_to(array, xp=xp, device=device)

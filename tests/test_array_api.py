@@ -45,7 +45,7 @@ class Backend:
 
     def __call__(self, array):
         """A NumPy array there; what is not numbers stays here."""
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
             return array
         if self.library == "numpy":
             return array
@@ -314,6 +314,9 @@ def test_labels_of_other_kinds_follow_x(backend, labels, data):
 def test_y_weights_and_offsets_follow_x(backend, data):
     """As in scikit-learn: to X's library and device, wherever they were."""
     X, y, weight, offset, _ = data(3)
+    there = SoftmaxClassifier().fit(backend(X), y, 2.0)
+    here = SoftmaxClassifier().fit(X, y, 2.0)
+    np.testing.assert_allclose(to_numpy(there.coef_), here.coef_, atol=1e-8)
     there = SoftmaxClassifier().fit(backend(X), y, weight.tolist(), offset)
     here = SoftmaxClassifier().fit(X, backend(y), backend(weight), backend(offset))
     assert backend.has(there.coef_)
@@ -471,6 +474,9 @@ def test_bad_input_is_named(backend, data):
         y=np.where(np.arange(150)[:, None] == 2, 0, soft),
     )
     raises("inconsistent numbers of samples", y=y[1:])
+    raises("Complex data not supported", X=X + 0j)
+    raises("could not convert string to float", weight=["a"] * 150)
+    raises("could not convert string to float", offset=[["a"] * 3] * 150)
     clf.C, clf.classes = np.inf, [0, 1, 2, 3]
     raises("classes .3. are absent from y")
     with pytest.raises(ValueError, match="GridSearchCV"):
