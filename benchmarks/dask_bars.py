@@ -97,15 +97,18 @@ def cluster(args, n_workers):
         ) as workers,
         Client(workers) as client,
     ):
-        make = delayed(chunk, pure=True, nout=2)
-        shapes = (n, args.features), (n,)
-        parts = [make(i, n, args.features, args.classes) for i in range(args.chunks)]
-        X, y = (
-            da.concatenate(
-                [da.from_delayed(part[j], shapes[j], dtype) for part in parts]
+        client.wait_for_workers(n_workers)
+        addresses = list(client.run(os.getpid))
+        shape = n, args.features
+        futures = [
+            client.submit(
+                chunk, i, *shape, args.classes, workers=addresses[i % n_workers]
             )
-            for j, dtype in ((0, np.float64), (1, np.int64))
-        )
+            for i in range(args.chunks)
+        ]
+        parts = [delayed(future, nout=2) for future in futures]
+        X = da.concatenate([da.from_delayed(part[0], shape, float) for part in parts])
+        y = da.concatenate([da.from_delayed(part[1], (n,), int) for part in parts])
         X, y = client.persist([X, y])
         wait([X, y])
         SoftmaxClassifier().fit(X[:1000], y[:1000])

@@ -200,7 +200,7 @@ class DaskProblem(Problem):
         # those beside the chunks go by chunk, the others once to each worker
         beside = {i: arg for i, arg in enumerate(args) if isinstance(arg, _Beside)}
         shared = [None if i in beside else arg for i, arg in enumerate(args)]
-        shared = delayed(shared, pure=False, traverse=False)
+        shared = delayed(_Shared(shared), pure=False, traverse=False)
         terms = [
             part(
                 chunk,
@@ -429,9 +429,26 @@ class _Chunk:
             offset = arguments.offsets(self.offset, len(target), len(classes), dtype)
         loss = _loss_of(classes)
         rows = Rows(self.X, loss.n_outputs)
-        problem = Problem(rows, loss, target, weight, None, fit_intercept, offset)
+        problem = _ChunkProblem(rows, loss, target, weight, None, fit_intercept, offset)
         problem.classes = classes
         return problem
+
+    def __sizeof__(self):
+        return _nbytes(self.X)
+
+
+class _ChunkProblem(Problem):
+    """A chunk's problem, which dask knows to be large.
+
+    What has the size of an empty object it would send to any worker that is idle.
+    """
+
+    def __sizeof__(self):
+        return _nbytes(self.rows.X)
+
+
+def _nbytes(X):
+    return X.data.nbytes + X.indices.nbytes if hasattr(X, "indices") else X.nbytes
 
 
 def _loss_of(classes):
@@ -449,6 +466,13 @@ def _outline(problem):
     }
 
 
+class _Shared:
+    """Arguments that dask looks not into: in a tuple a frame would be a task's call."""
+
+    def __init__(self, args):
+        self.args = args
+
+
 class _Beside:
     """An argument that is another one for each chunk, and lies beside it."""
 
@@ -457,17 +481,24 @@ class _Beside:
 
 
 class _Scratch(dict):
-    """A dict that dask takes as it is: a plain one it would copy."""
+    """A dict that dask takes as it is, a plain one it would copy, and for large."""
+
+    def __init__(self, nbytes):
+        self.nbytes = nbytes
+
+    def __sizeof__(self):
+        return self.nbytes
 
 
 def _new_scratch(problem):
-    return _Scratch()
+    n, K = problem.rows.shape[0], problem.shape[0]
+    return _Scratch(n * K * problem.rows.dtype.itemsize)
 
 
-def _part(problem, block, args, beside, result_bytes):
+def _part(problem, block, shared, beside, result_bytes):
     """The sum over one chunk."""
     _keep_heap()
-    args = [beside.get(i, arg) for i, arg in enumerate(args)]
+    args = [beside.get(i, arg) for i, arg in enumerate(shared.args)]
     with _single_threaded_blas:
         return problem.sum(block, args, 0, result_bytes)
 

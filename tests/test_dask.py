@@ -133,7 +133,10 @@ KINDS = {
 def test_the_same_as_in_memory(anywhere, data, kind):
     X, y, _ = data
     dX, dy = KINDS[kind](X, y)
-    X = X if kind == "an empty chunk" else dX.compute()
+    if kind == "csr_array":  # dask 2024 cannot join them
+        X = sparse.csr_array(np.where(np.abs(X - 3) > 1, X, 0))
+    elif kind != "an empty chunk":
+        X = dX.compute()
     ours, theirs = SoftmaxClassifier().fit(dX, dy), SoftmaxClassifier().fit(X, y)
     assert type(ours.coef_) is np.ndarray
     assert ours.coef_.dtype == theirs.coef_.dtype
@@ -383,6 +386,15 @@ def test_path(anywhere, data, l1_ratio):
     np.testing.assert_allclose(
         ours.coefs, theirs.coefs, rtol=0, atol=1e-4 if l1_ratio else 1e-8
     )
+
+
+def test_dask_knows_that_a_chunk_is_large(data):
+    """Otherwise it sends them to whatever worker is idle."""
+    X, y, _ = data
+    problem, _ = problem_of(da.from_array(X, chunks=(300, -1)), y)
+    for chunk, scratch in zip(problem.chunks, problem.scratch().places, strict=True):
+        assert dask.sizeof.sizeof(chunk) >= 300 * 5 * 8
+        assert dask.sizeof.sizeof(scratch) >= 300 * 4 * 8
 
 
 def problem_of(X, y, **options):
