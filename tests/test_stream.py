@@ -47,7 +47,8 @@ def stream(X, y, size, classifier=None, **options):
     classifier = SoftmaxClassifier(**options) if classifier is None else classifier
     for start in range(0, X.shape[0], size):
         part = slice(start, start + size)
-        classifier.partial_fit(X[part], y[part], np.unique(y))
+        classes = np.unique(y) if classifier.classes is None else None
+        classifier.partial_fit(X[part], y[part], classes)
     return classifier
 
 
@@ -273,6 +274,23 @@ def test_labels_are_strings(load):
     classifier.partial_fit(X[50:], names[y[50:]])
     np.testing.assert_array_equal(classifier.classes_, names)
     assert classifier.score(X, names[y]) > 0.95
+
+
+def test_what_was_seen_is_counted(noisy, no_room):
+    X, y = noisy
+    state = stream(X, y, 300, class_weight={1: 2.0})._stream
+    expected = np.bincount(y) * [1, 2, 1, 1, 1]
+    np.testing.assert_allclose(state.mass, expected)
+    assert state.weight == pytest.approx(expected.sum())
+
+
+@pytest.mark.filterwarnings("ignore:SoftmaxClassifier stopped")
+def test_a_start_that_says_less_than_none(load):
+    """Coefficients of 20 rows are worse for the next 20 than class frequencies."""
+    X, y = load("leaf")
+    rows = np.random.default_rng(0).permutation(len(y))[:40]
+    classifier = stream(X[rows], y[rows], 20, classes=np.unique(y))
+    assert classifier.optimality_ < 1e-3
 
 
 @pytest.mark.parametrize("size", [1, 50])
