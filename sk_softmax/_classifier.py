@@ -31,6 +31,7 @@ from ._array_api import (
     refuse,
     to_numpy,
 )
+from ._array_rows import rows_of
 from ._chunks import is_dask, lazily, mean_score, refuse_dask, validate
 from ._coordinates import BUILDERS
 from ._dask import dask_problem
@@ -38,7 +39,7 @@ from ._loss import Sigmoid, Softmax, log_proba
 from ._penalty import Penalty
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
-from ._rows import MAPPED_BYTES, give_back, memory_map, rows_of, working_dtype
+from ._rows import MAPPED_BYTES, give_back, memory_map, working_dtype
 from ._solver import solve
 
 # What X may be; all of it is read in place.

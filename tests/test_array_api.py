@@ -22,8 +22,8 @@ from sk_softmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
     _array_api,
+    _array_rows,
     _problem,
-    _rows,
 )
 from sk_softmax.inference import infer
 from sk_softmax.interop import coef_frame
@@ -209,8 +209,8 @@ def test_numpy_arrays_give_the_same_bits_with_dispatch(case, data, monkeypatch):
 @foreign_backend
 def test_many_blocks_are_one(backend, case, data, monkeypatch):
     one, expected, _ = fitted(backend, case, 3, data, tol=1e-10)
-    monkeypatch.setattr(_rows, "PROCESSOR_BLOCK_BYTES", 2048)
-    monkeypatch.setattr(_rows, "DEVICE_BLOCK_BYTES", 2048)
+    monkeypatch.setattr(_array_rows, "PROCESSOR_BLOCK_BYTES", 2048)
+    monkeypatch.setattr(_array_rows, "DEVICE_BLOCK_BYTES", 2048)
     X, y, *_ = data(3)
     problem, _ = one._problem(backend(X), backend(y), None, None)
     assert len(problem.rows.blocks) > 5
@@ -237,7 +237,7 @@ def test_an_evaluation_moves_k_times_d_plus_one_numbers_once(
     backend, kind, data, monkeypatch
 ):
     X, y, weight, offset, _ = map(backend, data(3))
-    monkeypatch.setattr(_rows, "PROCESSOR_BLOCK_BYTES", 2048)
+    monkeypatch.setattr(_array_rows, "PROCESSOR_BLOCK_BYTES", 2048)
     problem, _ = SoftmaxClassifier()._problem(X, y, weight, offset)
     theta = np.random.default_rng(0).normal(size=problem.shape)
     evaluate = problem.value_gradient
@@ -255,9 +255,9 @@ def test_an_evaluation_moves_k_times_d_plus_one_numbers_once(
         back.append(int(np.prod(array.shape)))
         return _array_api.to_numpy(array)
 
-    monkeypatch.setattr(_rows, "like", like)
+    monkeypatch.setattr(_array_rows, "like", like)
     monkeypatch.setattr(_problem, "like", like)
-    monkeypatch.setattr(_rows, "to_numpy", home)
+    monkeypatch.setattr(_array_rows, "to_numpy", home)
     evaluate(theta)
     # a product needs the point too where the probabilities are not there yet
     assert there == [theta.size] * (1 if kind == "value_gradient" else 2)

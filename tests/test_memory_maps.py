@@ -10,7 +10,8 @@ import pytest
 from conftest import objective
 
 from sk_softmax import SoftmaxClassifier, _classifier, _rows
-from sk_softmax._rows import MappedRows, memory_map, rows_of
+from sk_softmax._array_rows import rows_of
+from sk_softmax._rows import MappedRows, memory_map
 
 METHODS = ["decision_function", "predict", "predict_log_proba", "predict_proba"]
 
