@@ -31,7 +31,8 @@ from ._array_api import add_at, full, namespace, zeros
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
-# After so many the face is not near, and coordinate descent finds it sooner.
+# After so many from the last fit of a path the face is not near, and coordinate
+# descent finds it sooner.
 FEW_MODEL_STEPS = 6
 
 
@@ -105,7 +106,7 @@ class WorkingSet:
         H[np.arange(N), np.arange(N)] += other.ridge() - self.ridge()
         return other, H
 
-    def step(self, H, W, G, damping=0.0):
+    def step(self, H, W, G, damping=0.0, near=False):
         """The model's minimiser.
 
         Parameters
@@ -116,6 +117,9 @@ class WorkingSet:
         damping : float
             Curvature that H gets more in every variable, where the model promised
             too much. In the frame's units curvatures are at most about 1.
+
+        near : bool
+            Whether the minimiser's face is near.
 
         Returns
         -------
@@ -139,7 +143,7 @@ class WorkingSet:
         part = penalty.part(index, scale)
         prior = np.broadcast_to(penalty.prior, W.shape)[index]
         u = (W[index] - prior) / scale
-        new = minimise_model(reduced.H, reduced.q, u, part)
+        new = minimise_model(reduced.H, reduced.q, u, part, near)
         gain = reduced.gain - _model(reduced.H, reduced.q, u, part, new)
         rest = _left(reduced.H, reduced.q, u, part, new)
         d = reduced.direction(new - u)
@@ -266,7 +270,7 @@ def _left(H, q, u, part, v):
     return 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
 
 
-def minimise_model(H, q, u, part, tol=1e-6):
+def minimise_model(H, q, u, part, near=False, tol=1e-6):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -274,6 +278,8 @@ def minimise_model(H, q, u, part, tol=1e-6):
     H : (N, N) positive semidefinite
     q, u : (N,)
     part : Separable or Grouped
+    near : bool
+        Whether the face of the minimiser is near, and coordinate descent can wait.
     tol : float
         KKT violation at which to stop, relative to that at u.
 
@@ -290,17 +296,21 @@ def minimise_model(H, q, u, part, tol=1e-6):
     v, value = u, 0.0
     root = 1 / np.sqrt(size)
     first = None
+    few = FEW_MODEL_STEPS if near else 0
     for i in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
         violation = np.abs(part.violation(v, gradient) * root).max()
         first = first or violation
         if violation <= tol * first:
             break
-        before = value
-        if part.is_lasso and i == FEW_MODEL_STEPS:
+        if part.is_lasso and i == few:
             trial = _coordinate_descent(H, q, u, part.weight)
-        else:
-            trial = part.prox(v - step * gradient, step)
+            trial_value = _model(H, q, u, part, trial)
+            if trial_value < value:
+                v, value = trial, trial_value
+                continue
+        before = value
+        trial = part.prox(v - step * gradient, step)
         trial_value = _model(H, q, u, part, trial)
         if trial_value <= value:
             v, value = trial, trial_value
@@ -308,7 +318,7 @@ def minimise_model(H, q, u, part, tol=1e-6):
         if trial_value < value:
             v, value = trial, trial_value
         stuck = before - value <= 1e-15 * abs(value)
-        if stuck and (i >= FEW_MODEL_STEPS or not part.is_lasso):
+        if stuck and (i >= few or not part.is_lasso):
             break
     return _last_digits(H, q, u, part, v)
 

@@ -38,20 +38,22 @@ def proximal_newton(problem, start=None, **options):
     """
     fit = Fit(problem, start, **options)
     H = working = None
+    on_path = options.get("leftover") is not None
     if fit.leftover.coordinates is not None:
         working, H = fit.leftover.coordinates
         working, H = working.with_penalty(problem, H)
     fresh, trusted = False, H is not None
-    previous, damping = np.inf, 0.0
+    previous, damping, raised = np.inf, 0.0, False
     while not fit.converged and fit.passes_left() > 0:
         point = fit.point
         chosen, complete = _choose(problem, point, fit.frame, working)
         if H is None or (chosen & ~working.chosen).any():
-            chosen |= _soon(problem, point, fit.frame, chosen)
+            if on_path:
+                chosen |= _soon(problem, point, fit.frame, chosen)
             working = WorkingSet(problem, fit.frame, chosen)
             H, fresh = working.hessian(point.theta), True
         direction, landing, gain, rest = working.step(
-            H, point.theta[:, :-1], point.gradient, damping
+            H, point.theta[:, :-1], point.gradient, damping, near=on_path
         )
         distance = gain + rest
         if not fresh:  # the model is trusted to a fifth
@@ -76,12 +78,13 @@ def proximal_newton(problem, start=None, **options):
             elif damping > MOST_DAMPING:
                 break
             else:
-                damping = 10 * damping or FIRST_DAMPING
+                damping, raised = 10 * damping or FIRST_DAMPING, True
             continue
         taken, noise = point.value - trial.value, 1e3 * fit.eps * abs(point.value)
         small = 10 * distance <= fit.goal(trial.value)
-        if taken > 0.5 * gain - noise:
+        if taken > 0.5 * gain - noise and (small or not raised):
             damping = 0.1 * damping if damping > LEAST_DAMPING and not small else 0.0
+        raised = False  # what held once is tried twice
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
         trusted = abs(taken - gain) - noise <= (1.0 if small else 0.2) * gain

@@ -208,6 +208,7 @@ MOST_PASSES = {
     "grouped prior": 50,
     # digits: their free features separate the classes
     "soft factors free": 80,
+    "grouped soft factors free": 40,
     "soft factors free bounds prior offset": 25,
     "grouped soft factors free bounds prior offset": 25,
 }
