@@ -3,89 +3,35 @@
 import numbers
 import warnings
 from contextlib import closing
-from functools import wraps
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from . import _arguments as arguments
 from . import _stream as stream
-from ._arguments import is_soft
 from ._array_api import (
-    IS_SUPPORTED,
-    cast,
-    check_same_namespace,
-    common_dtype,
-    exp,
-    float_types,
     follow,
-    is_dispatched,
-    is_foreign,
-    namespace,
     refuse,
     to_numpy,
 )
 from ._array_rows import rows_of
-from ._chunks import is_dask, lazily, mean_score, refuse_dask, validate
+from ._chunks import is_dask, refuse_dask, validate
 from ._coordinates import BUILDERS
 from ._dask import dask_problem
-from ._loss import Sigmoid, Softmax, log_proba
+from ._loss import Sigmoid, Softmax
 from ._penalty import Penalty
+from ._predictor import INPUT, Predictor, reading
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
-from ._rows import MAPPED_BYTES, give_back, memory_map, working_dtype
+from ._rows import working_dtype
 from ._solver import solve
 
-# What X may be; all of it is read in place.
-INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
-
-def _reading(X):
-    """How to validate X; a mapped file is checked and converted by blocks later."""
-    if is_dispatched(X):
-        return INPUT | {"dtype": float_types(X)}
-    if memory_map(X) is None:
-        return INPUT
-    return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
-
-
-def _by_block(method):
-    """A predict method that reads a mapped file block by block.
-
-    A foreign array has to be where the coefficients are.
-    """
-
-    @wraps(method)
-    def by_block(self, X, offset=None):
-        check_same_namespace(X, self, method.__name__)
-        file = memory_map(X)
-        size = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
-        n_rows = max(1, MAPPED_BYTES // (8 * size))
-        if file is None or X.ndim != 2 or len(X) <= n_rows:
-            return method(self, X, offset)
-        check_is_fitted(self)
-        n_classes = len(self.classes_)
-        offset = arguments.offsets(offset, len(X), n_classes, working_dtype(X))
-        result = None
-        for start in range(0, len(X), n_rows):
-            part = slice(start, start + n_rows)
-            block = method(self, X[part], None if offset is None else offset[part])
-            if result is None:
-                result = np.empty((len(X), *block.shape[1:]), block.dtype)
-            result[part] = block
-            give_back(file)
-        return result
-
-    return by_block
-
-
-class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     r"""Softmax (multinomial logistic) regression.
 
     Minimises, over coefficients W of shape (K, d) and intercepts b of shape (K,),
@@ -314,7 +260,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             validate(self, X)
             return X
         refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
-        X = validate_data(self, X, **_reading(X))
+        X = validate_data(self, X, **reading(X))
         check_consistent_length(X, y)
         return X
 
@@ -571,172 +517,6 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
             f"relative suboptimality {optimality:.1e}"
         )
-
-    @lazily
-    @_by_block
-    def decision_function(self, X, offset=None):
-        """Logits: ``X @ coef_.T + intercept_ + offset``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
-                default=None
-
-        Returns
-        -------
-        logits : ndarray of shape (n_samples, n_classes), or (n_samples,) for two
-            For two classes, the logit of ``classes_[1]``.
-        """
-        check_is_fitted(self)
-        reading = INPUT | {"dtype": float_types(X)} if is_dispatched(X) else INPUT
-        X = validate_data(self, X, reset=False, **reading)
-        n_classes = self.classes_.shape[0]
-        offset = arguments.offsets(follow(X, offset), X.shape[0], n_classes, X.dtype)
-        X, coef = common_dtype(X, self.coef_)
-        logits = X @ coef.T
-        if sparse.issparse(logits):  # X and, after sparsify, coef_ too
-            logits = logits.toarray()
-        logits = logits + self.intercept_
-        if offset is not None:
-            logits += offset
-        return logits[:, 0] if n_classes == 2 else logits
-
-    @lazily
-    @_by_block
-    def predict(self, X, offset=None):
-        """The most probable class of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        offset : array-like, default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,), of labels from ``classes_``
-        """
-        logits = self.decision_function(X, offset)
-        xp = namespace(logits)
-        codes = (
-            cast(logits > 0, xp.int64)
-            if logits.ndim == 1
-            else xp.argmax(logits, axis=1)
-        )
-        return self.classes_[codes if is_foreign(self.classes_) else to_numpy(codes)]
-
-    @lazily
-    @_by_block
-    def predict_log_proba(self, X, offset=None):
-        """Logarithms of the probabilities, exact where these underflow to 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        offset : array-like, default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        return log_proba(self.decision_function(X, offset))
-
-    @lazily
-    @_by_block
-    def predict_proba(self, X, offset=None):
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        offset : array-like, default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; each row sums to 1.
-        """
-        return exp(self.predict_log_proba(X, offset))
-
-    def score(self, X, y, sample_weight=None, offset=None):
-        """Accuracy for labels; minus the mean cross-entropy for soft labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) of labels, or (n_samples, n_classes) of \
-                distributions or counts
-        sample_weight : array-like of shape (n_samples,), default=None
-        offset : array-like, default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        score : float
-            Greater is better.
-        """
-        if is_dask(X):
-            return mean_score(self, X, y, sample_weight, offset)
-        refuse_dask(y=y, sample_weight=sample_weight)
-        if not is_soft(y):
-            predicted = self.predict(X, offset)
-            y, sample_weight = follow(predicted, y, sample_weight)
-            return accuracy_score(y, predicted, sample_weight=sample_weight)
-        said = self.predict_log_proba(X, offset)
-        classes = labels = to_numpy(self.classes_)
-        if hasattr(y, "columns"):  # which name the classes, in whatever order
-            labels = None
-        else:
-            y = follow(said, y)
-        labels, target, mass = arguments.targets(y, labels, said.dtype)
-        if not np.array_equal(labels, classes):
-            raise ValueError(
-                f"y has columns {labels.tolist()}, but the classes are "
-                f"{classes.tolist()}."
-            )
-        target, mass, weight = follow(said, target, mass, sample_weight)
-        weight = arguments.row_weights(weight, None, labels, target, mass, said.dtype)
-        scores = namespace(said).sum(target * said, axis=1)
-        return float(np.average(to_numpy(scores), weights=to_numpy(weight)))
-
-    def sparsify(self):
-        """Make ``coef_`` a CSR matrix: smaller and faster where most are zero.
-
-        Returns
-        -------
-        self : SoftmaxClassifier
-        """
-        check_is_fitted(self)
-        if is_foreign(self.coef_):
-            raise ValueError(
-                f"coef_ is a {type(self.coef_).__name__}, which has no CSR form: move "
-                "the estimator to NumPy with "
-                "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
-            )
-        self.coef_ = sparse.csr_matrix(self.coef_)
-        return self
-
-    def densify(self):
-        """Make ``coef_`` an ndarray again.
-
-        Returns
-        -------
-        self : SoftmaxClassifier
-        """
-        check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = self.coef_.toarray()
-        return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = IS_SUPPORTED
-        return tags
 
 
 def _refuse_absent(classes):

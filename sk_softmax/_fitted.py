@@ -11,9 +11,10 @@ from sklearn.utils.validation import (
 )
 
 from ._array_api import is_foreign, refuse, to_numpy
-from ._classifier import INPUT, SoftmaxClassifier
+from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
+from ._predictor import INPUT
 
 
 def validated(clf, X):

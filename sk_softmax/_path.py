@@ -13,9 +13,10 @@ from sklearn.utils.validation import validate_data
 
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
-from ._classifier import INPUT, SoftmaxClassifier
+from ._classifier import SoftmaxClassifier
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
+from ._predictor import INPUT
 from ._progress import begin_fit, follow, with_callbacks
 from ._solver import descend, solve
 
