@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import objective
 
-from sk_softmax import SoftmaxClassifier, _classifier, _rows
+from sk_softmax import SoftmaxClassifier, _predictor, _rows
 from sk_softmax._array_rows import rows_of
 from sk_softmax._rows import MappedRows, memory_map
 
@@ -21,7 +21,7 @@ def small_blocks(monkeypatch):
     """Many blocks, and pages given back between them, in a small file."""
     monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**14)
     monkeypatch.setattr(_rows, "MAPPED_BYTES", 2**15)
-    monkeypatch.setattr(_classifier, "MAPPED_BYTES", 2**15)
+    monkeypatch.setattr(_predictor, "MAPPED_BYTES", 2**15)
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
 
 
