@@ -27,6 +27,30 @@ from ._array_api import (
 )
 
 
+def require_y(y, estimator):
+    """Raise where there is no y."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+
+
+def solver_options(classifier):
+    """What `solve` wants to know of the parameters."""
+    kinds = None if classifier.solver == "auto" else [classifier.solver]
+    return {"tol": classifier.tol, "max_iter": classifier.max_iter, "kinds": kinds}
+
+
+def refuse_absent(classes):
+    """Raise where there are classes that without a penalty would go to infinity."""
+    if len(classes):
+        raise ValueError(
+            f"classes {classes.tolist()} are absent from y (or from a fold) and "
+            "C=inf: without a penalty their coefficients are infinite. Use a finite C."
+        )
+
+
 def targets(y, classes, dtype):
     """Classes and targets of the rows.
 

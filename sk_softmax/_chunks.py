@@ -158,19 +158,19 @@ def lazily(method):
     return lazy
 
 
+def chunks_with(X, **arguments):
+    """X's chunks, each with the parts of the other arguments that belong to it."""
+    parts = [aligned(X, name, argument) for name, argument in arguments.items()]
+    return zip(chunks_of(X), *parts, strict=True)
+
+
 def mean_score(estimator, X, y, sample_weight, offset):
     """``estimator.score``, which is a mean over the rows, of dask's X."""
     from dask import delayed
 
     check_is_fitted(estimator)
     validate(estimator, X, reset=False)
-    parts = zip(
-        chunks_of(X),
-        aligned(X, "y", y),
-        aligned(X, "sample_weight", sample_weight),
-        aligned(X, "offset", offset),
-        strict=True,
-    )
+    parts = chunks_with(X, y=y, sample_weight=sample_weight, offset=offset)
     model = delayed(_bare(estimator), pure=True, traverse=False)
     score = delayed(_score, pure=False)
     scores = [score(i, model, *part, dtype_of(X)) for i, part in enumerate(parts)]
@@ -197,7 +197,7 @@ def _mapped(estimator, method, X, offset):
     meta = getattr(estimator, method)(
         np.zeros((1, X.shape[1]), dtype), None if offset is None else np.zeros(shape)
     )[:0]
-    parts = zip(chunks_of(X), aligned(X, "offset", offset), lengths_of(X), strict=True)
+    parts = zip(chunks_with(X, offset=offset), lengths_of(X), strict=True)
     model = delayed(estimator, pure=True, traverse=False)
     predict = delayed(_predict, pure=True)
     chunks = [
@@ -206,7 +206,7 @@ def _mapped(estimator, method, X, offset):
             shape=(n_rows, *meta.shape[1:]),
             meta=meta,
         )
-        for i, (part, offset, n_rows) in enumerate(parts)
+        for i, ((part, offset), n_rows) in enumerate(parts)
     ]
     return da.concatenate(chunks, allow_unknown_chunksizes=True)
 

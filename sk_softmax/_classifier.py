@@ -22,9 +22,9 @@ from ._array_rows import rows_of
 from ._chunks import is_dask, refuse_dask, validate
 from ._coordinates import BUILDERS
 from ._dask import dask_problem
-from ._loss import Sigmoid, Softmax
+from ._loss import loss_of
 from ._penalty import Penalty
-from ._predictor import INPUT, Predictor, reading
+from ._predictor import INPUT, Predictor, all_or_nothing, reading
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
 from ._rows import working_dtype
@@ -228,22 +228,14 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         ConvergenceWarning
             `max_iter` passes did not reach `tol`.
         """
-        before = self.__dict__.copy()
-        try:
+        with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset)
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, offset):
         self.__dict__.pop("_stream", None)
         self._check_parameters()
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
+        arguments.require_y(y, self)
         X = self._validated(X, y, sample_weight, offset)
         problem, classes = self._problem(X, y, sample_weight, offset)
         with closing(problem):
@@ -283,9 +275,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             result = solve(
                 problem,
                 self._warm_point(problem, classes),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                kinds=None if self.solver == "auto" else [self.solver],
+                **arguments.solver_options(self),
                 progress=progress if self.verbose or task.followed else None,
             )
             separated = np.zeros(len(classes), dtype=bool)
@@ -343,12 +333,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         ConvergenceWarning
             `max_iter` passes over the rows kept did not reach `tol`.
         """
-        before = self.__dict__.copy()
-        try:
+        with all_or_nothing(self):
             return self._partial_fit(X, y, classes, sample_weight)
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     def _partial_fit(self, X, y, classes, sample_weight):
         self._check_parameters()
@@ -387,7 +373,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         try:
             problem.penalty = self._penalty(problem, classes)
             if problem.penalty.strength == 0:
-                _refuse_absent(classes[problem.absent()])
+                arguments.refuse_absent(classes[problem.absent()])
         except BaseException:
             problem.close()
             raise
@@ -403,7 +389,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         weight = arguments.row_weights(
             sample_weight, self.class_weight, classes, target, mass, dtype
         )
-        loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
+        loss = loss_of(len(classes))
         offset = arguments.offsets(offset, X.shape[0], len(classes), dtype)
         rows = rows_of(X, loss.n_outputs, type(self).__name__)
         intercept = bool(self.fit_intercept)
@@ -516,12 +502,4 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         print(
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
             f"relative suboptimality {optimality:.1e}"
-        )
-
-
-def _refuse_absent(classes):
-    if len(classes):
-        raise ValueError(
-            f"classes {classes.tolist()} are absent from y and C=inf: without a "
-            "penalty their coefficients are infinite. Use a finite C."
         )

@@ -26,7 +26,8 @@ from ._chunks import is_dask, mean_score, refuse_dask
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._folds import Judged, Search, fit_fold
-from ._path import base_problem, check_Cs, refuse_infinite, solve_path, solver_options
+from ._path import base_problem, check_Cs, refuse_infinite, solve_path
+from ._predictor import all_or_nothing
 from ._problem import Problem
 from ._progress import begin_fit, with_callbacks
 
@@ -200,12 +201,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         ConvergenceWarning
             `max_iter` passes did not reach `tol` in some fit.
         """
-        before = self.__dict__.copy()
-        try:
+        with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset, **params)
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, offset, **params):
@@ -236,7 +233,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         search = Search(
             Cs,
             l1_ratios,
-            solver_options(inner),
+            arguments.solver_options(inner),
             classes,
             bool(self.verbose),
             n_splits=len(folds),
@@ -460,16 +457,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if is_dask(X):
             return mean_score(self, X, y, sample_weight, offset)
         refuse_dask(y=y, sample_weight=sample_weight)
-        log_proba = self.predict_log_proba(X, offset)
-        classes, target, mass = arguments.targets(y, self.classes_, log_proba.dtype)
-        weight = arguments.row_weights(
-            sample_weight, None, classes, target, mass, log_proba.dtype
-        )
-        if target.ndim == 1:
-            said = log_proba[np.arange(len(target)), target]
-        else:
-            said = (target * log_proba).sum(axis=1)
-        return float(np.average(said, weights=weight))
+        return self._mean_log_likelihood(X, y, sample_weight, offset)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

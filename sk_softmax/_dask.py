@@ -20,8 +20,8 @@ import numpy as np
 from sklearn.utils import check_array
 
 from . import _arguments as arguments
-from ._chunks import aligned, chunks_of, dtype_of, in_chunk
-from ._loss import Sigmoid, Softmax
+from ._chunks import chunks_with, dtype_of, in_chunk
+from ._loss import loss_of
 from ._problem import Problem
 from ._rows import Rows, _single_threaded_blas
 
@@ -180,16 +180,14 @@ class DaskProblem(Problem):
         self.chunks = chunks
         self.summaries = summaries
         self.rows = rows
-        self.loss = _loss_of(summaries[0]["classes"])
+        self.loss = loss_of(len(summaries[0]["classes"]))
         self.has_labels = summaries[0]["has_labels"]
         self.total_weight = float(sum(s["weight"] for s in summaries))
         self.penalty = None
         self.fit_intercept = fit_intercept
         self.has_offset = summaries[0]["has_offset"]
         self.n_evaluations = 0
-        (n, d), K = rows.shape, self.loss.n_outputs
-        self.shape = (K, d + 1)
-        self.pass_flops = 8 * K * rows.entries + 60 * K * n
+        self._measure()
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(problem, rows, X, *args)``."""
@@ -267,10 +265,6 @@ class DaskProblem(Problem):
         """Weight of the rows in each class, (n_classes,)."""
         return np.sum([s["mass"] for s in self.summaries], axis=0)
 
-    def absent(self):
-        """Which classes have no weight, (n_classes,) bool."""
-        return self.class_mass() == 0
-
     def close(self):
         """Let the chunks go."""
         self.cluster.release(self.chunks)
@@ -300,13 +294,7 @@ def dask_problem(
 
     cluster = Cluster()
     dtype = dtype_of(X)
-    parts = zip(
-        chunks_of(X),
-        aligned(X, "y", y),
-        aligned(X, "sample_weight", sample_weight),
-        aligned(X, "offset", offset),
-        strict=True,
-    )
+    parts = chunks_with(X, y=y, sample_weight=sample_weight, offset=offset)
     task = delayed(_Chunk, pure=False)
     chunks = cluster.place(
         [task(i, *part, dtype, X.shape[1], name) for i, part in enumerate(parts)]
@@ -332,6 +320,7 @@ def dask_problem(
             class_weight = dict(zip(labels, by_class, strict=True))
         problems = encoded(class_weight)
         outlines = _gather(cluster, problems, _outline)
+        arguments.check_total(sum(outline["weight"] for outline in outlines))
     except BaseException:
         cluster.release(problems)
         raise
@@ -340,7 +329,6 @@ def dask_problem(
     summaries = [s | o for s, o in zip(summaries, outlines, strict=True)]
     rows = DaskRows(summaries, dtype, X.shape[1])
     problem = DaskProblem(cluster, problems, summaries, rows, fit_intercept)
-    arguments.check_total(problem.total_weight)
     return problem, summaries[0]["classes"]
 
 
@@ -427,7 +415,7 @@ class _Chunk:
                 self.sample_weight, class_weight, classes, target, mass, dtype
             )
             offset = arguments.offsets(self.offset, len(target), len(classes), dtype)
-        loss = _loss_of(classes)
+        loss = loss_of(len(classes))
         rows = Rows(self.X, loss.n_outputs)
         problem = _ChunkProblem(rows, loss, target, weight, None, fit_intercept, offset)
         problem.classes = classes
@@ -449,10 +437,6 @@ class _ChunkProblem(Problem):
 
 def _nbytes(X):
     return X.data.nbytes + X.indices.nbytes if hasattr(X, "indices") else X.nbytes
-
-
-def _loss_of(classes):
-    return Sigmoid() if len(classes) == 2 else Softmax(len(classes))
 
 
 def _outline(problem):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._arguments import solver_options
 from ._display_style import GREY, axes, dot_style, drawn, line_style
 from ._fitted import validated
 from ._solver import solve
@@ -310,7 +311,6 @@ class ConvergenceDisplay:
         """
         clf, X = validated(clf, X)
         problem, _ = clf._problem(X, y, sample_weight, offset)
-        kinds = None if clf.solver == "auto" else [clf.solver]
         trace = []
 
         def record(n_passes, point, _):
@@ -320,13 +320,7 @@ class ConvergenceDisplay:
             theta = problem.null_point()
             null = problem.value_gradient(theta)[0]
             null += problem.penalty.value(theta[:, :-1])
-            solve(
-                problem,
-                tol=clf.tol,
-                max_iter=clf.max_iter,
-                kinds=kinds,
-                progress=record,
-            )
+            solve(problem, **solver_options(clf), progress=record)
             best = solve(problem, tol=0.0, max_iter=10 * clf.max_iter).value
         n_passes, value = map(np.array, zip((1, null), *trace, strict=True))
         best = min(best, value.min())

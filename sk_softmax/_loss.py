@@ -56,6 +56,11 @@ def _log_expit(z):
     return -positive_part(-z) - xp.log1p(xp.exp(-xp.abs(z)))
 
 
+def loss_of(n_classes):
+    """The sigmoid for two classes, else the softmax."""
+    return Sigmoid() if n_classes == 2 else Softmax(n_classes)
+
+
 class Softmax:
     """K >= 3 classes, K logits a row."""
 

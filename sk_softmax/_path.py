@@ -11,13 +11,14 @@ import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.validation import validate_data
 
+from ._arguments import refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
 from ._predictor import INPUT
-from ._progress import begin_fit, follow, with_callbacks
+from ._progress import begin_fit, set_callbacks, with_callbacks
 from ._solver import descend, solve
 
 
@@ -126,7 +127,7 @@ def softmax_path(
     if {"C", "warm_start"} & set(options):
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
     classifier = SoftmaxClassifier(**options)
-    follow(classifier, callbacks)
+    set_callbacks(classifier, callbacks)
     return _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
 
 
@@ -178,11 +179,7 @@ def base_problem(classifier, X, y, sample_weight, offset):
     `at` gives the problem at any other C and l1 ratio.
     """
     classifier._check_parameters()
-    if y is None:
-        raise ValueError(
-            f"{type(classifier).__name__} requires y to be passed, but the target y is "
-            "None."
-        )
+    require_y(y, classifier)
     if is_dask(X):
         validate(classifier, X)
     else:
@@ -198,12 +195,6 @@ def base_problem(classifier, X, y, sample_weight, offset):
     problem, classes = classifier._problem(X, y, sample_weight, offset)
     classifier.l1_ratio = l1_ratio
     return problem, classes
-
-
-def solver_options(classifier):
-    """What `solve` wants to know of the parameters."""
-    kinds = None if classifier.solver == "auto" else [classifier.solver]
-    return {"tol": classifier.tol, "max_iter": classifier.max_iter, "kinds": kinds}
 
 
 def at(problem, C, l1_ratio):
@@ -296,13 +287,7 @@ def _loss(problem, rows, X, theta):
 def refuse_infinite(problem, Cs, classes):
     """Raise where C=inf would send a class that has no rows to infinity."""
     if np.isinf(Cs).any():
-        absent = problem.absent()
-        if absent.any():
-            raise ValueError(
-                f"classes {classes[absent].tolist()} are absent from y (or from a "
-                "fold) and C=inf: without a penalty their coefficients are infinite. "
-                "Use finite Cs."
-            )
+        refuse_absent(classes[problem.absent()])
 
 
 def check_Cs(Cs, eps, problem, l1_ratios):

@@ -1,5 +1,6 @@
 """What a fitted model says of rows: logits, probabilities, labels, scores."""
 
+from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
@@ -68,6 +69,17 @@ def _by_block(method):
         return result
 
     return by_block
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Leave the estimator as it was if what is done to it fails or is interrupted."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
 
 
 class Predictor(ClassifierMixin, BaseEstimator):
@@ -187,9 +199,13 @@ class Predictor(ClassifierMixin, BaseEstimator):
             predicted = self.predict(X, offset)
             y, sample_weight = follow(predicted, y, sample_weight)
             return accuracy_score(y, predicted, sample_weight=sample_weight)
+        return self._mean_log_likelihood(X, y, sample_weight, offset)
+
+    def _mean_log_likelihood(self, X, y, sample_weight, offset):
+        """Minus the mean cross-entropy, of labels or soft labels."""
         said = self.predict_log_proba(X, offset)
         classes = labels = to_numpy(self.classes_)
-        if hasattr(y, "columns"):  # which name the classes, in whatever order
+        if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:
             y = follow(said, y)
@@ -201,7 +217,10 @@ class Predictor(ClassifierMixin, BaseEstimator):
             )
         target, mass, weight = follow(said, target, mass, sample_weight)
         weight = arguments.row_weights(weight, None, labels, target, mass, said.dtype)
-        scores = namespace(said).sum(target * said, axis=1)
+        if target.ndim == 1:
+            scores = said[np.arange(len(target)), target]
+        else:
+            scores = namespace(said).sum(target * said, axis=1)
         return float(np.average(to_numpy(scores), weights=to_numpy(weight)))
 
     def sparsify(self):

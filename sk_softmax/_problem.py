@@ -57,12 +57,15 @@ class Problem:
         self.offset = offset
         self.has_offset = offset is not None
         self.n_evaluations = 0
-        n, K = rows.shape[0], loss.n_outputs
-        self.shape = (K, rows.shape[1] + 1)
+        self._measure()
+        self._ones = None if weight is not None else rows.ones()
+
+    def _measure(self):
+        (n, d), K = self.rows.shape, self.loss.n_outputs
+        self.shape = (K, d + 1)
         # Two products with X, of which skinny ones reach half of BLAS's speed,
         # and about fifteen operations a logit that cost four each.
-        self.pass_flops = 8 * K * rows.entries + 60 * K * n
-        self._ones = None if weight is not None else rows.ones()
+        self.pass_flops = 8 * K * self.rows.entries + 60 * K * n
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(self, rows, X, *args)``.

@@ -79,7 +79,7 @@ def begin_fit(estimator, X, y, sample_weight, n_subtasks=None, parallel=False):
     return Task(estimator, context, fit_data(X, y, sample_weight))
 
 
-def follow(estimator, callbacks):
+def set_callbacks(estimator, callbacks):
     """Set the callbacks of an estimator."""
     if len(callbacks) == 0:
         return

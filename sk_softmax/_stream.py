@@ -33,6 +33,7 @@ import numpy as np
 from scipy import sparse
 
 from . import _arguments as arguments
+from ._array_api import class_masses
 from ._coordinates import Frame, build
 from ._expansion import (
     Continued,
@@ -41,7 +42,7 @@ from ._expansion import (
     KroneckerCurvature,
     loss_alone,
 )
-from ._loss import Sigmoid, Softmax
+from ._loss import loss_of
 from ._optimum import Leftover
 from ._penalty import Penalty
 from ._problem import Problem
@@ -200,7 +201,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
     """
     classes = first_classes(stream, classes, classifier)
     classes, batch = read(classifier, X, y, classes, sample_weight)
-    loss = Sigmoid() if len(classes) == 2 else Softmax(len(classes))
+    loss = loss_of(len(classes))
     shape = loss.n_outputs, X.shape[1]
     factor = arguments.penalty_factors(
         classifier.penalty_factor,
@@ -221,11 +222,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             bool(classifier.fit_intercept),
         )
 
-    options = {
-        "tol": classifier.tol,
-        "max_iter": classifier.max_iter,
-        "kinds": None if classifier.solver == "auto" else [classifier.solver],
-    }
+    options = arguments.solver_options(classifier)
     return advance(stream, batch, classes, options, model)
 
 
@@ -256,7 +253,7 @@ def advance(stream, batch, classes, options, model):
     stream = replace(
         stream,
         weight=before + weight,
-        mass=stream.mass + _mass(batch, len(classes)),
+        mass=stream.mass + class_masses(batch.target, batch.weight, len(classes)),
         new_weight=stream.new_weight + weight,
         kept=(*stream.kept, batch),
         entries=stream.entries + batch.entries,
@@ -266,12 +263,6 @@ def advance(stream, batch, classes, options, model):
         if result.converged:
             return stepped, result
     return _revisit(stream, options, model)
-
-
-def _mass(batch, n_classes):
-    if batch.target.ndim == 1:
-        return np.bincount(batch.target, batch.weight, minlength=n_classes)
-    return batch.weight.astype(np.float64) @ batch.target
 
 
 def _step(stream, batch, options, model):
