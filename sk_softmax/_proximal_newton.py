@@ -43,7 +43,7 @@ def proximal_newton(problem, start=None, **options):
         working, H = fit.leftover.coordinates
         working, H = working.with_penalty(problem, H)
     fresh, trusted = False, H is not None
-    previous, damping, raised = np.inf, 0.0, False
+    previous, damping = np.inf, Damping()
     while not fit.converged and fit.passes_left() > 0:
         point = fit.point
         chosen, complete = _choose(problem, point, fit.frame, working)
@@ -53,12 +53,12 @@ def proximal_newton(problem, start=None, **options):
             working = WorkingSet(problem, fit.frame, chosen)
             H, fresh = working.hessian(point.theta), True
         direction, landing, gain, rest = working.step(
-            H, point.theta[:, :-1], point.gradient, damping, near=on_path
+            H, point.theta[:, :-1], point.gradient, damping.level, near=on_path
         )
         distance = gain + rest
         if not fresh:  # the model is trusted to a fifth
             distance *= 1.2
-        reliable = complete and damping == 0
+        reliable = complete and damping.level == 0
         near = distance <= fit.goal(point.value)
         fit.move(point, distance, reliable and trusted and near)
         if fit.converged:
@@ -67,7 +67,7 @@ def proximal_newton(problem, start=None, **options):
             H = None  # the model has gone stale
             continue
         # F is not negative: a model that promises more than there is goes too far
-        lengths = [1.0, 0.3, 0.09, 0.027][: 1 if damping else 4]
+        lengths = [1.0, 0.3, 0.09, 0.027][: 1 if damping.level else 4]
         lengths = lengths if gain <= point.value else []
         trial = _search(fit, direction, landing, lengths, gain)
         if trial is None:
@@ -75,16 +75,14 @@ def proximal_newton(problem, start=None, **options):
                 fit.converged = True
             elif not fresh:
                 H = None
-            elif damping > MOST_DAMPING:
+            elif damping.level > MOST_DAMPING:
                 break
             else:
-                damping, raised = 10 * damping or FIRST_DAMPING, True
+                damping.raise_()
             continue
         taken, noise = point.value - trial.value, 1e3 * fit.eps * abs(point.value)
         small = 10 * distance <= fit.goal(trial.value)
-        if taken > 0.5 * gain - noise and (small or not raised):
-            damping = 0.1 * damping if damping > LEAST_DAMPING and not small else 0.0
-        raised = False  # what held once is tried twice
+        damping.lower(taken > 0.5 * gain - noise, small)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
         trusted = abs(taken - gain) - noise <= (1.0 if small else 0.2) * gain
@@ -96,6 +94,30 @@ def proximal_newton(problem, start=None, **options):
     # of use to the next fit of a path
     left = (working, H) if fit.converged and H is not None else None
     return fit.result(left)
+
+
+class Damping:
+    """Curvature that is added to every variable, in the frame's units.
+
+    Attributes
+    ----------
+    level : float
+    """
+
+    def __init__(self):
+        self.level, self._raised = 0.0, False
+
+    def raise_(self):
+        """After a step that failed."""
+        self.level, self._raised = 10 * self.level or FIRST_DAMPING, True
+
+    def lower(self, held, end):
+        """After a step: whether its model held, and whether the end is near."""
+        if held and end:
+            self.level = 0.0
+        elif held and not self._raised:  # what held once is tried twice
+            self.level = 0.1 * self.level if self.level > LEAST_DAMPING else 0.0
+        self._raised = False
 
 
 def _soon(problem, point, frame, chosen):
