@@ -156,7 +156,9 @@ def row_weights(sample_weight, class_weight, classes, target, mass, dtype):
 def check_total(total):
     """Raise where no row has a weight."""
     if not total > 0:
-        raise ValueError("sample_weight is zero for every row.")
+        raise ValueError(
+            "sample_weight is zero for every row, or class_weight makes it so."
+        )
 
 
 def part_weights(sample_weight, class_weight, classes, target, mass, dtype):

@@ -486,13 +486,21 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 f"{result.optimality:.0e} of the objective was left. Use a finite C."
             )
         elif not result.converged:
+            step = (
+                f"Raise max_iter (now {self.max_iter}), or tol if this is near enough; "
+                "a smaller C makes the problem easier."
+            )
+            if result.n_iter < self.max_iter - 1:
+                step = (
+                    "The objective is flat to the last digit that X's dtype has: use "
+                    "float64, subtract a constant from features far from zero, or "
+                    "raise tol if this is near enough."
+                )
             message = (
                 f"{type(self).__name__} stopped after {result.n_iter} passes over the "
                 "data at an estimated relative suboptimality of "
                 f"{result.optimality:.1e} (tol={self.tol:g}; greatest entry of the "
-                f"gradient {result.gradient_norm:.1e}). Raise max_iter (now "
-                f"{self.max_iter}), or tol if this is near enough; a smaller C makes "
-                "the problem easier."
+                f"gradient {result.gradient_norm:.1e}). {step}"
             )
         else:
             return

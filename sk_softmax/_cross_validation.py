@@ -452,7 +452,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 params = routed.scorer.score
             elif sample_weight is not None:
                 params = {"sample_weight": sample_weight}
-            model = Judged(self.classes_, self.coef_, self.intercept_, offset)
+            names = getattr(self, "feature_names_in_", None)
+            model = Judged(self.classes_, self.coef_, self.intercept_, offset, names)
             return get_scorer(self.scoring)(model, X, y, **params)
         if is_dask(X):
             return mean_score(self, X, y, sample_weight, offset)

@@ -220,7 +220,12 @@ def _check_same_fit(clf, result):
 def _positions(names, features):
     """Positions of features given by name or position."""
     positions = []
-    for feature in features:
+    for feature in [features] if isinstance(features, str) else features:
+        if isinstance(feature, (bool, np.bool_)):
+            raise ValueError(
+                "features must be names or positions, not a mask: use "
+                "np.flatnonzero(mask)."
+            )
         is_name = isinstance(feature, str)
         if is_name and feature not in names:
             raise ValueError(f"no feature is called {feature!r}.")

@@ -188,8 +188,12 @@ def take(problem, index):
 class Judged(SoftmaxClassifier):
     """A fitted classifier whose offset scorers need not know of."""
 
-    def __init__(self, classes=None, coef=None, intercept=None, offset=None):
+    def __init__(
+        self, classes=None, coef=None, intercept=None, offset=None, names=None
+    ):
         super().__init__()
+        if names is not None:
+            self.feature_names_in_ = names
         self.classes_, self.coef_, self.intercept_ = classes, coef, intercept
         self.n_features_in_ = None if coef is None else coef.shape[1]
         self.offset_ = offset

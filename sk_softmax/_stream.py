@@ -84,6 +84,7 @@ class Stream:
     Attributes
     ----------
     classes : ndarray of shape (K,)
+    fit_intercept : bool
     kind : type
         Of the curvature.
     capacity : int
@@ -106,6 +107,7 @@ class Stream:
     """
 
     classes: np.ndarray
+    fit_intercept: bool
     kind: type
     capacity: int
     weight: float
@@ -199,6 +201,12 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
     stream : Stream
     result : Result
     """
+    intercept = bool(classifier.fit_intercept)
+    if stream is not None and stream.fit_intercept != intercept:
+        raise ValueError(
+            f"fit_intercept={intercept} is not that of the first call to partial_fit. "
+            "Start a new stream, with a clone of the estimator."
+        )
     classes = first_classes(stream, classes, classifier)
     classes, batch = read(classifier, X, y, classes, sample_weight)
     loss = loss_of(len(classes))
@@ -219,22 +227,22 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             batch.target,
             batch.weight,
             penalty,
-            bool(classifier.fit_intercept),
+            intercept,
         )
 
     options = arguments.solver_options(classifier)
-    return advance(stream, batch, classes, options, model)
+    if stream is None:
+        stream = _start(batch, classes, intercept, options["kinds"])
+    return advance(stream, batch, options, model)
 
 
-def advance(stream, batch, classes, options, model):
+def advance(stream, batch, options, model):
     """The stream after another batch, and what the solver came to.
 
     Parameters
     ----------
-    stream : Stream or None
-        None at the first batch.
+    stream : Stream
     batch : Batch
-    classes : ndarray of shape (K,)
     options : dict
         tol, max_iter and kinds of the solver.
     model : callable
@@ -245,15 +253,13 @@ def advance(stream, batch, classes, options, model):
     stream : Stream
     result : Result
     """
-    if stream is None:
-        stream = _start(batch, classes, options["kinds"])
     if batch.entries <= stream.capacity:  # otherwise it is let go in this call
         batch = batch.copied()
     before, weight = stream.weight, batch.weight.sum(dtype=np.float64)
     stream = replace(
         stream,
         weight=before + weight,
-        mass=stream.mass + class_masses(batch.target, batch.weight, len(classes)),
+        mass=stream.mass + class_masses(batch.target, batch.weight, len(stream.mass)),
         new_weight=stream.new_weight + weight,
         kept=(*stream.kept, batch),
         entries=stream.entries + batch.entries,
@@ -353,7 +359,7 @@ def _leftover(stream, problem, frame):
     return Leftover(frame, _null_value(stream, problem), point)
 
 
-def _start(batch, classes, kinds):
+def _start(batch, classes, fit_intercept, kinds):
     """A stream of which nothing was seen."""
     q, d1 = max(len(classes) - 1, 1), batch.X.shape[1] + 1
     kind, size = KroneckerCurvature, q * q + d1 * d1
@@ -363,7 +369,8 @@ def _start(batch, classes, kinds):
     if wanted == "hessian":
         kind, size = HessianCurvature, (q * d1) ** 2
     capacity = max(size, LEAST_CAPACITY)
-    return Stream(classes, kind, capacity, 0.0, np.zeros(len(classes)), 0.0, (), 0)
+    mass = np.zeros(len(classes))
+    return Stream(classes, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
 
 
 def _null_value(stream, problem):

@@ -612,3 +612,9 @@ def test_passes_are_those_of_the_problem(load, monkeypatch):
     monkeypatch.setattr(_classifier, "Problem", Watched)
     classifier = SoftmaxClassifier().fit(*load("digits"))
     assert classifier.n_iter_[0] == problems[0].n_evaluations
+
+
+def test_a_fit_that_rounding_ends_does_not_ask_for_more_passes(iris):
+    X, y = iris
+    with pytest.warns(ConvergenceWarning, match=r"use float64"):
+        SoftmaxClassifier(tol=0).fit((X + 1e6).astype(np.float32), y)

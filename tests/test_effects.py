@@ -14,6 +14,7 @@ from inference_cases import (
 )
 from scipy.special import softmax
 
+from sk_softmax import SoftmaxClassifier
 from sk_softmax.inference import infer, marginal_effects
 
 
@@ -133,3 +134,14 @@ def test_features_selects():
     assert list(part["feature"]) == ["x2", "x0"] * 3
     assert_close(part["se"], whole["se"].to_numpy().reshape(3, 3)[:, [2, 0]].ravel())
     assert_close(whole.groupby("feature")["effect"].sum() + 1, np.ones(3))
+
+
+def test_a_name_is_one_feature_and_a_mask_is_none(load):
+    pandas = pytest.importorskip("pandas")
+    X, y = load("iris")
+    X = pandas.DataFrame(X, columns=["length", "width", "petal length", "petal width"])
+    classifier = SoftmaxClassifier().fit(X, y)
+    one = marginal_effects(classifier, X, features="width")
+    assert set(one["feature"]) == {"width"}
+    with pytest.raises(ValueError, match="features must be names or positions"):
+        marginal_effects(classifier, X, features=[True, False, False, False])

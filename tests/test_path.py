@@ -677,3 +677,13 @@ def test_displays(rows):
     display = CVScoreDisplay.from_estimator(cv)
     assert display.C_best == cv.C_
     PathDisplay.from_path(softmax_path(X, y, Cs=3, l1_ratio=1.0))
+
+
+def test_scores_know_the_names_of_the_features(load):
+    pandas = pytest.importorskip("pandas")
+    X, y = load("iris")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    classifier = SoftmaxClassifierCV([1.0], cv=2, scoring="accuracy").fit(frame, y)
+    assert classifier.score(frame, y) > 0.9
+    with pytest.raises(ValueError, match="feature names"):
+        classifier.score(frame[list("dcba")], y)

@@ -641,3 +641,11 @@ def test_the_objective_is_that_of_the_docstring(noisy, no_room):
     best = SoftmaxClassifier().fit(X, y)
     found = objective(X, y, classifier.coef_, classifier.intercept_, 1.0)
     assert found < 1.01 * objective(X, y, best.coef_, best.intercept_, 1.0)
+
+
+def test_intercepts_in_mid_stream_are_an_error(load):
+    X, y = load("iris")
+    stream = SoftmaxClassifier(classes=[0, 1, 2]).partial_fit(X, y)
+    stream.set_params(fit_intercept=False)
+    with pytest.raises(ValueError, match="fit_intercept=False"):
+        stream.partial_fit(X, y)
