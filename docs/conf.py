@@ -65,22 +65,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
 }
 
-# -- The performance page shows what benchmarks/figure.py has made of tracked results
-
-
-def add_results(app, name, source):
-    """Put the results into the page, once there are any."""
-    docs = Path(__file__).parent
-    if name == "performance" and (docs / "_static" / "benchmark.csv").exists():
-        results = (docs / "performance_results.txt").read_text()
-        none_yet = "The results are not in the repository yet.\n"
-        source[0] = source[0].replace(none_yet, results)
-
-
-def setup(app):
-    app.connect("source-read", add_results)
-
-
 # -- HTML
 
 html_theme = "pydata_sphinx_theme"

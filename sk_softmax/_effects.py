@@ -51,7 +51,10 @@ def marginal_effects(
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to take the effects at. Without `result` these must be the rows of the
-        fit, for the covariance comes from them.
+        fit, with its `sample_weight`, for the covariance comes from them; where y
+        was counts, the weights are their sums, ``sample_weight=Y.sum(axis=1)``. The
+        labels are not looked at, so that separated classes are not found: `infer`
+        does.
     at : {"overall", "mean"} or mapping, default="overall"
         "overall" is the mean over the rows of the effect in each; "mean" the effect
         at the mean row; a mapping from names (or positions) of features to values
