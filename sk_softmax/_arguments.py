@@ -42,12 +42,12 @@ def solver_options(classifier):
     return {"tol": classifier.tol, "max_iter": classifier.max_iter, "kinds": kinds}
 
 
-def refuse_absent(classes):
+def refuse_absent(classes, where="y"):
     """Raise where there are classes that without a penalty would go to infinity."""
     if len(classes):
         raise ValueError(
-            f"classes {classes.tolist()} are absent from y (or from a fold) and "
-            "C=inf: without a penalty their coefficients are infinite. Use a finite C."
+            f"classes {classes.tolist()} are absent from {where} and C=inf: without a "
+            "penalty their coefficients are infinite. Use a finite C."
         )
 
 

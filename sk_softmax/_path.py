@@ -287,7 +287,7 @@ def _loss(problem, rows, X, theta):
 def refuse_infinite(problem, Cs, classes):
     """Raise where C=inf would send a class that has no rows to infinity."""
     if np.isinf(Cs).any():
-        refuse_absent(classes[problem.absent()])
+        refuse_absent(classes[problem.absent()], "y (or from a fold)")
 
 
 def check_Cs(Cs, eps, problem, l1_ratios):
