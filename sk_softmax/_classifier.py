@@ -243,6 +243,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 problem, classes, X, y, sample_weight
             )
         self._unpack(result, classes, problem.rows.dtype, X)
+        self._total_weight = float(problem.total_weight)
         self._warn(result, classes[separated], stopped)
         return self
 
@@ -352,6 +353,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             self, last, X, y, classes, sample_weight
         )
         self._unpack(result, self._stream.classes, X.dtype)
+        self._total_weight = float(self._stream.weight)
         self._warn(result, [], False, stacklevel=4)
         return self
 

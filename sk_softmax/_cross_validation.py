@@ -403,6 +403,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             self.converged_ = self.converged_ and result.converged
             search.report("all rows, ", choice, result)
             refit.end(partial(search.attributes, problem, theta))
+        self._total_weight = float(problem.total_weight)
         fitted = self._fitted(theta, search.classes, problem.rows.dtype)
         for name, value in fitted.items():
             setattr(self, name, value)

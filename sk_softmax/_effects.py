@@ -15,7 +15,7 @@ from ._fitted import (
     penalty_curvature,
     validated,
 )
-from ._information import Likelihood, checked_inverse
+from ._information import Likelihood, check_doubt, checked_inverse
 from ._tables import normal_table
 
 
@@ -51,10 +51,7 @@ def marginal_effects(
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to take the effects at. Without `result` these must be the rows of the
-        fit, with its `sample_weight`, for the covariance comes from them; where y
-        was counts, the weights are their sums, ``sample_weight=Y.sum(axis=1)``. The
-        labels are not looked at, so that separated classes are not found: `infer`
-        does.
+        fit.
     at : {"overall", "mean"} or mapping, default="overall"
         "overall" is the mean over the rows of the effect in each; "mean" the effect
         at the mean row; a mapping from names (or positions) of features to values
@@ -69,10 +66,14 @@ def marginal_effects(
     level : float, default=0.95
         Of the confidence intervals.
     result : InferenceResult, default=None
-        Of `infer`, whose covariance to use: robust, clustered, or from other rows
-        than X. None is the model's covariance.
+        Of `infer`, whose covariance to use: robust, clustered, of weights or counts,
+        or from other rows than X. None is the model's covariance, for a fit in which
+        each row of X was observed once. It is computed without the labels, so that a
+        class which only some values of a feature tell from the others is not found;
+        `infer` names it.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows in the means, and without `result` their frequencies.
+        Weights of the rows in the means; with `result` only, for what they mean to
+        the covariance has to be said to `infer`.
     offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
         Added to the logits, as in `infer`.
 
@@ -84,8 +85,8 @@ def marginal_effects(
     Raises
     ------
     ValueError
-        As `infer`; or a discrete feature does not have two values, or `result` is
-        of another fit.
+        As `infer`; a discrete feature does not have two values; `result` is of another
+        fit; or there is none, and the fit had weights, counts or other rows than X.
 
     Examples
     --------
@@ -197,15 +198,29 @@ def _model_covariance(clf, X, sample_weight, offset):
             "with class weights the model's covariance does not hold: pass result, "
             "of infer with cov_type='robust'."
         )
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight needs result: pass that of infer(clf, X, y, sample_weight="
+            "..., weight_type=...), which says what the weights mean."
+        )
+    n, total_weight = X.shape[0], clf._total_weight
+    if not np.isclose(total_weight, n, rtol=1e-6, atol=0):
+        raise ValueError(
+            f"X has {n} rows, but those of the fit weighed {total_weight:.12g}: X must "
+            "be the rows of the fit, each observed once. Pass result, of infer with "
+            "the X, y and sample_weight of the fit."
+        )
     # it does not depend on the labels: any that hold every class will do
-    labels = np.resize(clf.classes_, X.shape[0])
-    problem = fitted_problem(clf, X, labels, sample_weight, offset)
+    labels = np.resize(clf.classes_, n)
+    problem = fitted_problem(clf, X, labels, None, offset)
     likelihood = likelihood_of(problem)
+    theta = likelihood.to_shifted(free_theta(clf))
     with likelihood.rows.threads():
-        information = likelihood.sums(likelihood.to_shifted(free_theta(clf)))[2]
+        if problem.penalty.strength == 0:
+            check_doubt(likelihood, theta, clf.classes_)
         covariance = checked_inverse(
             likelihood,
-            information + penalty_curvature(problem),
+            likelihood.sums(theta)[2] + penalty_curvature(problem),
             column_names(clf),
             clf.classes_,
         )

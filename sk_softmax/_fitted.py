@@ -39,7 +39,14 @@ def plain(clf):
     if not isinstance(clf, SoftmaxClassifierCV):
         return clf
     chosen = clf._inner().set_params(C=clf.C_, l1_ratio=clf.l1_ratio_)
-    for name in ("classes_", "coef_", "intercept_", "optimality_", "converged_"):
+    for name in (
+        "classes_",
+        "coef_",
+        "intercept_",
+        "optimality_",
+        "converged_",
+        "_total_weight",
+    ):
         setattr(chosen, name, getattr(clf, name))
     chosen.n_iter_ = np.array([clf.n_iter_.sum()], dtype=np.int32)
     chosen.n_features_in_ = clf.n_features_in_

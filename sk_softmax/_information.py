@@ -271,6 +271,24 @@ def check_separation(likelihood, step, classes):
         raise ValueError(_separation(classes, _most_apart(most)))
 
 
+def check_doubt(likelihood, theta, classes):
+    """Raise where the probabilities tell a class from the others without a doubt.
+
+    For rows whose labels are not known. At an optimum the residuals of a class sum
+    to zero, so that one row on the wrong side, whose residual is more than a half,
+    leaves doubts of a half at least in the others.
+    """
+
+    def block(rows, X):
+        P = likelihood.loss.proba(likelihood.logits(rows, likelihood.design(X), theta))
+        return (np.minimum(P, 1 - P) @ likelihood.weight[rows],)
+
+    flops = 2 * len(theta) * likelihood.rows.entries
+    (doubt,) = likelihood.rows.sum(block, flops)
+    if doubt.min() < 0.5:
+        raise ValueError(_separation(classes, np.flatnonzero(doubt < 0.5)))
+
+
 def _separation(classes, codes):
     labels = ", ".join(str(label) for label in classes[codes])
     return (

@@ -14,7 +14,7 @@ from inference_cases import (
 )
 from scipy.special import softmax
 
-from sk_softmax import SoftmaxClassifier
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
 from sk_softmax.inference import infer, marginal_effects
 
 
@@ -120,10 +120,43 @@ def test_bad_arguments_of_marginal_effects():
     weight = np.ones(len(y))
     weight[0], dummy[0] = 0, 7  # a row that is not there
     weighted = ml(dummy, y, weight)
-    marginal_effects(weighted, dummy, discrete=[0, 1, 2], sample_weight=weight)
+    options = {"sample_weight": weight, "weight_type": "frequency"}
+    result = infer(weighted, dummy, y, **options)
+    options = {"sample_weight": weight, "result": result}
+    marginal_effects(weighted, dummy, discrete=[0, 1, 2], **options)
     other = infer(ml(dummy, y), dummy, y)
     with pytest.raises(ValueError, match="another fit"):
         marginal_effects(classifier, X, result=other)
+
+
+@pytest.mark.parametrize("C", [np.inf, 1.0])
+def test_rows_that_were_not_observed_once_need_a_result(C):
+    X, y = task()
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    Y = np.random.default_rng(1).integers(1, 5, (len(y), 3))
+    cv = SoftmaxClassifierCV(Cs=[C], cv=2).fit(X, y, weight)
+    for weighed in (ml(X, y, weight, C=C), ml(X, Y, C=C), cv):
+        with pytest.raises(ValueError, match=r"X has 300 rows, .* Pass result"):
+            marginal_effects(weighed, X)
+    classifier = ml(X, y, C=C)
+    with pytest.raises(ValueError, match=r"X has 299 rows, .* weighed 300: "):
+        marginal_effects(classifier, X[1:])
+    with pytest.raises(ValueError, match=r"sample_weight needs result: .* weight_type"):
+        marginal_effects(classifier, X, sample_weight=weight)
+    proportions = ml(X, Y / Y.sum(axis=1, keepdims=True), C=C)
+    assert (marginal_effects(proportions, X)["se"] > 0).all()
+
+
+def test_a_stream_has_seen_more_rows_than_its_last():
+    X, y = task()
+    classifier = SoftmaxClassifier(tol=1e-10, classes=[0, 1, 2])
+    classifier.partial_fit(X[:200], y[:200])
+    classifier.partial_fit(X[200:], y[200:])
+    with pytest.raises(ValueError, match=r"X has 100 rows, .* weighed 300: "):
+        marginal_effects(classifier, X[200:])
+    whole = SoftmaxClassifier(tol=1e-10).fit(X, y)
+    streamed, expected = (marginal_effects(c, X)["se"] for c in (classifier, whole))
+    assert_close(streamed, expected, rtol=0.05)
 
 
 def test_features_selects():

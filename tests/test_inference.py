@@ -225,7 +225,10 @@ def test_frequency_weights_are_repeated_rows():
         for name in ("n_obs", "loglik", "loglik_null", "aic", "bic"):
             ours, theirs = getattr(weighted, name), getattr(repeated, name)
             assert ours == pytest.approx(theirs, rel=1e-9)
-    effects = marginal_effects(ml(X, y, counts), X, sample_weight=counts)
+    options = {"sample_weight": counts}
+    classifier = ml(X, y, counts)
+    result = infer(classifier, X, y, weight_type="frequency", **options)
+    effects = marginal_effects(classifier, X, result=result, **options)
     assert_close(effects["se"], marginal_effects(ml(Xr, yr), Xr)["se"])
 
 
@@ -265,6 +268,7 @@ def test_sparse_and_blocks_change_nothing(
     X, y, weight = make_rows(500, 4, n_classes)
     X[np.abs(X) < 0.7] = 0
     classifier = ml(X, y, weight, fit_intercept=fit_intercept)
+    unweighted = ml(X, y, fit_intercept=fit_intercept)
 
     def numbers(X):
         results = [
@@ -279,10 +283,15 @@ def test_sparse_and_blocks_change_nothing(
             )
             for cov_type in ("robust", "cluster")
         ]
-        effects = marginal_effects(classifier, X, kind="contrast", result=results[0])
-        model = marginal_effects(classifier, X, at="mean", sample_weight=weight)
+        effects = [
+            marginal_effects(classifier, X, kind="contrast", result=results[0]),
+            marginal_effects(
+                classifier, X, at="mean", sample_weight=weight, result=results[1]
+            ),
+            marginal_effects(unweighted, X),
+        ]
         return np.concatenate(
-            [r.covariance.ravel() for r in results] + [effects["se"], model["se"]]
+            [r.covariance.ravel() for r in results] + [table["se"] for table in effects]
         )
 
     expected = numbers(X)

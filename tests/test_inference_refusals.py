@@ -38,6 +38,9 @@ def test_collinear_columns_are_named(columns, said, container):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=said) as error:
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         infer(classifier, container(X), y)
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=said):
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        marginal_effects(classifier, container(X))
     assert repr(name) in str(error.value)
     assert "'c'" not in str(error.value)
     if name == "twice":
@@ -62,16 +65,26 @@ def test_separated_classes_are_named(tol):
     X, y = load_iris(return_X_y=True)
     labels = np.array(["setosa", "versicolor", "virginica"])[y]
     classifier = SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels)
-    with pytest.raises(ValueError, match="rows of class setosa from the others"):
-        infer(classifier, X, labels)
+    for call in (
+        lambda: infer(classifier, X, labels),
+        lambda: marginal_effects(classifier, X),
+    ):
+        with pytest.raises(ValueError, match="rows of class setosa from the others"):
+            call()
     # of two that are separated from each other, both
     classifier = SoftmaxClassifier(C=np.inf, tol=tol).fit(X[:100], labels[:100])
-    with pytest.raises(ValueError, match="of class setosa, versicolor from"):
-        infer(classifier, X[:100], labels[:100])
+    for call in (
+        lambda: infer(classifier, X[:100], labels[:100]),
+        lambda: marginal_effects(classifier, X[:100]),
+    ):
+        with pytest.raises(ValueError, match="of class setosa, versicolor from"):
+            call()
     # versicolor and virginica overlap
     X, labels = X[50:], labels[50:]
-    result = infer(SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels), X, labels)
+    classifier = SoftmaxClassifier(C=np.inf, tol=tol).fit(X, labels)
+    result = infer(classifier, X, labels)
     assert result.loglik == pytest.approx(-5.9493, abs=2e-3)
+    assert (marginal_effects(classifier, X)["se"] > 0).all()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
