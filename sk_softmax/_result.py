@@ -1,5 +1,6 @@
 """What `infer` returns: coefficients with a covariance, and what follows from them."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -237,6 +238,13 @@ class InferenceResult:
     def likelihood_ratio_test(self, other=None):
         """Test of the smaller of two nested models, fitted by maximum likelihood.
 
+        That one model is nested in the other, each of its fits being one of the
+        other's too, cannot be told for certain without the data. Checked is that the
+        classes, the number of rows and the log-likelihood without features are the
+        same, and that the model with more parameters fits better. A column that only
+        the smaller model has may follow from the larger one's columns, as a sum of
+        them does: a warning asks for it.
+
         Parameters
         ----------
         other : InferenceResult, default=None
@@ -246,12 +254,18 @@ class InferenceResult:
         Returns
         -------
         test : TestResult
+            By the model's own variance, whatever `cov_type` is.
 
         Raises
         ------
         ValueError
             A fit is penalised or weighted by sampling or class weights, or the two
             are not of the same rows, or not nested.
+
+        Warns
+        -----
+        UserWarning
+            The smaller model has a column that the larger one lacks.
         """
         for result in (self, other or self):
             if result.is_penalised or result.is_pseudo:
@@ -264,24 +278,10 @@ class InferenceResult:
             n_intercepts = len(self.free_coef) * (self.feature_names[:1] == [INTERCEPT])
             smaller, larger = (self.loglik_null, n_intercepts), (self.loglik, self.df)
         else:
-            same = self.n_obs == other.n_obs and np.array_equal(
-                self.classes, other.classes
-            )
-            if self.feature_names[:1] == other.feature_names[:1] == [INTERCEPT]:
-                same = same and np.isclose(self.loglik_null, other.loglik_null)
-            if not same:
-                raise ValueError("the two models are not of the same rows.")
-            smaller, larger = sorted(
-                [(self.loglik, self.df), (other.loglik, other.df)], key=lambda m: m[1]
-            )
-        df = round(larger[1] - smaller[1])
+            smaller, larger = _nested(self, other)
+            smaller, larger = (smaller.loglik, smaller.df), (larger.loglik, larger.df)
         statistic = 2 * (larger[0] - smaller[0])
-        if df == 0 or statistic < -1e-6 * abs(smaller[0]):
-            raise ValueError(
-                "the models are not nested: they have equally many parameters, or the "
-                "larger has the lower likelihood."
-            )
-        return _chi2_test(max(statistic, 0.0), df)
+        return _chi2_test(max(statistic, 0.0), round(larger[1] - smaller[1]))
 
     @property
     def aic(self):
@@ -377,6 +377,49 @@ class InferenceResult:
         # what cancels in the gauge is no restriction
         free[np.abs(free) < 1e-14 * np.abs(R).max(axis=1, keepdims=True)] = 0
         return free
+
+
+def _nested(first, second):
+    """The smaller and the larger of two models of the same rows."""
+    if not np.array_equal(first.classes, second.classes):
+        raise ValueError(
+            f"the two models have other classes: {first.classes.tolist()} and "
+            f"{second.classes.tolist()}."
+        )
+    if first.n_obs != second.n_obs:
+        raise ValueError(
+            f"the two models are not of the same rows: one has {first.n_obs:.12g}, the "
+            f"other {second.n_obs:.12g}."
+        )
+    smaller, larger = sorted((first, second), key=lambda result: result.df)
+    lacking = [c for c in smaller.feature_names if c not in larger.feature_names]
+    have_intercepts = [INTERCEPT in r.feature_names for r in (first, second)]
+    nulls = first.loglik_null, second.loglik_null
+    if len(set(have_intercepts)) == 1 and not np.isclose(*nulls, rtol=1e-6, atol=0):
+        raise ValueError(
+            "the two models are not of the same rows: without features their "
+            f"log-likelihoods are {nulls[0]:.9g} and {nulls[1]:.9g}, so that labels, "
+            "weights or offsets differ."
+        )
+    if smaller.df == larger.df:
+        raise ValueError(
+            "the models are not nested: they have equally many parameters. Compare "
+            "their aic or bic."
+        )
+    if larger.loglik - smaller.loglik < -1e-6 * abs(smaller.loglik):
+        raise ValueError(
+            "the models are not nested: the larger has the lower likelihood "
+            f"({larger.loglik:.9g} against {smaller.loglik:.9g}). Compare their aic or "
+            "bic; or, if they are nested, fit with a smaller tol."
+        )
+    if lacking:
+        warnings.warn(
+            f"the smaller model has the columns {lacking}, which the larger one lacks: "
+            "the test holds only if they are combinations of its columns. If not, "
+            "compare their aic or bic.",
+            stacklevel=3,
+        )
+    return smaller, larger
 
 
 def _chi2_test(statistic, df):

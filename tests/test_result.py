@@ -135,17 +135,47 @@ def test_without_an_intercept():
 def test_likelihood_ratio_test_refuses():
     X, y = task()
     full = infer(ml(X, y), X, y)
-    with pytest.raises(ValueError, match="equally many parameters"):
+    with pytest.raises(ValueError, match=r"equally many parameters.* aic"):
         full.likelihood_ratio_test(full)
-    with pytest.raises(ValueError, match="not of the same rows"):
+    with pytest.raises(ValueError, match="same rows: one has 300, the other 299"):
         full.likelihood_ratio_test(infer(ml(X[1:, :1], y[1:]), X[1:, :1], y[1:]))
     other = np.where(np.arange(len(y)) < 20, 0, y)  # as many rows, but not by class
-    with pytest.raises(ValueError, match="not of the same rows"):
+    with pytest.raises(ValueError, match="labels, weights or offsets differ"):
         full.likelihood_ratio_test(infer(ml(X[:, :1], other), X[:, :1], other))
+    offset = np.random.default_rng(0).normal(size=(len(y), 3))
+    moved = ml(X[:, :1], y, offset=offset)
+    with pytest.raises(ValueError, match="labels, weights or offsets differ"):
+        full.likelihood_ratio_test(infer(moved, X[:, :1], y, offset=offset))
+    with pytest.raises(ValueError, match=r"\[0, 1, 2\] and \[1, 2, 3\]"):
+        full.likelihood_ratio_test(infer(ml(X[:, :1], y + 1), X[:, :1], y + 1))
     penalised = infer(SoftmaxClassifier().fit(X, y), X, y)
     for first, second in ((full, penalised), (penalised, full)):
         with pytest.raises(ValueError, match=r"C=np\.inf"):
             first.likelihood_ratio_test(second)
+
+
+def test_likelihood_ratio_test_of_models_that_are_not_nested():
+    X, y = task()
+    X = pd.DataFrame(X, columns=["a", "b", "c"])
+    noise = np.random.default_rng(0).normal(size=(len(y), 2))
+    noise = pd.DataFrame(noise, columns=["c", "d"])
+
+    def fitted(X, **parameters):
+        return infer(ml(X, y, **parameters), X, y)
+
+    with pytest.raises(ValueError, match="the larger has the lower likelihood"):
+        fitted(X[["a"]]).likelihood_ratio_test(fitted(noise))
+    # which may be nested, and here is
+    total = X.assign(total=X["a"] + X["b"])[["total"]]
+    with pytest.warns(UserWarning, match=r"columns \['total'\], .* aic or bic"):
+        test = fitted(total).likelihood_ratio_test(fitted(X))
+    assert test.df == 4
+    # a dummy for each of two groups is an intercept
+    group = np.arange(len(y)) % 2
+    dummies = X.assign(even=group == 0, odd=group == 1).astype(float)
+    dummies = fitted(dummies, fit_intercept=False)
+    with pytest.warns(UserWarning, match=r"\['\(intercept\)'\]"):
+        assert fitted(X).likelihood_ratio_test(dummies).df == 2
 
 
 def test_wald_test_refuses():
