@@ -12,6 +12,7 @@ From the top down; imports run down this list only:
 - `_display_style`: how displays look
 - `_tables`: estimates for pandas, for print and for a notebook
 - `_fitted`: a fitted classifier and its data as inference reads them
+- `_singular`: inverse of the information, or why there is none
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
 - `_folds`: the paths of a fold, and their scores

@@ -15,7 +15,8 @@ from ._fitted import (
     penalty_curvature,
     validated,
 )
-from ._information import Likelihood, check_doubt, checked_inverse
+from ._information import Likelihood
+from ._singular import check_doubt, checked_inverse
 from ._tables import normal_table
 
 

@@ -1,7 +1,8 @@
 """Standard errors and tests of a fitted classifier, and its marginal effects.
 
-`infer` goes over the rows once and returns an `InferenceResult`, which keeps no
-reference to them. `marginal_effects` says what the coefficients do to the
+`infer` returns an `InferenceResult`, which keeps no reference to the rows. It goes
+over them once, once more where there is no penalty, to look for separated classes, and
+once more for clusters. `marginal_effects` says what the coefficients do to the
 probabilities.
 """
 
@@ -21,12 +22,9 @@ from ._fitted import (
     penalty_gradient,
     validated,
 )
-from ._information import (
-    check_separation,
-    checked_inverse,
-    null_log_likelihood,
-)
+from ._information import null_log_likelihood
 from ._result import InferenceResult, TestResult
+from ._singular import check_separation, checked_inverse
 from ._tables import Summary
 
 __all__ = [

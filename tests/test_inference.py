@@ -261,7 +261,7 @@ def test_counts_as_soft_labels_are_repeated_rows():
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_sparse_and_blocks_change_nothing(
     make_rows, n_classes, fit_intercept, monkeypatch
 ):
@@ -301,8 +301,50 @@ def test_sparse_and_blocks_change_nothing(
         assert_close(numbers(container(X)), expected, rtol=1e-10)
 
 
-def test_threads_change_no_bit(make_rows, monkeypatch):
-    X, y, _ = make_rows(4000, 5, 3)
+@pytest.mark.parametrize("n_entries", [3, 20])
+def test_sparse_entries_in_any_order_and_in_parts(n_entries):
+    rng = np.random.default_rng(0)
+    indices = rng.integers(0, 6, (200, n_entries)).ravel()  # some of them twice
+    indptr = np.arange(0, len(indices) + 1, n_entries)
+    X = sparse.csr_array((rng.normal(size=len(indices)), indices, indptr), (200, 6))
+    y = rng.integers(0, 5, 200)
+    theta = np.vstack([np.zeros(7), rng.normal(size=(4, 7))])
+
+    def sums(X):
+        likelihood = _information.Likelihood(X, y, 5, None, None, True, shift=False)
+        return likelihood.is_thin, likelihood.sums(theta, np.ones(200))
+
+    (is_thin, ours), (_, expected) = sums(X), sums(X.toarray())
+    assert is_thin == (n_entries == 3)
+    assert len(X.indices) == 200 * n_entries  # as it was
+    for actual, desired in zip(ours, expected, strict=True):
+        assert_close(actual, desired, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("C", "cov_type", "n_passes"),
+    [(1.0, "robust", 1), (np.inf, "robust", 2), (np.inf, "cluster", 3)],
+)
+def test_passes_over_the_rows(C, cov_type, n_passes, monkeypatch):
+    X, y = task()
+    classifier = ml(X, y, C=C)
+    design, seen = _information.Likelihood.design, []
+
+    def counting(self, X):
+        seen.append(X.shape[0] if X.shape[1] else 0)
+        return design(self, X)
+
+    monkeypatch.setattr(_information.Likelihood, "design", counting)
+    groups = np.arange(len(y)) if cov_type == "cluster" else None
+    infer(classifier, X, y, cov_type=cov_type, groups=groups)
+    assert sum(seen) == n_passes * len(y)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_classes", [3, 5])
+def test_threads_change_no_bit(make_rows, monkeypatch, container, n_classes):
+    X, y, _ = make_rows(4000, 5, n_classes)
+    X = container(X)
     classifier = ml(X, y)
     monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**14)
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
