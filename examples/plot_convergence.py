@@ -2,9 +2,10 @@
 Three coordinate systems
 ========================
 
-The solver is L-BFGS throughout. What differs is the coordinates it moves in: from the
-whole Hessian, from its nearest Kronecker product, or from its diagonal. The default,
-``solver="auto"``, takes what is cheapest for the problem. The result is the same.
+The solver is L-BFGS throughout. What differs is its :term:`coordinates`, combinations
+of the coefficients that change the objective about alike: from the whole Hessian, from
+its nearest Kronecker product, or from its diagonal. The default, ``solver="auto"``,
+takes what is cheapest for the problem. The result is the same.
 """
 
 import matplotlib.pyplot as plt

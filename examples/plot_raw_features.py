@@ -2,9 +2,9 @@
 Raw features converge
 =====================
 
-How near to the optimum is a fit on features in their own units, after so many passes
-over the data? scikit-learn's `LogisticRegression` minimises the same objective, so both
-can be scored by it.
+How near to the optimum is a fit on features in their own units, after so many
+:term:`passes <pass>` over the data? scikit-learn's `LogisticRegression` minimises the
+same objective, so both can be scored by it.
 """
 
 import warnings

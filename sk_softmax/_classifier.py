@@ -64,15 +64,17 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Weights of the classes by label, multiplied with `sample_weight`;
         "balanced" is inversely proportional to the classes' weighted frequencies.
     solver : {"auto", "hessian", "kronecker", "diagonal"}, default="auto"
-        Coordinates in which L-BFGS moves, all with the same result: from the
-        whole Hessian, its nearest Kronecker product or its diagonal. "auto"
-        takes those with the cheapest fit.
+        Coordinates in which L-BFGS moves (combinations of the coefficients in which
+        the objective bends about alike), all with the same result: from the whole
+        Hessian, its nearest Kronecker product or its diagonal. "auto" takes those
+        with the cheapest fit.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features. It means the same for every
         data set. float32 data cannot be solved to less than about 1e-6.
     max_iter : int, default=1000
-        Passes over the data at which to stop with a warning.
+        Passes over the data at which to stop with a warning; `n_iter_` says what
+        counts as one.
     warm_start : bool, default=False
         Whether to start from the last fit, if it had the same classes and features.
     verbose : int, default=0
@@ -80,16 +82,16 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     penalty_factor : float, array-like of shape (d,) or (K, d), or dict, default=None
         Factors :math:`f_{kj}` of the penalty, or a dict of them by feature name
         (1 for the others). 0 is unpenalised, ``np.inf`` excludes a feature. They
-        are not rescaled.
+        are not rescaled. (K, d) is (1, d) for two classes, as in `coef_`.
     penalty_group : {None, "class"}, default=None
         "class" penalises the l2 norm of each feature's K coefficients in the l1
         term's place: a feature is in for all classes or for none.
     bounds : pair (lower, upper) or dict, default=None
         Bounds of the coefficients, each a float or an array-like of shape (d,) or
-        (K, d), or a dict of pairs by feature name.
+        (K, d), for two classes (1, d), or a dict of pairs by feature name.
     coef_prior : array-like of shape (K, d) or fitted estimator, default=None
-        What the coefficients shrink to, :math:`m_{kj}`; None is 0. An estimator
-        must have the same classes and features.
+        What the coefficients shrink to, :math:`m_{kj}`, of shape (1, d) for two
+        classes; None is 0. An estimator must have the same classes and features.
     classes : array-like of shape (K,), default=None
         The full label set, where y may lack some of it; None takes y's labels.
 

@@ -44,7 +44,8 @@ def marginal_effects(
     - "contrast", the difference that one unit more of the feature makes.
 
     Each sums to zero over the classes (an elasticity times its probability does),
-    and none depends on the gauge. Standard errors are the delta method's.
+    and none depends on which class the others are compared with. Standard errors
+    are the delta method's.
 
     Parameters
     ----------

@@ -43,10 +43,10 @@ class InferenceResult:
     Parameters of a model with K classes and p columns (the intercept, if there is
     one, and the features) are (K - 1) p free numbers, for adding the same to every
     class changes nothing. They are stored for each class against the first; what is
-    shown depends on the gauge: by default that of ``coef_``, in which they sum to
-    zero over the classes (for two classes: the second against the first), or
-    contrasts against a `reference` class. Rows are class by class, in a class the
-    intercept and then the features.
+    shown depends on the gauge, the convention that picks one of the many equal sets:
+    by default that of ``coef_``, in which they sum to zero over the classes (for two
+    classes: the second against the first), or contrasts against a `reference` class.
+    Rows are class by class, in a class the intercept and then the features.
 
     Attributes
     ----------
