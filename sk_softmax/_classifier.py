@@ -228,7 +228,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Warns
         -----
         ConvergenceWarning
-            `max_iter` passes did not reach `tol`.
+            `max_iter` passes did not reach `tol`; or X separates classes that nothing
+            penalises, so that the optimum is at infinity.
         """
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset)
@@ -281,9 +282,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 **arguments.solver_options(self),
                 progress=progress if self.verbose or task.followed else None,
             )
-            separated = np.zeros(len(classes), dtype=bool)
-            if problem.penalty.strength == 0 and problem.has_labels:
-                separated |= problem.separated(result.theta)
+            separated = problem.separated(result.theta)
         rounds.close(result.theta)
         return result, separated, rounds.stopped
 
@@ -483,23 +482,9 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         if stopped:  # which was asked for
             return
         if len(separated):
-            message = (
-                f"X separates {separated.tolist()} from the other classes without an "
-                "error, so that with C=inf the optimum is at infinity: the "
-                "coefficients are finite only because the fit stopped when "
-                f"{result.optimality:.0e} of the objective was left. Use a finite C."
-            )
+            message = separation(separated, self.C, result.optimality)
         elif not result.converged:
-            step = (
-                f"Raise max_iter (now {self.max_iter}), or tol if this is near enough; "
-                "a smaller C makes the problem easier."
-            )
-            if result.n_iter < self.max_iter - 1:
-                step = (
-                    "The objective is flat to the last digit that X's dtype has: use "
-                    "float64, subtract a constant from features far from zero, or "
-                    "raise tol if this is near enough."
-                )
+            step = next_step(self.max_iter, result.n_iter)
             message = (
                 f"{type(self).__name__} stopped after {result.n_iter} passes over the "
                 "data at an estimated relative suboptimality of "
@@ -515,3 +500,31 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
             f"relative suboptimality {optimality:.1e}"
         )
+
+
+def separation(classes, C, optimality):
+    """What to say where the optimum is at infinity."""
+    free, step = "C=inf", "Use a finite C."
+    if C < np.inf:
+        free = "penalty_factor=0"
+        step = "Give the features that do so a positive penalty_factor."
+    return (
+        f"X separates {classes.tolist()} from the other classes without an error, so "
+        f"that with {free} the optimum is at infinity: the coefficients are finite "
+        f"only because the fit stopped when {optimality:.0e} of the objective was "
+        f"left. {step}"
+    )
+
+
+def next_step(max_iter, n_iter):
+    """What to do about a fit that did not converge after so many passes."""
+    if n_iter < max_iter - 1:
+        return (
+            "The objective is flat to the last digit that X's dtype has: use float64, "
+            "subtract a constant from features far from zero, or raise tol if this is "
+            "near enough."
+        )
+    return (
+        f"Raise max_iter (now {max_iter}), or tol if this is near enough; a smaller C "
+        "makes the problem easier."
+    )

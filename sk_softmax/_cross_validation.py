@@ -23,10 +23,10 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
-from ._classifier import SoftmaxClassifier
+from ._classifier import SoftmaxClassifier, separation
 from ._dask import DaskProblem
 from ._folds import Judged, Search, fit_fold
-from ._path import base_problem, check_Cs, refuse_infinite, solve_path
+from ._path import at, base_problem, check_Cs, refuse_infinite, solve_path
 from ._predictor import all_or_nothing
 from ._problem import Problem
 from ._progress import begin_fit, with_callbacks
@@ -199,7 +199,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         Warns
         -----
         ConvergenceWarning
-            `max_iter` passes did not reach `tol` in some fit.
+            `max_iter` passes did not reach `tol` in some fit; or X separates classes
+            that nothing penalises at the choice, so that the optimum is at infinity.
         """
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset, **params)
@@ -210,16 +211,16 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         inner = self._inner()
         problem, classes = base_problem(inner, X, y, sample_weight, offset)
         with closing(problem):
-            optimality = self._fit_problem(
+            optimality, separated = self._fit_problem(
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
-        self._warn_of(optimality)
+        self._warn_of(optimality, classes[separated])
         return self
 
     def _fit_problem(
         self, problem, classes, inner, l1_ratios, y, sample_weight, params
     ):
-        """Fit and choose; how near to their optima the fits are at the choice."""
+        """Fit and choose; each fit's optimality, and which classes are separated."""
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
@@ -258,10 +259,12 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.scores_mean_ = scores.mean(axis=0)
         self.Cs_, self.l1_ratios_, self.scores_ = Cs, l1_ratios, scores
         r, c = self._choose()
-        self._settle(problem, search, thetas, (r, c), optimality, converged, task)
+        separated = self._settle(
+            problem, search, thetas, (r, c), optimality, converged, task
+        )
         last = None if self.fit_intercept else -1
         self.coefs_paths_ = thetas[..., :last].astype(problem.rows.dtype)
-        return optimality
+        return optimality, separated
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""
@@ -387,7 +390,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         return r, best if self.selection == "best" else cautious
 
     def _settle(self, problem, search, thetas, choice, optimality, converged, task):
-        """The coefficients at the choice."""
+        """The coefficients at the choice; which classes are separated there."""
         r, c = choice
         self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
         theta = thetas[:, r, c].mean(axis=0)
@@ -408,9 +411,14 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         for name, value in fitted.items():
             setattr(self, name, value)
         task.end(fitted)
+        with problem.rows.threads():
+            return at(problem, self.C_, self.l1_ratio_).separated(theta)
 
-    def _warn_of(self, optimality):
-        if not self.converged_:
+    def _warn_of(self, optimality, separated):
+        if len(separated):
+            message = separation(separated, self.C_, self.optimality_)
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        elif not self.converged_:
             warnings.warn(
                 f"{type(self).__name__}: some fits stopped at max_iter={self.max_iter} "
                 "passes over the data, the worst at an estimated relative "

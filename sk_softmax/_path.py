@@ -4,17 +4,19 @@ Neighbouring problems of a path differ in the strength of the penalty alone, so
 that each starts at the last one's optimum, from the strongest penalty on.
 """
 
+import warnings
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.validation import validate_data
 
 from ._arguments import refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
-from ._classifier import SoftmaxClassifier
+from ._classifier import SoftmaxClassifier, separation
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
 from ._predictor import INPUT
@@ -109,6 +111,12 @@ def softmax_path(
         As `SoftmaxClassifier.fit`, or Cs or eps are out of range, or callbacks are
         given to an older scikit-learn.
 
+    Warns
+    -----
+    ConvergenceWarning
+        Once for the path: X separates classes
+        that nothing penalises at the greatest C, so that the optimum is at infinity.
+
     See Also
     --------
     SoftmaxClassifierCV : Chooses C by cross-validation.
@@ -128,7 +136,18 @@ def softmax_path(
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
     classifier = SoftmaxClassifier(**options)
     set_callbacks(classifier, callbacks)
-    return _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
+    path, separated = _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
+    _warn_of(path, path.classes[separated], classifier)
+    return path
+
+
+def _warn_of(path, separated, classifier):
+    """One warning for the path, where there is reason for one."""
+    messages = []
+    if len(separated):
+        messages.append(separation(separated, path.Cs[-1], path.optimality[-1]))
+    if messages:
+        warnings.warn(" ".join(messages), ConvergenceWarning, stacklevel=3)
 
 
 @with_callbacks
@@ -160,8 +179,9 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
             if leaf.end(fitted):
                 break
         task.end(fitted)
+        separated = at(problem, C, classifier.l1_ratio).separated(result.theta)
     explained, optimality, n_iter, converged = map(np.array, zip(*fits, strict=True))
-    return SoftmaxPath(
+    path = SoftmaxPath(
         Cs=Cs[: len(fits)],
         coefs=np.array(coefs),
         intercepts=np.array(intercepts),
@@ -171,6 +191,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
         converged=converged,
         classes=classes,
     )
+    return path, separated
 
 
 def base_problem(classifier, X, y, sample_weight, offset):

@@ -97,6 +97,12 @@ class Penalty:
         """The nearest coefficients within the bounds."""
         return np.clip(W, self.lower, self.upper)
 
+    def unheld(self, W):
+        """The coefficients that may grow without end at no cost, the others zero."""
+        free = self.strength * self.factor == 0
+        unbounded = np.where(W > 0, self.upper == np.inf, self.lower == -np.inf)
+        return np.where(free & unbounded, W, 0)
+
     def violation(self, W, G):
         """Distance of -G from the non-smooth part's subdifferential, (K, d).
 

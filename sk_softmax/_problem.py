@@ -90,13 +90,24 @@ class Problem:
         """Let go of what is held elsewhere: nothing, here."""
 
     def separated(self, theta):
-        """Whether each output's class is told from the others without an error.
+        """Which classes X tells from the others without an error, (n_classes,) bool.
 
-        Where less than half a row is misjudged in all, every row is on the right
-        side; larger coefficients then are better still, without end.
+        Looked at are the coefficients that neither the penalty nor bounds hold back.
+        Where by them less than half a row is misjudged in all, every row is on the
+        right side; larger ones then are better still, without end.
         """
-
-        return self.sum(_misjudged, (theta,), self.pass_flops / 2)[0] < 0.5
+        free = theta.copy()
+        free[:, :-1] = self.penalty.unheld(theta[:, :-1])
+        if not free[:, :-1].any():
+            return np.zeros(max(len(theta), 2), dtype=bool)
+        held = (theta - free)[:, :-1]
+        if self.fit_intercept and held.any():  # whose mean is the intercepts' too
+            (x,) = self.sum(_weighted_total, (), self.pass_flops / 2)
+            free[:, -1] += held @ x / self.total_weight
+        (misjudged,) = self.sum(_misjudged, (free,), self.pass_flops / 2)
+        misjudged = np.broadcast_to(misjudged, max(len(theta), 2))
+        present = ~self.absent()
+        return (misjudged < 0.5) & (present if len(theta) > 1 else present.all())
 
     def with_rows(self, rows, penalty):
         """The same problem on other features of the same rows."""
@@ -210,9 +221,16 @@ class Problem:
 
 def _misjudged(problem, rows, X, theta):
     weight = cast(problem.weights(rows) > 0, X.dtype)
-    Z = problem.logits(rows, X, theta)
-    _, R = problem.loss.residual(Z, problem.target[rows, ...], weight)
-    return (total(abs(R), axis=1),)
+    target = problem.target[rows, ...]
+    _, R = problem.loss.residual(problem.linear(X, theta), target, weight)
+    R = abs(R)
+    if target.ndim == 2:  # a row that is partly of a class is on no side of it
+        R += (cast((target > 0) & (target < 1), X.dtype).T * weight)[-R.shape[0] :, :]
+    return (total(R, axis=1),)
+
+
+def _weighted_total(problem, rows, X):
+    return (problem.weights(rows) @ X,)
 
 
 def _value_gradient(problem, rows, X, theta):

@@ -177,7 +177,8 @@ def test_deviance_explained(rows):
 def test_more_features_than_rows(make_rows):
     """Once in the row space for all Cs."""
     X, y, _ = make_rows(40, 300, 3)
-    path = softmax_path(X, y, Cs=[*CS, np.inf], tol=1e-11)
+    with pytest.warns(ConvergenceWarning, match="X separates"):
+        path = softmax_path(X, y, Cs=[*CS, np.inf], tol=1e-11)
     for i, C in enumerate(CS):
         fit = alone(X, y, C, {}, {})
         assert_same(path.coefs[i], fit.coef_)

@@ -1,0 +1,104 @@
+"""Where the optimum is at infinity the fit says so, and nowhere else."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
+
+INF = np.inf
+
+
+@pytest.fixture
+def iris(load):
+    return load("iris")
+
+
+def says(fit, *, classes, step):
+    """That `fit` warns once, at its caller, of these classes, with this next step."""
+    with pytest.warns(ConvergenceWarning) as caught:
+        fit()
+    (warning,) = caught
+    assert f"X separates {classes} from the other classes" in str(warning.message)
+    assert step in str(warning.message)
+    assert warning.filename == __file__
+
+
+TARGETS = {
+    "labels": lambda y: y,
+    "soft": lambda y: np.eye(3)[y],
+    "counts": lambda y: 4.0 * np.eye(3)[y],
+    # of two classes in part, but not of the separated one
+    "partly": lambda y: np.eye(3)[y] @ [[1, 0, 0], [0, 0.9, 0.1], [0, 0.1, 0.9]],
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_without_a_penalty(iris, target):
+    X, y = iris
+    Y = TARGETS[target](y)
+    says(lambda: SoftmaxClassifier(C=INF).fit(X, Y), classes=[0], step="finite C")
+
+
+def test_two_soft_classes(iris):
+    X, Y = iris[0][:100], np.eye(3)[iris[1]][:100, :2]
+    says(lambda: SoftmaxClassifier(C=INF).fit(X, Y), classes=[0, 1], step="finite C")
+    SoftmaxClassifier(C=INF).fit(X, 0.98 * Y + 0.01)  # whose optimum is finite
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("factor", [0.0, [1.0, 1.0, 0.0, 0.0]], ids=str)
+def test_unpenalised_features(iris, factor, l1_ratio):
+    X, y = iris
+    X = np.add(X, [2000, 3000, 0, 0])  # what the penalised ones are is no matter
+    model = SoftmaxClassifier(l1_ratio=l1_ratio, penalty_factor=factor)
+    says(lambda: model.fit(X, y), classes=[0], step="a positive penalty_factor")
+
+
+def test_penalised_or_bounded_features_that_separate(iris):
+    X, y = iris
+    few = np.flatnonzero(np.arange(150) % 50 < 40)
+    # the second feature does not, alone
+    SoftmaxClassifier(C=1e4, penalty_factor=[1, 0, 1, 1]).fit(X[few], y[few])
+    SoftmaxClassifier(C=INF, bounds=(-9, 9)).fit(X, y)
+    SoftmaxClassifier(C=INF, penalty_factor=[INF, 0, INF, INF]).fit(X, y)
+
+
+def test_offsets_are_not_features(iris):
+    X, y = iris[0][:100, 1:2], iris[1][:100]  # which does not separate them
+    offset = np.where(y == 1, 8.0, -8.0)
+    SoftmaxClassifier(C=INF).fit(X, y)
+    SoftmaxClassifier(C=INF).fit(X, y, offset=offset)
+
+
+def test_absent_classes_are_not_separated(iris):
+    X, y = iris
+    model = SoftmaxClassifier(classes=[0, 1, 2, 3], penalty_factor=[1, 0, 1, 1])
+    model.fit(X[50:], y[50:])
+
+
+def test_path(iris):
+    X, y = iris
+    says(lambda: softmax_path(X, y, Cs=[1.0, INF]), classes=[0], step="finite C")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        softmax_path(X, y, Cs=[1.0, 2.0])
+    assert not caught
+
+
+@pytest.mark.parametrize("options", [{}, {"refit": False}, {"cv": "approximate-loo"}])
+def test_chosen_by_cross_validation(iris, options):
+    X, y = iris[0][:100], iris[1][:100]
+    model = SoftmaxClassifierCV([1e-3, INF], **options)
+    says(lambda: model.fit(X, y), classes=[0, 1], step="finite C")
+
+
+def test_no_pass_where_all_is_penalised(iris, monkeypatch):
+    """The question costs nothing where it cannot arise."""
+    from sk_softmax import _problem
+
+    monkeypatch.setattr(_problem, "_misjudged", None)
+    SoftmaxClassifier().fit(*iris)
+    SoftmaxClassifier(l1_ratio=0.5, penalty_factor=[1, 2, INF, 1]).fit(*iris)
