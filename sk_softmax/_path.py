@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from ._arguments import refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
-from ._classifier import SoftmaxClassifier, separation
+from ._classifier import SoftmaxClassifier, next_step, separation
 from ._coordinates import Frame, build, row_space
 from ._penalty import Penalty
 from ._predictor import INPUT
@@ -114,7 +114,7 @@ def softmax_path(
     Warns
     -----
     ConvergenceWarning
-        Once for the path: X separates classes
+        Once for the path: some of its fits did not reach `tol`; or X separates classes
         that nothing penalises at the greatest C, so that the optimum is at infinity.
 
     See Also
@@ -144,6 +144,15 @@ def softmax_path(
 def _warn_of(path, separated, classifier):
     """One warning for the path, where there is reason for one."""
     messages = []
+    bad = np.flatnonzero(~path.converged)
+    if len(bad):
+        messages.append(
+            f"softmax_path: {len(bad)} of {len(path.Cs)} fits did not converge, the "
+            f"first at C={path.Cs[bad[0]]:.4g}, the worst with an estimated relative "
+            f"suboptimality of {path.optimality[bad].max():.1e} "
+            f"(tol={classifier.tol:g}). "
+            + next_step(classifier.max_iter, path.n_iter[bad].max())
+        )
     if len(separated):
         messages.append(separation(separated, path.Cs[-1], path.optimality[-1]))
     if messages:

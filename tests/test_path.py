@@ -185,6 +185,21 @@ def test_more_features_than_rows(make_rows):
     assert path.deviance_explained[-1] > 0.999
 
 
+def test_one_warning_for_a_path(load):
+    """How many fits did not converge, from which C on, how far off, what to do."""
+    X, y = load("breast_cancer")
+    with pytest.warns(ConvergenceWarning) as caught:
+        path = softmax_path(X, y, Cs=CS, l1_ratio=1.0, max_iter=6)
+    (warning,) = caught
+    bad = np.flatnonzero(~path.converged)
+    assert 0 < len(bad) < len(CS)
+    assert f"{len(bad)} of {len(CS)} fits" in str(warning.message)
+    assert f"the first at C={CS[bad[0]]:g}" in str(warning.message)
+    assert f"{path.optimality[bad].max():.1e}" in str(warning.message)
+    assert "Raise max_iter (now 6)" in str(warning.message)
+    assert warning.filename == __file__
+
+
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "digits"])
 def test_neighbours_on_a_path_are_near_and_verified(load, name):
     """Few passes each, and the optimum is as near as they say."""
