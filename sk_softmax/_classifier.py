@@ -63,11 +63,11 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by label, multiplied with `sample_weight`;
         "balanced" is inversely proportional to the classes' weighted frequencies.
-    solver : {"auto", "hessian", "kronecker", "diagonal"}, default="auto"
+    solver : {"auto", "hessian", "blocks", "kronecker", "diagonal"}, default="auto"
         Coordinates in which L-BFGS moves (combinations of the coefficients in which
         the objective bends about alike), all with the same result: from the whole
-        Hessian, its nearest Kronecker product or its diagonal. "auto" takes those
-        with the cheapest fit.
+        Hessian, its blocks of one class, its nearest Kronecker product or its
+        diagonal. "auto" takes those with the cheapest fit.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features. It means the same for every

@@ -6,13 +6,15 @@ instead of theta, with theta = theta_0 + T v and T^T H T near the identity.
 Only the variables change: objective and optimum stay what they were.
 
 The Hessian is the mean of :math:`(diag(p) - p p^T) \otimes x x^T` plus the
-penalty. Three ways to T, from dear to cheap:
+penalty. Four ways to T, from dear to cheap:
 
 =========== ============================================ ======================
 kind        what of the Hessian is seen                  flops to build
 =========== ============================================ ======================
 hessian     all of it: its Cholesky factor               n N^2 + N^3 / 3,
                                                          N = K (d + 1)
+blocks      its blocks of one class, and that steps sum  K n d^2 + K d^3
+            to zero over the classes
 kronecker   its nearest Kronecker product, and the exact 3 n d^2 + 10 d^3
             diagonal in that product's eigenbasis
 diagonal    its diagonal, features centred               a pass over X
@@ -47,10 +49,13 @@ MAX_BYTES = 2**28
 # part of the mean curvature: where the classes are nearly separated few rows
 # have curvature now, and others will have it a few steps on.
 PLAIN_PART = 0.1
+# A row that is certain of its class counts by this in that class's block: where all
+# are certain, gradients of rounding would be taken far.
+CERTAIN = 1e-6
 # Evaluations to 1e-6 and rebuilds that a fit is expected to take, from the data
 # sets in benchmarks/. Only their ratios matter.
-EXPECTED_PASSES = {"hessian": 30, "kronecker": 100, "diagonal": 400}
-EXPECTED_BUILDS = {"hessian": 3, "kronecker": 5, "diagonal": 6}
+EXPECTED_PASSES = {"hessian": 30, "blocks": 50, "kronecker": 100, "diagonal": 400}
+EXPECTED_BUILDS = {"hessian": 3, "blocks": 4, "kronecker": 5, "diagonal": 6}
 # Coordinates serve penalties of up to this times the strength, or one part of it:
 # the Hessian's eigenvalues are in between 1 and that in them.
 MOST_DRIFT = 2.0
@@ -217,9 +222,7 @@ def from_hessian(problem, H, frame, Q):
 def _hessian(problem, X, P, weight, frame, Q):
     """A block's part, (q, q, d + 1, d + 1), of the Hessian in the frame."""
     xp, (K, q), d1 = namespace(P), Q.shape, problem.shape[1]
-    # without an intercept its row is zero and it stays still
-    Z = full((d1, X.shape[0]), problem.fit_intercept, X)
-    Z[:-1, :] = frame(X).T
+    Z = _framed(problem, X, frame)
     if problem.loss.n_outputs == 1:
         A = Z * xp.sqrt(problem.loss.curvature(P, Q)[0, :] * weight)
         return ((A @ A.T)[None, None, :, :],)
@@ -234,13 +237,97 @@ def _hessian(problem, X, P, weight, frame, Q):
         A = like(Q, X).T @ (P[:, part] * root[part])
         A = reshape(A[:, None, :] * Z[:, part], (q * d1, -1))
         pz += A @ A.T
-    grams = zeros((K, d1 * d1), P)
-    for k in range(K):
-        A = Z * xp.sqrt(P[k, :] * weight)
-        grams[k, :] = reshape(A @ A.T, (-1,))
+    grams = reshape(_grams(Z, P * weight), (K, -1))
     pairs = reshape(Q[:, :, None] * Q[:, None, :], (K, q * q))
     H = reshape(cast(pairs, grams.dtype).T @ grams, (q, q, d1, d1))
     return (H - permute(reshape(pz, (q, d1, q, d1)), (0, 2, 1, 3)),)
+
+
+def _framed(problem, X, frame):
+    """A block's features in the frame and a one for the intercept, (d + 1, m)."""
+    # without an intercept its row is zero and it stays still
+    Z = full((problem.shape[1], X.shape[0]), problem.fit_intercept, X)
+    Z[:-1, :] = frame(X).T
+    return Z
+
+
+def _grams(Z, weights):
+    """Gram matrices of Z, (d, m), with the weights of each row of (K, m)."""
+    root = namespace(weights).sqrt(weights)
+    grams = zeros((root.shape[0], Z.shape[0], Z.shape[0]), Z)
+    for k in range(root.shape[0]):
+        A = Z * root[k, :]
+        grams[k, ...] = A @ A.T
+    return grams
+
+
+class ClassBlocks:
+    """T from the Hessian's blocks of one class, (d + 1, d + 1) each.
+
+    What the blocks leave out, the products of two classes' probabilities, is mostly
+    that a step which is the same for all classes meets no curvature. Such steps are
+    projected out, and the Hessian's eigenvalues are then near 1: a row that
+    hesitates among m classes alike adds m / (m - 1) times its part of the blocks.
+
+    Parameters
+    ----------
+    loss : (K, d + 1, d + 1) the loss's part of the blocks, in the frame's features
+    frame : Frame
+    problem : Problem
+        Whose penalty is the other part.
+    """
+
+    def __init__(self, loss, frame, problem):
+        self.loss, self.frame = loss, frame
+        self.scale, self.centre = frame.scale, frame.centre
+        self.strength = problem.penalty.strength
+        self._centred = len(loss) > 1 and problem.penalty.is_symmetric
+        blocks, feature = loss.copy(), np.arange(len(frame.scale))
+        blocks[:, feature, feature] += problem.penalty.curvature() * frame.scale**2
+        self.T = np.stack([_inverse_factor(block, problem) for block in blocks])
+        self.size = loss.shape[0] * loss.shape[1]
+
+    def with_penalty(self, problem):
+        """The same curvature of the loss with this problem's penalty.
+
+        Itself, where that is about the same.
+        """
+        least, most = sorted([self.strength, problem.penalty.strength])
+        if most <= MOST_DRIFT * least:
+            return self
+        return ClassBlocks(self.loss, self.frame, problem)
+
+    def step(self, v):
+        """T v as a direction (K, d + 1)."""
+        theta = (self.T @ v.reshape(len(self.T), -1, 1))[:, :, 0]
+        if self._centred:
+            theta -= theta.mean(axis=0)
+        theta[:, :-1] *= self.scale
+        theta[:, -1] -= theta[:, :-1] @ self.centre
+        return theta
+
+    def gradient(self, G):
+        """T^T G for a gradient (K, d + 1), flat."""
+        if self._centred:
+            G = G - G.mean(axis=0)
+        W = G[:, :-1] - np.multiply.outer(G[:, -1], self.centre)
+        W *= self.scale
+        G = np.column_stack([W, G[:, -1]])
+        return (G[:, None, :] @ self.T).ravel()
+
+
+def build_blocks(problem, theta, frame):
+    """Coordinates from the Hessian's blocks of one class at theta."""
+    K, d1 = problem.shape
+    flops = build_flops(problem)["blocks"]
+    (loss,) = problem.curvature_sum(theta, _blocks, (frame,), flops, 8 * K * d1 * d1)
+    return ClassBlocks(loss, frame, problem)
+
+
+def _blocks(problem, X, P, weight, frame):
+    """A block of rows' part, (K, d + 1, d + 1), of the Hessian's blocks."""
+    Z = _framed(problem, X, frame)
+    return (_grams(Z, P * (1 + CERTAIN - P) * weight),)
 
 
 def build_kronecker(problem, theta, frame):
@@ -343,6 +430,7 @@ def _moments(problem, X, P, weight, frame, Q):
 
 BUILDERS = {
     "hessian": build_hessian,
+    "blocks": build_blocks,
     "kronecker": build_kronecker,
     "diagonal": build_diagonal,
 }
@@ -358,6 +446,7 @@ def build_flops(problem):
         + (K > 1) * K * n * d1**2
         + (q * d1) ** 3
         + 60 * n * q * d1,
+        "blocks": K * n * d1 * (d1 + 30) + 2 * K * d1**3 + problem.pass_flops,
         # fat products run at twice the speed of the skinny ones that set the
         # unit; elementwise work on (n, d) arrays is what small d pay for
         "kronecker": 1.5 * n * d1**2 + 10 * d1**3 + 150 * n * d1 + problem.pass_flops,
@@ -370,18 +459,22 @@ def preference(problem):
 
     A fit pays for building the coordinates a few times and, for every pass over
     the data, for the pass and for the change of variables. The better the
-    coordinates, the fewer the passes. Kinds past `MAX_BYTES` are left out.
+    coordinates, the fewer the passes. Kinds past `MAX_BYTES` are left out, and
+    blocks where they would be the Hessian or steps do not sum to zero.
     """
     K, d1 = problem.shape
     build = build_flops(problem)
     # products of a matrix and a vector wait for memory: 8 flops' time an entry
     change = {"hessian": 16 * (K * d1) ** 2, "kronecker": 4 * K * d1 * (K + d1)}
+    change["blocks"] = 16 * K * d1**2
     size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
+    if K > 1 and problem.penalty.is_symmetric:
+        size["blocks"] = K * d1**2
     cost = {
         kind: EXPECTED_BUILDS[kind] * build[kind]
         + EXPECTED_PASSES[kind]
         * (problem.pass_flops + CALL_FLOPS + change.get(kind, 0))
-        for kind in BUILDERS
+        for kind in size
         if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
     }
     return sorted(cost, key=cost.get)

@@ -25,7 +25,7 @@ MEMORY = 30
 # Evaluations in the first coordinates, and how much longer each next ones last.
 FIRST_STAGE, GROWTH = 5, 1.5
 # Passes to the next optimum of a path in coordinates that are up to date.
-FRESH_PASSES = {"hessian": 2, "kronecker": 8, "diagonal": 20}
+FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 # How many times the goal is near enough for Newton's method to end the fit: its
 # conjugate gradients have to be run anyway, to measure what is left.
 # Where that fails, L-BFGS has to come nearer before it is tried again.

@@ -130,6 +130,7 @@ CASES = {
     "no penalty": ({"C": np.inf}, ""),
     "no intercept": ({"fit_intercept": False}, "w"),
     "hessian": ({"solver": "hessian"}, "w"),
+    "blocks": ({"solver": "blocks"}, "w"),
     "kronecker": ({"solver": "kronecker"}, "w"),
     "diagonal": ({"solver": "diagonal"}, "w"),
     "lasso": ({"l1_ratio": 1.0, "C": 0.3}, "w"),
@@ -266,7 +267,7 @@ def test_an_evaluation_moves_k_times_d_plus_one_numbers_once(
 
 
 @pytest.mark.parametrize(
-    "case", ["weights", "hessian", "kronecker", "diagonal", "lasso"]
+    "case", ["weights", "hessian", "blocks", "kronecker", "diagonal", "lasso"]
 )
 @foreign_backend
 def test_nothing_of_n_entries_goes_to_numpy(backend, case, data, monkeypatch):

@@ -336,7 +336,7 @@ def test_n_iter_is_at_most_max_iter(load):
 def test_more_passes_heed_the_warning(load):
     X, y = load("digits")
     with pytest.warns(ConvergenceWarning):
-        SoftmaxClassifier(max_iter=50).fit(X, y)
+        SoftmaxClassifier(max_iter=20).fit(X, y)
     assert SoftmaxClassifier(max_iter=500).fit(X, y).converged_
 
 
@@ -507,7 +507,7 @@ def test_integer_weights(iris):
 
 def test_warm_start_saves_passes(load):
     X, y = load("digits")
-    classifier = SoftmaxClassifier(warm_start=True).fit(X, y)
+    classifier = SoftmaxClassifier(warm_start=True, tol=1e-8).fit(X, y)
     first = classifier.n_iter_[0]
     coef = classifier.coef_
     classifier.fit(X, y)
@@ -517,7 +517,7 @@ def test_warm_start_saves_passes(load):
 
 def test_warm_start_after_sparsify(load):
     X, y = load("digits")
-    classifier = SoftmaxClassifier(warm_start=True).fit(X, y)
+    classifier = SoftmaxClassifier(warm_start=True, tol=1e-8).fit(X, y)
     first = classifier.n_iter_[0]
     assert classifier.sparsify().fit(X, y).n_iter_[0] <= first / 2
     assert isinstance(classifier.coef_, np.ndarray)

@@ -102,6 +102,28 @@ def test_diagonal_becomes_one(kind, n_classes, fit_intercept, container):
     np.testing.assert_allclose(np.diag(H)[moving], 1, atol=1e-8)
 
 
+@pytest.mark.parametrize("strength", [0.0, 1e-3, 1e3])
+def test_blocks_leave_no_eigenvalue_above_two(n_classes, container, strength):
+    problem = make(n_classes, container=container, strength=strength)
+    theta = somewhere(problem)
+    coordinates, _ = build(problem, theta, Frame(problem), ["blocks"])
+    H = transformed_hessian(problem, theta, coordinates)
+    eigenvalues = np.linalg.eigvalsh(H)
+    assert eigenvalues[-1] <= 2 + 1e-8
+    # what all classes share is projected out
+    still = D + 1 if n_classes > 2 else 0
+    assert (eigenvalues < 1e-8).sum() == still
+
+
+def test_blocks_of_classes_alike_are_the_hessian():
+    """Up to K / (K - 1), where each row hesitates among all K classes."""
+    problem = make(3, strength=0.0)
+    theta = np.zeros(problem.shape)
+    coordinates, _ = build(problem, theta, Frame(problem), ["blocks"])
+    eigenvalues = np.linalg.eigvalsh(transformed_hessian(problem, theta, coordinates))
+    np.testing.assert_allclose(eigenvalues[D + 1 :], 1.5, rtol=1e-5)
+
+
 def test_two_classes_need_no_better_than_kronecker():
     """One direction among the classes: the product is the Hessian itself."""
     problem = make(2)
@@ -216,7 +238,11 @@ def test_coordinates_take_another_penalty(kind, n_classes, container):
     built = BUILDERS[kind](problem, theta, Frame(problem))
     moved = built.with_penalty(other)
     diagonal = np.diag(transformed_hessian(other, theta, moved))
-    np.testing.assert_allclose(diagonal, 1, rtol=1e-5)
+    expected = 1
+    if kind == "blocks":  # whose diagonal is not 1
+        afresh = BUILDERS[kind](other, theta, Frame(other))
+        expected = np.diag(transformed_hessian(other, theta, afresh))
+    np.testing.assert_allclose(diagonal, expected, rtol=1e-5)
     assert not np.allclose(np.diag(transformed_hessian(other, theta, built)), 1)
     if kind == "hessian":
         H = transformed_hessian(other, theta, moved)

@@ -151,6 +151,7 @@ OPTIONS = {
     "no intercept": {"fit_intercept": False},
     "no penalty": {"C": np.inf},
     "hessian": {"solver": "hessian"},
+    "blocks": {"solver": "blocks"},
     "kronecker": {"solver": "kronecker"},
     "diagonal": {"solver": "diagonal"},
     "l1": {"l1_ratio": 1.0, "C": 0.02},

@@ -140,7 +140,7 @@ def test_sparse_is_dense(task, name, dtype):
     )
 
 
-@pytest.mark.parametrize("solver", ["hessian", "kronecker", "diagonal"])
+@pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker", "diagonal"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_sparse_is_dense_in_all_coordinates(task, solver, fit_intercept):
     X, y, _ = task
@@ -188,7 +188,7 @@ def test_float32_is_float64_to_three_digits(load, name):
     assert_same(single, SoftmaxClassifier().fit(X, y), 1e-3)
 
 
-@pytest.mark.parametrize("solver", ["hessian", "kronecker", "diagonal"])
+@pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker", "diagonal"])
 def test_coordinates_do_not_change_the_optimum(task, solver):
     X, y, weight = task
     assert_same(fit(X, y, weight, solver=solver), fit(X, y, weight))
@@ -199,7 +199,7 @@ def test_coordinates_do_not_change_the_optimum(task, solver):
 
 @pytest.mark.parametrize("container", ["C", "F", "csr"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("solver", ["hessian", "kronecker", "diagonal"])
+@pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker", "diagonal"])
 def test_threads_do_not_change_a_bit(make_rows, container, dtype, solver, monkeypatch):
     X, y, weight = make_rows(20_000, 30, 4, dtype=dtype)
     if container == "csr":
