@@ -7,6 +7,8 @@ has no standard error in the usual sense, and `infer` refuses. Fitting it again 
 resampled rows shows how much it varies, and how often it is in.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_wine
@@ -23,11 +25,13 @@ lasso = SoftmaxClassifier(C=0.1, l1_ratio=1).fit(X, y)
 try:
     infer(lasso, X, y)
 except ValueError as error:
-    print(error)
+    print(textwrap.fill(str(error), 80))
 
 # %%
 # Three hundred samples of 178 wines, drawn with replacement. C is held: the intervals
-# do not contain how it was chosen.
+# do not contain how it was chosen. They are intervals of what the lasso does, shrinkage
+# included, and not of what is true: near zero the bootstrap of a lasso does not reach
+# its nominal coverage.
 
 rng = np.random.default_rng(0)
 fits = []
@@ -50,9 +54,6 @@ plt.show()
 # %%
 # In how many of the samples a feature is in, for each class. What is in nearly always
 # can be relied on. What is in half of the time may be one of several that say the same.
-#
-# These are intervals of what the lasso does, shrinkage included, and not of what is
-# true: near zero the bootstrap of a lasso does not reach its nominal coverage.
 
 share = (fits != 0).mean(axis=0)
 figure, axis = plt.subplots(figsize=(8, 3.4))
