@@ -314,7 +314,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             The full label set, needed on the first call if there was no `fit` and
             the parameter `classes` is None.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows; None is one each.
+            Non-negative weights of the rows; None is one each. A batch without any
+            weight changes nothing, but cannot be the first.
 
         Returns
         -------
@@ -353,6 +354,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._stream, result = stream.partial_fit(
             self, last, X, y, classes, sample_weight
         )
+        if result is None:
+            return self
         self._unpack(result, self._stream.classes, X.dtype)
         self._total_weight = float(self._stream.weight)
         self._warn(result, [], False, stacklevel=4)

@@ -177,7 +177,7 @@ def read(classifier, X, y, classes, sample_weight):
     """The labels, and validated X with its targets and weights as a Batch."""
     dtype = X.dtype
     classes, target, mass = arguments.targets(y, classes, dtype)
-    weight = arguments.row_weights(
+    weight = arguments.part_weights(
         sample_weight, classifier.class_weight, classes, target, mass, dtype
     )
     weight = np.ones(X.shape[0], dtype) if weight is None else weight
@@ -199,7 +199,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
     Returns
     -------
     stream : Stream
-    result : Result
+    result : Result, or None where no row of the batch has a weight
     """
     intercept = bool(classifier.fit_intercept)
     if stream is not None and stream.fit_intercept != intercept:
@@ -209,6 +209,13 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         )
     classes = first_classes(stream, classes, classifier)
     classes, batch = read(classifier, X, y, classes, sample_weight)
+    if not batch.weight.any():
+        if stream is None:
+            raise ValueError(
+                "sample_weight is zero for every row of the first batch, or "
+                "class_weight makes it so: start the stream with rows that have one."
+            )
+        return stream, None
     loss = loss_of(len(classes))
     shape = loss.n_outputs, X.shape[1]
     factor = arguments.penalty_factors(

@@ -599,6 +599,19 @@ def test_bad_weights(load, weight, message):
         SoftmaxClassifier().partial_fit(X, y, [0, 1, 2], np.full(150, weight))
 
 
+def test_a_batch_without_weight_changes_nothing(load):
+    X, y = load("iris")
+    classifier = SoftmaxClassifier().partial_fit(X, y, [0, 1, 2])
+    before = classifier.__dict__.copy()
+    assert classifier.partial_fit(X, y[::-1], None, np.zeros(150)) is classifier
+    classifier.set_params(class_weight={0: 0.0})
+    classifier.partial_fit(X[:50], y[:50])  # of class 0 all
+    classifier.set_params(class_weight=None)
+    assert classifier.__dict__ == before
+    with pytest.raises(ValueError, match="are not in classes"):
+        classifier.partial_fit(X, y + 1, None, np.zeros(150))
+
+
 @pytest.mark.parametrize(
     "option",
     [
