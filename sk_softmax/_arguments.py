@@ -8,9 +8,10 @@ import numbers
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._array_api import (
     class_masses,
@@ -21,10 +22,21 @@ from ._array_api import (
     like,
     lookup,
     namespace,
+    numpy_dtype,
     ones,
     to_numpy,
     unique,
 )
+
+
+def numeric(value, name, dtype=np.float64, **options):
+    """An array of numbers, checked as `check_array` does; errors name the argument."""
+    try:
+        return check_array(value, dtype=dtype, input_name=name, **options)
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name}: {error}") from error
 
 
 def require_y(y, estimator):
@@ -86,12 +98,24 @@ def targets(y, classes, dtype):
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    y = numeric(y, "y", None, ensure_2d=False)
     y = column_or_1d(y, warn=True)
-    found, codes = unique(y)
+    found, codes = _sorted(unique, y, "y")
     if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
         check_classification_targets(y)
     return found, codes
+
+
+def _sorted(unique, labels, name):
+    """`unique` of labels, or an error where they have no order."""
+    try:
+        return unique(labels)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in labels.ravel()})
+        raise ValueError(
+            f"{name} holds labels of types {kinds}, which have no order among them: "
+            f"make them one type, e.g. {name}.astype(str)."
+        ) from error
 
 
 def is_soft(y):
@@ -101,8 +125,8 @@ def is_soft(y):
 
 
 def _label_set(classes):
-    classes = to_numpy(classes)
-    labels = np.unique(classes)
+    classes = np.asarray(to_numpy(classes))
+    labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:
         raise ValueError(
             "classes must hold at least two labels, each once, "
@@ -171,11 +195,11 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     else:
         if isinstance(sample_weight, numbers.Real):
             sample_weight = float(sample_weight) * ones(n, dtype, target)
-        weight = check_array(
+        weight = numeric(
             sample_weight,
+            "sample_weight",
+            dtype_for(sample_weight, dtype),
             ensure_2d=False,
-            dtype=dtype_for(sample_weight, dtype),
-            input_name="sample_weight",
             copy=True,
         )
         weight = full((n,), weight, weight) if weight.ndim == 0 else weight
@@ -201,7 +225,19 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
             total = xp.sum(target, axis=1)
             target /= xp.where(total > 0, total, 1)[:, None]
             weight *= total
+    _check_size(float(xp.max(weight)), np.finfo(numpy_dtype(dtype)))
     return weight
+
+
+def _check_size(greatest, numbers):
+    """Raise where sums over the rows would overflow, or products underflow."""
+    least, most = numbers.tiny / numbers.eps, np.sqrt(numbers.max)
+    if greatest > most or 0 < greatest < least:
+        raise ValueError(
+            "sample_weight (with class_weight and y's counts) goes up to "
+            f"{greatest:.1e}, which has to be within [{least:.0e}, {most:.0e}] in "
+            f"{numbers.dtype}: divide it by a constant, and multiply C by the same."
+        )
 
 
 def _class_weights(class_weight, classes, target, weight):
@@ -231,7 +267,7 @@ def offsets(offset, n, n_classes, dtype):
     if offset is None:
         return None
     dtype = dtype_for(offset, dtype)
-    offset = check_array(offset, ensure_2d=False, dtype=dtype, input_name="offset")
+    offset = numeric(offset, "offset", dtype, ensure_2d=False)
     expected = (n,) if n_classes == 2 else (n, n_classes)
     if offset.shape != expected and not (n_classes == 2 and offset.shape == (n, 1)):
         raise ValueError(
@@ -327,13 +363,8 @@ def prior_mean(coef_prior, shape, classes, names):
     """What the coefficients shrink to, (K, d), or None."""
     if coef_prior is None:
         return None
-    if hasattr(coef_prior, "fit") and not hasattr(coef_prior, "coef_"):
-        raise ValueError(
-            f"coef_prior is a {type(coef_prior).__name__} that is not fitted. A search "
-            "or a pipeline clones what it is given and so takes a fit away: pass its "
-            "coef_, or a FrozenEstimator of it."
-        )
-    if hasattr(coef_prior, "coef_"):
+    if hasattr(coef_prior, "fit"):
+        _check_prior(coef_prior)
         its_classes = to_numpy(coef_prior.classes_)
         if its_classes.tolist() != classes.tolist():
             raise ValueError(
@@ -346,7 +377,28 @@ def prior_mean(coef_prior, shape, classes, names):
         coef_prior = coef_prior.coef_
     if sparse.issparse(coef_prior):
         coef_prior = coef_prior.toarray()
-    prior = check_array(to_numpy(coef_prior), dtype=np.float64, input_name="coef_prior")
+    prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
     if prior.shape != shape:
         raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")
     return prior
+
+
+def _check_prior(estimator):
+    """Raise where it is no fitted linear classifier."""
+    name = type(estimator).__name__
+    if isinstance(estimator, type):
+        raise ValueError(f"coef_prior is the class {estimator.__name__}: pass a fit.")
+    if all(hasattr(estimator, attribute) for attribute in ("coef_", "classes_")):
+        return
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        raise ValueError(
+            f"coef_prior is a {name} that is not fitted. A search or a pipeline clones "
+            "what it is given and so takes a fit away: pass its coef_, or a "
+            "FrozenEstimator of it."
+        ) from None
+    raise ValueError(
+        f"coef_prior is a {name}, which is no linear classifier with coef_ and "
+        "classes_: pass one, of a pipeline the last step, or an array."
+    )

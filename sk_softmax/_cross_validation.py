@@ -268,7 +268,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""
-        l1_ratios = np.asarray(self.l1_ratios, dtype=np.float64)
+        l1_ratios = arguments.numeric(
+            self.l1_ratios, "l1_ratios", ensure_2d=False, ensure_all_finite=False
+        )
         in_range = (l1_ratios >= 0) & (l1_ratios <= 1)
         if l1_ratios.ndim != 1 or len(l1_ratios) == 0 or not in_range.all():
             raise ValueError(

@@ -4,9 +4,12 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
-from sk_softmax import SoftmaxClassifier
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
 from sk_softmax import _arguments as arguments
 
 NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
@@ -155,8 +158,9 @@ FITS = {
         (np.ones((3, 5)), r"coef_prior has shape \(3, 5\)"),
         (np.full((3, 4), np.nan), "coef_prior contains NaN"),
         (np.full((3, 4), INF), "coef_prior contains infinity"),
-        (np.ones(4), "coef_prior|Expected 2D array"),
-        (1.0, "coef_prior|Expected 2D array"),
+        (np.ones(4), "coef_prior"),
+        (1.0, "coef_prior"),
+        ("a", "coef_prior"),
     ],
     "classes": [
         ([0, 1], r"labels that are not in classes: \[2\]"),
@@ -255,9 +259,64 @@ def test_prior_of_classes_of_another_kind(iris):
         SoftmaxClassifier(coef_prior=other).fit(X, y)
 
 
-def test_prior_that_is_not_fitted(iris):
-    with pytest.raises((ValueError, NotFittedError), match="not fitted"):
-        SoftmaxClassifier(coef_prior=SoftmaxClassifier()).fit(*iris)
+def test_prior_that_is_no_fitted_linear_classifier(iris):
+    for estimator in (SoftmaxClassifier(), RandomForestClassifier()):
+        with pytest.raises(ValueError, match=r"coef_prior is a .* that is not fitted"):
+            SoftmaxClassifier(coef_prior=estimator).fit(*iris)
+    forest = RandomForestClassifier(2, max_depth=1)
+    for estimator in (forest, LinearRegression(), make_pipeline(SoftmaxClassifier())):
+        with pytest.raises(
+            ValueError, match=r"coef_prior is a .* no linear classifier"
+        ):
+            SoftmaxClassifier(coef_prior=estimator.fit(*iris)).fit(*iris)
+    with pytest.raises(ValueError, match="coef_prior is the class Soft"):
+        SoftmaxClassifier(coef_prior=SoftmaxClassifier).fit(*iris)
+
+
+@pytest.mark.parametrize("labels", [[0, "a", 2], [None, "a", "b"], [(1,), "a", 2]])
+def test_labels_of_several_types(iris, labels):
+    """Which `np.unique` cannot sort."""
+    X, codes = iris
+    y = np.fromiter((labels[code] for code in codes), dtype=object)
+    with pytest.raises(ValueError, match=r"y holds labels of types \['\w+', "):
+        SoftmaxClassifier().fit(X, y)
+    if labels[0] == 0:
+        classes = np.array(labels, dtype=object)
+        with pytest.raises(ValueError, match="classes holds labels of types"):
+            SoftmaxClassifier(classes=classes).fit(X, codes)
+
+
+@pytest.mark.parametrize("value", ["a", ["a"] * 150, {}, np.ones(150) + 1j], ids=str)
+@pytest.mark.parametrize("name", ["sample_weight", "offset"])
+def test_what_is_not_a_number_is_named(iris, name, value):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        SoftmaxClassifier().fit(*iris, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["Cs", "l1_ratios"])
+def test_choices_that_are_not_numbers_are_named(iris, name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        SoftmaxClassifierCV(**{name: ["a"]}).fit(*iris)
+
+
+@pytest.mark.parametrize(
+    "dtype, weight",
+    [(np.float32, 1e37), (np.float32, 1e-44), (float, 1e307), (float, 1e-320)],
+)
+def test_weights_that_would_overflow(iris, dtype, weight):
+    X, y = iris
+    with pytest.raises(ValueError, match=r"sample_weight.*divide it by a constant"):
+        SoftmaxClassifier().fit(X.astype(dtype), y, np.full(150, weight))
+
+
+@pytest.mark.parametrize("dtype, weight", [(np.float32, 2.0**60), (float, 2.0**-600)])
+def test_weights_of_any_other_size(iris, dtype, weight):
+    """They are one with C."""
+    X, y = iris
+    X = X.astype(dtype)
+    fit = SoftmaxClassifier(1 / weight).fit(X, y, np.full(150, weight))
+    expected = SoftmaxClassifier().fit(X, y).coef_
+    np.testing.assert_allclose(fit.coef_, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
