@@ -438,6 +438,10 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 raise ValueError(f"{name} is NaN.")
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio={self.l1_ratio!r} must be at most 1.")
+        for name in ("fit_intercept", "warm_start"):
+            check_bool(getattr(self, name), name)
+        if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
+            raise TypeError(f"verbose={self.verbose!r} must be an int or a bool.")
         if self.penalty_group not in (None, "class"):
             raise ValueError(
                 f"penalty_group={self.penalty_group!r} must be None or 'class'."
@@ -478,7 +482,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             setattr(self, name, follow(X, value))
         self.n_iter_ = follow(X, np.array([result.n_iter], dtype=np.int32))
         self.optimality_ = result.optimality
-        self.converged_ = result.converged
+        self.converged_ = bool(result.converged)
 
     def _warn(self, result, separated, stopped, stacklevel=5):
         """One warning, with the next step in it, where there is reason for one."""
@@ -503,6 +507,12 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
             f"relative suboptimality {optimality:.1e}"
         )
+
+
+def check_bool(value, name):
+    """Raise where it is no bool, as scikit-learn does."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r} must be True or False.")
 
 
 def separation(classes, C, optimality):

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
-from ._classifier import SoftmaxClassifier, separation
+from ._classifier import SoftmaxClassifier, check_bool, separation
 from ._dask import DaskProblem
 from ._folds import Judged, Search, fit_fold
 from ._path import at, base_problem, check_Cs, refuse_infinite, solve_path
@@ -277,6 +277,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 "l1_ratios must be a list of numbers in [0, 1], got "
                 f"{self.l1_ratios!r}."
             )
+        check_bool(self.refit, "refit")
         if self.selection not in ("best", "1se"):
             raise ValueError(f"selection={self.selection!r} must be 'best' or '1se'.")
         if isinstance(self.cv, str) and self.cv != LOO:
@@ -405,7 +406,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                     problem, [self.C_], self.l1_ratio_, **search.options
                 )
             theta, self.optimality_ = result.theta, result.optimality
-            self.converged_ = self.converged_ and result.converged
+            self.converged_ = bool(self.converged_ and result.converged)
             search.report("all rows, ", choice, result)
             refit.end(partial(search.attributes, problem, theta))
         self._total_weight = float(problem.total_weight)

@@ -155,6 +155,11 @@ def test_separable_without_a_penalty_warns_and_names_the_class(iris):
         {"l1_ratio": 1.5},
         {"l1_ratio": np.nan},
         {"solver": "lbfgs"},
+        {"fit_intercept": "no"},
+        {"fit_intercept": 1},  # nor does LogisticRegression take it
+        {"fit_intercept": None},
+        {"warm_start": "yes"},
+        {"verbose": "very"},
         {"class_weight": "even"},
         {"class_weight": 3},
         {"class_weight": {7: 1.0}},
@@ -325,6 +330,18 @@ def test_one_warning_says_how_far_it_is_and_what_to_do(load):
     assert warning.filename == __file__  # it points at the caller
     assert not classifier.converged_
     assert 1e-6 < classifier.optimality_ < 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("fit_intercept", [True, np.True_])
+def test_bools_are_bools(load, fit_intercept):
+    """Also where the fit ends at the last digit that is known of the objective."""
+    X, y = load("iris")
+    model = SoftmaxClassifier(fit_intercept=fit_intercept, solver="kronecker")
+    for data in (X, (X + 1e4).astype(np.float32)):
+        model.fit(data, y)
+        assert type(model.converged_) is bool
+        assert type(model.optimality_) is float
 
 
 def test_n_iter_is_at_most_max_iter(load):

@@ -613,6 +613,7 @@ def test_approximate_leave_one_out_has_limits(rows):
         ({"eps": 0.0}, "eps"),
         ({"eps": 1.0}, "eps"),
         ({"selection": "worst"}, "selection"),
+        ({"refit": "no"}, "refit"),
         ({"cv": "leave-one-out"}, "approximate-loo"),
         ({"scoring": "no such"}, "no such"),
         ({"tol": -1.0}, "tol"),
@@ -622,7 +623,7 @@ def test_approximate_leave_one_out_has_limits(rows):
 )
 def test_wrong_parameters(rows, wrong, message):
     X, y, _ = rows
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         SoftmaxClassifierCV(**{"Cs": CS, "cv": 3, **wrong}).fit(X, y)
 
 
