@@ -15,6 +15,7 @@ from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
 from ._predictor import INPUT
+from ._singular import listed
 
 
 def validated(clf, X):
@@ -70,16 +71,37 @@ def fitted_problem(clf, X, y, sample_weight, offset):
             "(some are exactly zero), so they have no covariance to report. Use the "
             "bootstrap, or fit with l1_ratio=0."
         )
-    coef = dense_coef(clf)
-    if (
-        (coef <= penalty.lower.astype(coef.dtype))
-        | (coef >= penalty.upper.astype(coef.dtype))
-    ).any():
+    _refuse_bounds(clf, penalty)
+    absent = classes[problem.absent()] if clf.fit_intercept else []
+    if len(absent):
         raise ValueError(
-            "a coefficient is at its bound: its estimate is not normal, nor are those "
-            "of the others. Use the bootstrap, or fit without that bound."
+            f"classes {absent.tolist()} have no rows with weight: their intercepts are "
+            "minus infinity, which has no covariance. Fit with the other classes only."
         )
     return problem
+
+
+def _refuse_bounds(clf, penalty):
+    coef = dense_coef(clf)
+    lower, upper = (b.astype(coef.dtype) for b in (penalty.lower, penalty.upper))
+    fixed, held = lower == upper, (coef <= lower) | (coef >= upper)
+    if (fixed & held).any():
+        raise ValueError(
+            f"coefficients of {_features(clf, fixed & held)} are excluded from the fit "
+            "or fixed, by penalty_factor=inf or equal bounds. Leave these columns out "
+            "of X, or put them into the offset, and fit again."
+        )
+    if held.any():
+        raise ValueError(
+            f"a coefficient of {_features(clf, held)} is at its bound: its estimate is "
+            "not normal, nor are those of the others. Use the bootstrap, or fit "
+            "without that bound."
+        )
+
+
+def _features(clf, which):
+    """Names of the features that have a coefficient of those, (K, d)."""
+    return listed(feature_names(clf)[j] for j in np.flatnonzero(which.any(axis=0)))
 
 
 def likelihood_of(problem):

@@ -115,7 +115,7 @@ def _collinear_columns(likelihood, names):
         elif not root[pivot[j]]:
             sentences.append(f"{name} is zero in every row")
         else:
-            sentences.append(f"{name} is a linear combination of {_listed(others)}")
+            sentences.append(f"{name} is a linear combination of {listed(others)}")
     return sentences
 
 
@@ -137,6 +137,8 @@ def _flat_classes(likelihood, H):
     return _most_apart(np.maximum(np.abs(least), np.abs(most)))
 
 
-def _listed(names, limit=8):
+def listed(names, limit=8):
+    """The first names in words, and how many more there are."""
+    names = list(names)
     text = ", ".join(repr(name) for name in names[:limit])
     return text + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -114,7 +114,9 @@ def test_l1_and_bounds_are_refused():
         with pytest.raises(ValueError, match=r"l1_ratio=0\.5: .* bootstrap"):
             call()
     held = SoftmaxClassifier(bounds=(-0.1, 0.1)).fit(X, y)
-    with pytest.raises(ValueError, match=r"at its bound: .* bootstrap"):
+    at_bound = (np.abs(held.coef_) >= 0.1).any(axis=0)
+    names = ", ".join(f"'x{j}'" for j in np.flatnonzero(at_bound))
+    with pytest.raises(ValueError, match=rf"of {names} is at its bound: .* bootstrap"):
         infer(held, X, y)
     X32 = X.astype(np.float32)  # in which the bound is not 0.1
     held = SoftmaxClassifier(bounds=(0.1, np.inf)).fit(X32, y)
@@ -123,6 +125,39 @@ def test_l1_and_bounds_are_refused():
     free = SoftmaxClassifier(tol=1e-10).fit(X, y)
     wide = SoftmaxClassifier(tol=1e-10, bounds=(-100, 100)).fit(X, y)
     assert_close(infer(wide, X, y).covariance, infer(free, X, y).covariance, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "excluding",
+    [{"penalty_factor": [1, np.inf, 1]}, {"bounds": ([-9, 0, -9], [9, 0, 9])}],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_excluded_features_are_named(excluding, n_classes):
+    X, y = task()
+    X, y = StandardScaler().fit_transform(X), np.minimum(y, n_classes - 1)
+    classifier = SoftmaxClassifier(**excluding).fit(X, y)
+    for call in (
+        lambda: infer(classifier, X, y),
+        lambda: marginal_effects(classifier, X),
+    ):
+        with pytest.raises(
+            ValueError, match=r"of 'x1' are excluded .* columns out"
+        ):
+            call()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_class_without_rows_has_no_intercept(n_classes):
+    X, y = task()
+    y = np.minimum(y, n_classes - 1)
+    classes = np.arange(n_classes + 1)
+    classifier = SoftmaxClassifier(classes=classes, tol=1e-10).fit(X, y)
+    with pytest.raises(ValueError, match=rf"classes \[{n_classes}\] have no rows"):
+        infer(classifier, X, y)
+    # which by their features alone are as likely as their penalty lets them be
+    X = X - X.mean(axis=0)
+    classifier.set_params(fit_intercept=False).fit(X, y)
+    assert (np.diag(infer(classifier, X, y).free_covariance) > 0).all()
 
 
 def test_weights_must_say_what_they_mean():
