@@ -140,9 +140,7 @@ def test_excluded_features_are_named(excluding, n_classes):
         lambda: infer(classifier, X, y),
         lambda: marginal_effects(classifier, X),
     ):
-        with pytest.raises(
-            ValueError, match=r"of 'x1' are excluded .* columns out"
-        ):
+        with pytest.raises(ValueError, match=r"of 'x1' are excluded .* columns out"):
             call()
 
 
