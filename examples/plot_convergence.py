@@ -1,11 +1,12 @@
 """
-Three coordinate systems
-========================
+Four coordinate systems
+=======================
 
 The solver is L-BFGS throughout. What differs is its :term:`coordinates`, combinations
 of the coefficients that change the objective about alike: from the whole Hessian, from
-its nearest Kronecker product, or from its diagonal. The default, ``solver="auto"``,
-takes what is cheapest for the problem. The result is the same.
+its blocks of one class, from its nearest Kronecker product, or from its diagonal. The
+default, ``solver="auto"``, takes what is cheapest for the problem. The result is the
+same.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ from sk_softmax.display import ConvergenceDisplay
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)
 for axis, load in zip(axes, (load_breast_cancer, load_digits), strict=True):
     X, y = load(return_X_y=True)
-    for solver in ("hessian", "kronecker", "diagonal"):
+    for solver in ("hessian", "blocks", "kronecker", "diagonal"):
         model = SoftmaxClassifier(solver=solver).fit(X, y)
         ConvergenceDisplay.from_estimator(model, X, y, ax=axis)
         print(
