@@ -91,7 +91,7 @@ class Penalty:
 
     def value(self, W):
         """The non-smooth part."""
-        return self._part(W.shape).value((W - self.prior).ravel())
+        return self._whole().value((W - self.prior).ravel())
 
     def feasible(self, W):
         """The nearest coefficients within the bounds."""
@@ -108,9 +108,9 @@ class Penalty:
 
         Zero everywhere is the optimum; G is the gradient of the smooth part.
         """
-        part = self._part(W.shape)
-        U = (W - self.prior).ravel()
-        return part.violation(U, G.ravel()).reshape(W.shape)
+        return self._whole().violation((W - self.prior).ravel(), G.ravel()).reshape(
+            W.shape
+        )
 
     def part(self, index, scale):
         """The non-smooth part of the coefficients at `index`, in other units.
@@ -132,9 +132,16 @@ class Penalty:
             return Grouped(l1, scale, index[1], lower, upper)
         return Separable(l1 * scale, lower, upper)
 
-    def _part(self, shape):
-        index = tuple(i.ravel() for i in np.indices(shape))
-        return self.part(index, np.ones(shape[0] * shape[1]))
+    def _whole(self):
+        """The non-smooth part of all coefficients, as they are."""
+        l1, lower, upper = (
+            np.ravel(a)
+            for a in (self.l1, self.lower - self.prior, self.upper - self.prior)
+        )
+        if self.grouped:
+            K, d = self.l1.shape
+            return Grouped(l1, np.ones(K * d), np.tile(np.arange(d), K), lower, upper)
+        return Separable(l1, lower, upper)
 
 
 class Separable:
@@ -142,10 +149,13 @@ class Separable:
 
     def __init__(self, weight, lower, upper):
         self.weight, self.lower, self.upper = weight, lower, upper
-        unbounded = np.isinf(lower).all() and np.isinf(upper).all()
-        # and of sizes that a change of units to one weight for all survives
-        like = len(weight) and weight.min() > 1e-8 * weight.max()
-        self.is_lasso = bool(unbounded and like)
+
+    @property
+    def is_lasso(self):
+        """Whether there are no bounds, and weights that can be brought to one."""
+        unbounded = np.isinf(self.lower).all() and np.isinf(self.upper).all()
+        weight = self.weight
+        return bool(unbounded and len(weight) and weight.min() > 1e-8 * weight.max())
 
     def value(self, u):
         """The sum, for u within the bounds."""

@@ -23,6 +23,7 @@ from scipy.linalg import (
     cholesky,
     solve_triangular,
 )
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
@@ -292,16 +293,19 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
     diagonal = np.diag(H)
     size = np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-300))
     H = H + np.diag(1e-11 * size)  # collinear features leave H singular
+    root = 1 / np.sqrt(size)
+    first = np.abs(part.violation(u, q) * root).max()
+    if part.is_lasso:
+        # in the end, and mostly before, the face is the last one's
+        v = _last_digits(H, q, u, part, u)
+        if np.abs(part.violation(v, q + H @ (v - u)) * root).max() <= tol * first:
+            return v
     step = _steps(H, size, part)
     v, value = u, 0.0
-    root = 1 / np.sqrt(size)
-    first = None
     few = FEW_MODEL_STEPS if near else 0
     for i in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
-        violation = np.abs(part.violation(v, gradient) * root).max()
-        first = first or violation
-        if violation <= tol * first:
+        if np.abs(part.violation(v, gradient) * root).max() <= tol * first:
             break
         if part.is_lasso and i == few:
             trial = _coordinate_descent(H, q, u, part.weight)
@@ -366,7 +370,8 @@ def _coordinate_descent(H, q, u, weight):
     except LinAlgError:
         return u
     y = solve_triangular(R, target, trans="T", check_finite=False)
-    with warnings.catch_warnings():
+    # to check the parameters takes longer than to solve a small model
+    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore", ConvergenceWarning)
         _, coefs, _ = lasso_path(
             np.asfortranarray(R),
