@@ -108,8 +108,10 @@ class Penalty:
 
         Zero everywhere is the optimum; G is the gradient of the smooth part.
         """
-        return self._whole().violation((W - self.prior).ravel(), G.ravel()).reshape(
-            W.shape
+        return (
+            self._whole()
+            .violation((W - self.prior).ravel(), G.ravel())
+            .reshape(W.shape)
         )
 
     def part(self, index, scale):

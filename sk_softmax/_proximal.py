@@ -15,7 +15,6 @@ import warnings
 from copy import copy
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import (
     LinAlgError,
     cho_factor,
@@ -27,11 +26,13 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
-from ._array_api import add_at, full, namespace, zeros
+from ._array_api import add_at, full, namespace
 
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
+# Rows of X in a product for the Hessian.
+CHUNK_ROWS = 512
 # After so many from the last fit of a path the face is not near, and coordinate
 # descent finds it sooner.
 FEW_MODEL_STEPS = 6
@@ -200,12 +201,15 @@ class Reduced:
 
 def _hessian(problem, X, P, weight, frame, used, position, classes):
     """A block's part; its columns are the features `used` and a one, by `position`."""
-    loss, one = problem.loss, float(problem.fit_intercept)
     if problem.rows.is_sparse:
-        X = X[:, used]
-        X = sparse.hstack([X.multiply(frame.scale[used]), _ones(X) * one])
-        X = X.tocsr()[:, position].tocsr()
-        return (_sparse_hessian(loss, X, P, weight, classes),)
+        K = len(P)
+        X = X[:, used[position[:-K]]]
+        X.data *= frame.scale[used[position[:-K]]].astype(X.dtype)[X.indices]
+        H = _sparse_hessian(problem.loss, X.tocsc(), P, weight, classes[:-K])
+        if not problem.fit_intercept:
+            H[-K:] = H[:, -K:] = 0
+        return (H,)
+    loss, one = problem.loss, float(problem.fit_intercept)
     X = namespace(P).take(X, used, axis=1)
     Z = full((used.shape[0] + 1, X.shape[0]), one, X)
     Z[:-1, :] = frame(X, used).T
@@ -215,20 +219,25 @@ def _hessian(problem, X, P, weight, frame, used, position, classes):
 def _dense_hessian(loss, Z, position, P, weight, classes):
     """Of variables that are coefficients of the rows `position` of Z, (d, m)."""
     xp, K = namespace(P), P.shape[0]
-    (N,), (m,) = classes.shape, weight.shape
+    (m,) = weight.shape
     if K == 1:
         curvature = loss.curvature(P, None)[0, :]
         A = xp.take(Z, position, axis=0) * xp.sqrt(curvature * weight)
         return A @ A.T
-    H = zeros((N, N), P)
     root = xp.sqrt(weight)
-    # (N + K, m) products p_k x_j, in chunks that stay near a block's size
-    chunk = max(256, 2 * m // N)
-    for start in range(0, m, chunk):
-        part = slice(start, min(start + chunk, m))
+    # (N + K, m) products p_k x_j, in chunks that stay near a block's size and for
+    # which N^2 sums are little work beside the product
+    edges = np.linspace(0, m, -(-m // CHUNK_ROWS) + 1).astype(int)
+    H = None
+    for part in map(slice, edges[:-1], edges[1:]):
         A = xp.take(P[:, part] * root[part], classes, axis=0)
         A *= xp.take(Z[:, part], position, axis=0)
-        H -= A @ A.T
+        product = A @ A.T
+        if H is None:
+            H = product
+        else:
+            H += product
+    H *= -1
     for k in range(K):
         chosen = xp.nonzero(classes == k)[0]
         A = xp.take(Z, xp.take(position, chosen), axis=0) * xp.sqrt(P[k, :] * weight)
@@ -237,25 +246,40 @@ def _dense_hessian(loss, Z, position, P, weight, classes):
 
 
 def _sparse_hessian(loss, X, P, weight, classes):
-    """The same for sparse X, (m, N + K), with a column for each variable."""
-    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    A = X.copy()
-    if len(P) == 1:
-        root = np.sqrt(loss.curvature(P, np.ones((1, 1)))[0] * weight)
-        A.data = X.data * root[row]
-        return (A.T @ A).toarray()
-    A.data = X.data * P[classes[X.indices], row] * np.sqrt(weight)[row]
-    H = -(A.T @ A).toarray()
-    for k, p in enumerate(P):
-        rows = np.flatnonzero(classes == k)
-        B = X[:, rows]
-        B = B.multiply(np.sqrt(p * weight)[:, None]).tocsr()
-        H[np.ix_(rows, rows)] += (B.T @ B).toarray()
+    """The same for CSC X, (m, N), with a column for each coefficient, by class.
+
+    The columns of the intercepts would be full: their part is products with P.
+    """
+    N, K = X.shape[1], len(P)
+    root = np.sqrt(weight)
+    if K == 1:
+        root = root * np.sqrt(loss.curvature(P, None)[0])
+        share = root[None]
+        A = _scaled(X, root[X.indices])
+        square = A.T @ A
+    else:
+        share = P * root
+        A = _scaled(X, share[np.repeat(classes, np.diff(X.indptr)), X.indices])
+        square = -(A.T @ A)
+    H = np.zeros((N + K, N + K))
+    H[:N, :N] = square.toarray()
+    H[:N, N:] = A.T @ share.T
+    H[N:, N:] = loss.mean_curvature(P, weight)
+    if K > 1:
+        H[:N, N:] *= -1
+        H[np.arange(N), N + classes] += A.T @ root
+        for k in range(K):
+            part = slice(*np.searchsorted(classes, [k, k + 1]))
+            B = X[:, part]
+            B = _scaled(B, np.sqrt(P[k] * weight)[B.indices])
+            H[part, part] += (B.T @ B).toarray()
+    H[N:, :N] = H[:N, N:].T
     return H
 
 
-def _ones(X):
-    return sparse.csr_matrix(np.ones((X.shape[0], 1), X.dtype))
+def _scaled(X, factor):
+    """Sparse X with its entries multiplied."""
+    return type(X)((X.data * factor, X.indices, X.indptr), X.shape)
 
 
 def _model(H, q, u, part, v):
