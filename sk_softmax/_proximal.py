@@ -205,7 +205,9 @@ def _hessian(problem, X, P, weight, frame, used, position, classes):
         K = len(P)
         X = X[:, used[position[:-K]]]
         X.data *= frame.scale[used[position[:-K]]].astype(X.dtype)[X.indices]
-        H = _sparse_hessian(problem.loss, X.tocsc(), P, weight, classes[:-K])
+        X = X.tocsc()
+        X.resize(X.shape[0], len(classes))
+        H = _sparse_hessian(problem.loss, X, P, weight, classes[:-K])
         if not problem.fit_intercept:
             H[-K:] = H[:, -K:] = 0
         return (H,)
@@ -246,34 +248,32 @@ def _dense_hessian(loss, Z, position, P, weight, classes):
 
 
 def _sparse_hessian(loss, X, P, weight, classes):
-    """The same for CSC X, (m, N), with a column for each coefficient, by class.
+    """The same for CSC X, (m, N + K), with a column for each coefficient.
 
-    The columns of the intercepts would be full: their part is products with P.
+    The last K, those of the intercepts, are empty, for they would be full: their
+    part is products with P.
     """
-    N, K = X.shape[1], len(P)
+    (N,), K, (m,) = classes.shape, len(P), weight.shape
     root = np.sqrt(weight)
     if K == 1:
-        root = root * np.sqrt(loss.curvature(P, None)[0])
-        share = root[None]
-        A = _scaled(X, root[X.indices])
-        square = A.T @ A
+        share = root * np.sqrt(loss.curvature(P, None))
+        A = _scaled(X, share[0, X.indices])
+        H = (A.T @ A).toarray()
+        H[:N, N:] = (A.T @ share.T)[:N]
     else:
         share = P * root
-        A = _scaled(X, share[np.repeat(classes, np.diff(X.indptr)), X.indices])
-        square = -(A.T @ A)
-    H = np.zeros((N + K, N + K))
-    H[:N, :N] = square.toarray()
-    H[:N, N:] = A.T @ share.T
-    H[N:, N:] = loss.mean_curvature(P, weight)
-    if K > 1:
-        H[:N, N:] *= -1
-        H[np.arange(N), N + classes] += A.T @ root
-        for k in range(K):
-            part = slice(*np.searchsorted(classes, [k, k + 1]))
-            B = X[:, part]
-            B = _scaled(B, np.sqrt(P[k] * weight)[B.indices])
-            H[part, part] += (B.T @ B).toarray()
+        owner = np.repeat(classes, np.diff(X.indptr[: N + 1]))
+        A = _scaled(X, share[owner, X.indices])
+        B = _scaled(X, np.sqrt(share[owner, X.indices] * root[X.indices]))
+        # rows of each class apart: no product of two classes
+        indices = X.indices + m * owner.astype(X.indices.dtype)
+        B = type(X)((B.data, indices, X.indptr), (K * m, N + K))
+        H = (B.T @ B).toarray()
+        H -= (A.T @ A).toarray()
+        H[:N, N:] = -(A.T @ share.T)[:N]
+        H[np.arange(N), N + classes] += (A.T @ root)[:N]
     H[N:, :N] = H[:N, N:].T
+    H[N:, N:] = loss.mean_curvature(P, weight)
     return H
 
 
@@ -324,7 +324,7 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
         v = _last_digits(H, q, u, part, u)
         if np.abs(part.violation(v, q + H @ (v - u)) * root).max() <= tol * first:
             return v
-    step = _steps(H, size, part)
+    step = None
     v, value = u, 0.0
     few = FEW_MODEL_STEPS if near else 0
     for i in range(MAX_MODEL_STEPS):
@@ -338,6 +338,7 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
                 v, value = trial, trial_value
                 continue
         before = value
+        step = _steps(H, size, part) if step is None else step
         trial = part.prox(v - step * gradient, step)
         trial_value = _model(H, q, u, part, trial)
         if trial_value <= value:

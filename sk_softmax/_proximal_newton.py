@@ -147,6 +147,7 @@ def _choose(problem, point, frame, working):
     moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)
     if problem.penalty.grouped:
         moving |= moving.any(axis=0)
+        violation = np.broadcast_to(violation.max(axis=0), W.shape)
     violating = (violation > 0) & ~moving
     if working is not None:
         # what was let in stays while it is not far from moving
