@@ -454,13 +454,14 @@ def build_flops(problem):
     }
 
 
-def preference(problem):
+def preference(problem, on_path=False):
     """The kinds of coordinates, from the cheapest whole fit to the dearest.
 
     A fit pays for building the coordinates a few times and, for every pass over
     the data, for the pass and for the change of variables. The better the
     coordinates, the fewer the passes. Kinds past `MAX_BYTES` are left out, and
-    blocks where they would be the Hessian or steps do not sum to zero.
+    blocks where they would be the Hessian or steps do not sum to zero. On a path
+    most fits take over the coordinates of the one before.
     """
     K, d1 = problem.shape
     build = build_flops(problem)
@@ -471,7 +472,7 @@ def preference(problem):
     if K > 1 and problem.penalty.is_symmetric:
         size["blocks"] = K * d1**2
     cost = {
-        kind: EXPECTED_BUILDS[kind] * build[kind]
+        kind: EXPECTED_BUILDS[kind] * build[kind] / (4 if on_path else 1)
         + EXPECTED_PASSES[kind]
         * (problem.pass_flops + CALL_FLOPS + change.get(kind, 0))
         for kind in size

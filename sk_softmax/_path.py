@@ -17,7 +17,7 @@ from ._arguments import numeric, refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier, next_step, separation
-from ._coordinates import Frame, build, row_space
+from ._coordinates import Frame, build, preference, row_space
 from ._penalty import Penalty
 from ._predictor import INPUT
 from ._progress import begin_fit, set_callbacks, with_callbacks
@@ -257,13 +257,15 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
     """
     leftover = reduced = None
     optima = []
+    base = at(problem, 1.0, l1_ratio)
     if start is None:
-        reduced, lift = row_space(at(problem, 1.0, l1_ratio))
+        reduced, lift = row_space(base)
+    kinds = options.pop("kinds") or preference(reduced or base, on_path=True)
     for C in Cs:
         whole = at(problem, C, l1_ratio)
         if reduced is not None and C < np.inf:
             inner = at(reduced, C, 0.0)
-            result = descend(inner, leftover=leftover, **options)
+            result = descend(inner, leftover=leftover, kinds=kinds, **options)
             value, gradient = whole.value_gradient(lift(result.theta))
             error = abs(value - result.value)
             if error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
@@ -280,7 +282,7 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
             leftover = reduced = None
         if leftover is not None:
             start = _extrapolate(optima, np.log(C)) if whole.penalty.is_smooth else None
-        result = solve(whole, start, leftover=leftover, **options)
+        result = solve(whole, start, leftover=leftover, kinds=kinds, **options)
         leftover = result.leftover
         optima = [*optima[-2:], (np.log(C), result.theta)]
         yield _light(result)

@@ -30,6 +30,9 @@ FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 # conjugate gradients have to be run anyway, to measure what is left.
 # Where that fails, L-BFGS has to come nearer before it is tried again.
 NEAR = 30
+# Coordinates are kept for another stage where they helped, and the distance is at most
+# this times what they had made of it.
+FLATTERED = 4
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
 
@@ -98,10 +101,10 @@ def descend(problem, start=None, *, kinds=None, **options):
     kinds = kinds or preference(problem)
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
-    stage, near, stale = 0, NEAR, False
+    stage, near, stale, keep = 0, NEAR, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
-        if not inherited:
+        if not (inherited or keep):
             # without features the probabilities are the same for all rows, and the
             # Hessian is a Kronecker product
             exact = (
@@ -118,14 +121,17 @@ def descend(problem, start=None, *, kinds=None, **options):
         length = max(FIRST_STAGE * GROWTH**stage, min(passes_worth(problem, kind), 100))
         length = min(int(length), fit.passes_left())
         status, least = _lbfgs(fit, coordinates, least or near, length, least)
-        stage += 1
+        stage, keep = stage + 1, False
         if status == "near" and least > 0:
             fit.move(fit.point, fit.distance / least, True)
         elif status != "longer":
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
+            before = fit.distance
             better, least = _newton(fit, coordinates)
             near *= 0.1
+            keep = better and fit.distance < FLATTERED * before
+            least = least if fit.converged else 0.0  # it was another point's
             stuck = status == "stuck" and not better and not fit.converged
             if stuck and not inherited:
                 if len(kinds) > 1:
