@@ -70,6 +70,8 @@ class Frame:
     ----------
     centre, scale : float64 ndarrays of shape (d,)
         ``(x - centre) * scale`` is at most 1 in size.
+    constant : bool ndarray of shape (d,)
+        Features that, up to rounding, say no more than the intercept.
     """
 
     def __init__(self, problem):
@@ -87,6 +89,16 @@ class Frame:
             # A constant column has no size. Above 1e120 a ridge in these units
             # would overflow; a feature that small has no other curvature.
             self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
+        rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
+        self.constant = problem.fit_intercept & (most - least <= rounding)
+
+    def hold_constants(self):
+        """Let coefficients of constant features stay where they are.
+
+        They have no gradient but for rounding, which for features far from zero
+        is enough to move them.
+        """
+        self.scale[self.constant] = 1e-305  # whose square is no curvature
 
     def __call__(self, X, features=slice(None)):
         """A block's features (those in X's columns) in the frame, dense (m, d)."""

@@ -109,16 +109,17 @@ class Fit:
         self.first_pass = problem.n_evaluations
         self.last_pass = self.first_pass + max_iter
         self.null = self.point = self._null_point(leftover)
-        if leftover is not None:
+        if leftover is None:
+            leftover = Leftover(Frame(problem), self.null.value)
+            if problem.penalty.is_smooth:  # otherwise it is for the working set
+                leftover.frame.hold_constants()
+        self.leftover, self.frame = leftover, leftover.frame
+        if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
-            start = start.copy()
-            start[:, :-1] = problem.penalty.feasible(start[:, :-1])
-            point = self.evaluate(start)
-            if leftover is None or point.value < self.point.value:
+            point = self.evaluate(self._feasible(start))
+            if leftover.point is None or point.value < self.point.value:
                 self.point = point
-        self.leftover = leftover or Leftover(Frame(problem), self.null.value)
-        self.frame = self.leftover.frame
         self.eps = np.finfo(problem.rows.dtype).eps
         # what rounding leaves unknown of F
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
@@ -130,6 +131,17 @@ class Fit:
         if leftover is None or theta[:, :-1].any() or prior:
             return self.evaluate(theta)
         return Point(theta, leftover.null_value, None)  # where the penalty is zero
+
+    def _feasible(self, start):
+        """A start within the bounds; features that are to stay cost the least there."""
+        penalty, still = self.problem.penalty, self.frame.constant
+        theta = start.copy()
+        W = theta[:, :-1] = penalty.feasible(start[:, :-1])
+        if still.any():
+            cheapest = penalty.feasible(np.zeros_like(W) + penalty.prior)
+            theta[:, -1] += (W - cheapest)[:, still] @ self.frame.centre[still]
+            theta[:, :-1][:, still] = cheapest[:, still]
+        return theta
 
     def _with_penalty(self, point, sign=1):
         """A point of the loss alone with the penalty added, or taken off."""

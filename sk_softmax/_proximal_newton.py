@@ -128,6 +128,7 @@ def _soon(problem, point, frame, chosen):
     W = point.theta[:, :-1]
     centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
     violation = problem.penalty.violation(W, SOON * centred) * frame.scale
+    violation[:, frame.constant] = 0
     near = (violation > 0) & ~chosen
     if problem.penalty.grouped:
         near |= near.any(axis=0)
@@ -141,6 +142,7 @@ def _choose(problem, point, frame, working):
     W = point.theta[:, :-1]
     centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
     violation = problem.penalty.violation(W, centred) * frame.scale
+    violation[:, frame.constant] = 0  # but for rounding
     moving = W != problem.penalty.feasible(
         np.broadcast_to(problem.penalty.prior, W.shape)
     )

@@ -80,25 +80,50 @@ def test_degenerate_columns(iris, C, n_classes):
     np.testing.assert_allclose(classifier.coef_[:, [4, 5]], 0, atol=1e-10)
 
 
-too_large = pytest.mark.xfail(
-    reason="rounding in a constant column's gradient moves its coefficient",
-    strict=True,
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": "hessian"},
+        {"solver": "kronecker"},
+        {"solver": "diagonal"},
+        {"l1_ratio": 0.5},
+        {"l1_ratio": 1.0, "penalty_group": "class"},
+        {"bounds": (-1, 1)},
+    ],
+    ids=str,
 )
+@pytest.mark.parametrize("size", [1e-200, 1e9, 1e13, -1e16])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_constant_column_of_any_size_says_nothing(iris, size, n_classes, options):
+    """Also where it is constant up to rounding only."""
+    X, _ = iris
+    y = np.arange(len(X)) % n_classes
+    expected = SoftmaxClassifier(**options).fit(X, y).predict_proba(X)
+    exact = np.full(len(X), size)
+    for column in (exact, np.where(X[:, 0] > 6, exact, np.nextafter(exact, 0))):
+        constant = np.column_stack([X, column])
+        found = SoftmaxClassifier(**options).fit(constant, y)
+        assert not found.coef_[:, 4].any()
+        proba = found.predict_proba(constant)
+        np.testing.assert_allclose(proba, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "size", [1e-200, 1e9, *(pytest.param(s, marks=too_large) for s in (1e13, 1e16))]
+    "options", [{}, {"l1_ratio": 1.0}, {"bounds": (-np.inf, 2.0)}, {"coef_prior": 1.0}]
 )
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_constant_column_of_any_size_says_nothing(iris, size, n_classes):
-    X, _ = iris
-    y = np.arange(len(X)) % n_classes
-    constant = np.column_stack([X, np.full(len(X), size)])
-    found = SoftmaxClassifier().fit(constant, y)
-    expected = SoftmaxClassifier().fit(X, y)
-    np.testing.assert_allclose(
-        found.predict_proba(constant), expected.predict_proba(X), atol=1e-3
-    )
+def test_warm_start_where_a_feature_has_become_constant(iris, options):
+    """Its coefficients go to where they cost the least."""
+    X, y = iris
+    if "coef_prior" in options:
+        options = {"coef_prior": np.full((3, 4), options["coef_prior"])}
+    model = SoftmaxClassifier(warm_start=True, tol=1e-10, **options).fit(X, y)
+    assert model.coef_[:, 2].any()
+    X = X.copy()
+    X[:, 2] = 5.0
+    expected = SoftmaxClassifier(tol=1e-10, **options).fit(X, y)
+    model.fit(X, y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(model.coef_[:, 2], expected.coef_[:, 2])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
