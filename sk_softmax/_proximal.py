@@ -184,7 +184,11 @@ class Reduced:
 
     def __init__(self, H, slope, kept, noise):
         self._kept, self._others = kept, ~kept
-        self._inverse = np.linalg.pinv(H[~kept][:, ~kept], rcond=noise, hermitian=True)
+        block = H[~kept][:, ~kept]
+        # p (1 - p) is known to eps, not to eps times itself
+        size = np.diag(block).max(initial=0.0)
+        rcond = min(0.01 * noise / size, 1.0) if 0 < size < 0.01 else noise
+        self._inverse = np.linalg.pinv(block, rcond=rcond, hermitian=True)
         self._cross, self._slope = H[~kept][:, kept], slope[~kept]
         back = self._cross.T @ self._inverse
         self.H = H[kept][:, kept] - back @ self._cross

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from sk_softmax import _rows
+from sk_softmax import SoftmaxClassifier, _rows
 from sk_softmax._coordinates import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
@@ -238,3 +240,23 @@ def test_start_at_the_optimum_costs_little(make_rows):
     assert again.converged
     assert again.n_iter <= first.n_iter / 2
     assert again.value <= first.value + 1e-15
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_rare_classes_leave_no_more_than_rounding(l1_ratio):
+    """Curvature p (1 - p) of 1e-7 is known to eps: what is below it is no direction.
+
+    The data and weights are those of scikit-learn's check of class weights.
+    """
+    X, y = make_blobs(centers=3, random_state=0, cluster_std=20)
+    X, _, y, _ = train_test_split(X, y, test_size=0.5, random_state=0)
+    weights = {0: 1e3, 1: 1e-4, 2: 1e-4}
+    for rows, _ in StratifiedKFold(3).split(X, y):
+        model = SoftmaxClassifier(0.1, l1_ratio=l1_ratio, class_weight=weights)
+        model.fit(X[rows], y[rows])
+        assert model.converged_
+        assert model.n_iter_ <= 50
+        assert not model.coef_.any()
+        frequency = np.bincount(y[rows]) * [1e3, 1e-4, 1e-4]
+        expected = frequency / frequency.sum()
+        np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-6)
