@@ -58,8 +58,9 @@ def refuse_absent(classes, where="y"):
     """Raise where there are classes that without a penalty would go to infinity."""
     if len(classes):
         raise ValueError(
-            f"classes {classes.tolist()} are absent from {where} and C=inf: without a "
-            "penalty their coefficients are infinite. Use a finite C."
+            f"classes {classes.tolist()} are absent from {where}, or have no weight "
+            "there, and C=inf: without a penalty their coefficients are infinite. Use "
+            "a finite C."
         )
 
 

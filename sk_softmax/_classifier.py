@@ -201,7 +201,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             as weights. The columns of a DataFrame name the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows; None is one each. A weight of 2 is
-            the row twice.
+            the row twice, and one of 0 says only, as in scikit-learn, that the
+            row's class is one.
         offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
                 default=None
             Added to the logits, with a coefficient of 1. The predict methods take

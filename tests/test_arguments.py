@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import DataConversionWarning
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
@@ -415,3 +415,15 @@ def test_factor_of_infinity_excludes_the_feature(iris):
         np.testing.assert_allclose(
             excluded.coef_[:, [0, 2, 3]], without.coef_, atol=1e-6
         )
+
+
+def test_rows_without_weight_define_classes(iris):
+    """As in LogisticRegression."""
+    X, y = iris
+    weight = np.where(y == 0, 0.0, 1.0)
+    for model in (SoftmaxClassifier(), LogisticRegression(max_iter=10**4)):
+        model.fit(X, y, weight)
+        np.testing.assert_array_equal(model.classes_, [0, 1, 2])
+        assert model.predict_proba(X[50:])[:, 0].max() < 1e-2
+    with pytest.raises(ValueError, match=r"classes \[0\] .* have no weight"):
+        SoftmaxClassifier(INF).fit(X, y, weight)
