@@ -91,6 +91,8 @@ class Frame:
             self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
         rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
         self.constant = problem.fit_intercept & (most - least <= rounding)
+        if rows.is_sparse:  # which may hold an entry in parts, but nothing as nothing
+            self.constant &= (least == 0) & (most == 0)
 
     def hold_constants(self):
         """Let coefficients of constant features stay where they are.

@@ -108,6 +108,18 @@ def test_constant_column_of_any_size_says_nothing(iris, size, n_classes, options
         np.testing.assert_allclose(proba, expected, atol=1e-6)
 
 
+def test_sparse_entries_in_parts_are_not_constant(make_rows):
+    """Each stored number is 1, but some rows hold two of them in one place."""
+    _, y, _ = make_rows(60, 1, 2)
+    parts = 1 + (y ^ (np.arange(60) % 7 == 0))
+    starts = np.append(0, np.cumsum(parts))
+    columns = np.zeros(starts[-1], dtype=int)
+    X = sparse.csr_matrix((np.ones(starts[-1]), columns, starts), shape=(60, 1))
+    found, expected = SoftmaxClassifier().fit(X, y), SoftmaxClassifier()
+    expected.fit(parts[:, None].astype(float), y)
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"l1_ratio": 1.0}, {"bounds": (-np.inf, 2.0)}, {"coef_prior": 1.0}]
 )
