@@ -30,13 +30,19 @@ from ._array_api import (
 
 
 def numeric(value, name, dtype=np.float64, **options):
-    """An array of numbers, checked as `check_array` does; errors name the argument."""
+    """An array of numbers, checked as `check_array` does; errors name the argument.
+
+    With ``copy=True`` it may be written to, which what pandas gives may not.
+    """
     try:
-        return check_array(value, dtype=dtype, input_name=name, **options)
+        array = check_array(value, dtype=dtype, input_name=name, **options)
     except (TypeError, ValueError) as error:
         if name in str(error):
             raise
         raise ValueError(f"{name}: {error}") from error
+    if options.get("copy") and isinstance(array, np.ndarray):
+        return np.require(array, requirements="W")
+    return array
 
 
 def require_y(y, estimator):
@@ -139,7 +145,7 @@ def _label_set(classes):
 def _soft_targets(Y, classes, dtype):
     names = getattr(Y, "columns", None)
     dtype = dtype_for(Y, dtype)
-    Y = check_array(Y, dtype=dtype, copy=True, ensure_all_finite=False)
+    Y = numeric(Y, "y", dtype, copy=True, ensure_all_finite=False)
     xp = namespace(Y)
     bad = to_numpy(xp.nonzero(~xp.all(xp.isfinite(Y), axis=1))[0])
     if len(bad):

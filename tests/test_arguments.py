@@ -427,3 +427,16 @@ def test_rows_without_weight_define_classes(iris):
         assert model.predict_proba(X[50:])[:, 0].max() < 1e-2
     with pytest.raises(ValueError, match=r"classes \[0\] .* have no weight"):
         SoftmaxClassifier(INF).fit(X, y, weight)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "Int64", "int8", "Float64"])
+def test_frames_and_series_of_any_dtype(iris, dtype):
+    """What pandas makes of some of them is read-only."""
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    Y, weight = np.eye(3)[y], (np.arange(150) % 4 > 0).astype(float)
+    model = SoftmaxClassifier(class_weight={0: 1, 1: 2, 2: 1})
+    expected = model.fit(X, Y, weight).coef_
+    frame, series = pandas.DataFrame(Y), pandas.Series(weight)
+    found = model.fit(X, frame.astype(dtype), series.astype(dtype)).coef_
+    np.testing.assert_array_equal(found, expected)
