@@ -21,7 +21,7 @@ from benchmarks import datasets
 from benchmarks.objective import null_objective, objective
 from sk_softmax import SoftmaxClassifier
 
-KINDS = ("hessian", "kronecker", "diagonal")
+KINDS = ("hessian", "blocks", "kronecker", "diagonal")
 NAMES = (*datasets.SHIPPED, "satellite", "segment", "dna", "spam")
 GOAL, C, MOST = 1e-6, 1.0, 20_000
 
