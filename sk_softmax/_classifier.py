@@ -407,7 +407,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         names = getattr(self, "feature_names_in_", None)
         grouped = self.penalty_group == "class"
         return Penalty(
-            1 / (self.C * problem.total_weight),
+            1 / (float(self.C) * float(problem.total_weight)),
             shape,
             l1_ratio=self.l1_ratio,
             factor=arguments.penalty_factors(

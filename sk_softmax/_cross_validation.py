@@ -364,6 +364,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 score_params = {"sample_weight": sample_weight}
         cv = check_cv(self.cv, labels, classifier=True)
         folds = list(cv.split(problem.rows.X, labels, **split_params))
+        if not folds:
+            raise ValueError(f"cv={self.cv!r} gives no splits.")
         return labels, folds, score_params
 
     def _folds_of_chunks(self, problem, params):

@@ -231,7 +231,7 @@ def at(problem, C, l1_ratio):
     """The base problem at another C and l1 ratio."""
     base = problem.penalty
     penalty = Penalty(
-        1 / (C * problem.total_weight),
+        1 / (float(C) * float(problem.total_weight)),  # infinite without a warning
         base.l1.shape,
         l1_ratio=l1_ratio,
         factor=base.factor,

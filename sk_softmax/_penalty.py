@@ -51,8 +51,15 @@ class Penalty:
         excluded = np.isinf(factor)
         self.factor = np.where(excluded, 0.0, factor)
         self.prior = 0.0 if prior is None or not np.any(prior) else prior
-        self.ridge = strength * (1 - l1_ratio) * self.factor
-        self.l1 = np.broadcast_to(strength * l1_ratio * self.factor, shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.ridge = strength * (1 - l1_ratio) * self.factor
+            l1 = strength * l1_ratio * self.factor
+        if not np.isfinite(self.ridge + l1).all():
+            raise ValueError(
+                "C is so small, or penalty_factor so large, that the penalty "
+                "overflows: penalty_factor=np.inf excludes a feature."
+            )
+        self.l1 = np.broadcast_to(l1, shape)
         self.has_l1 = bool(self.l1.any())
         self.grouped = grouped and self.has_l1
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds

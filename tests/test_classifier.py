@@ -192,6 +192,7 @@ def test_separable_without_a_penalty_warns_and_names_the_class(iris):
         {"l1_ratio": 1.5},
         {"l1_ratio": np.nan},
         {"solver": "lbfgs"},
+        {"C": 5e-324},  # whose inverse is infinite
         {"fit_intercept": "no"},
         {"fit_intercept": 1},  # nor does LogisticRegression take it
         {"fit_intercept": None},

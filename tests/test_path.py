@@ -615,6 +615,8 @@ def test_approximate_leave_one_out_has_limits(rows):
         ({"selection": "worst"}, "selection"),
         ({"refit": "no"}, "refit"),
         ({"cv": "leave-one-out"}, "approximate-loo"),
+        ({"cv": []}, "cv=.* gives no splits"),
+        ({"Cs": [5e-324]}, "C is so small"),
         ({"scoring": "no such"}, "no such"),
         ({"tol": -1.0}, "tol"),
         ({"solver": "lbfgs"}, "solver"),
