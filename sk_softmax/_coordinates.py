@@ -374,9 +374,12 @@ def build_kronecker(problem, theta, frame):
 def whitening(problem, gram):
     """U with U^T gram U the identity, as far as it is known in floating point."""
     jacobi = _inverse_root(np.diag(gram))
-    eigenvalues, U = np.linalg.eigh(gram * jacobi[:, None] * jacobi)
-    U *= jacobi[:, None]
-    U *= _known_inverse_root(eigenvalues, _noise(problem, len(gram)), problem)
+    moves = np.ix_(jacobi > 0, jacobi > 0)  # what stays still must not mix with them
+    jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
+    eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
+    V *= jacobi[:, None]
+    V *= _known_inverse_root(eigenvalues, _noise(problem, len(gram)), problem)
+    U[moves] = V
     return U
 
 

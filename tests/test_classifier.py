@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sk_softmax import SoftmaxClassifier, _classifier, _problem, _rows
+from sk_softmax._coordinates import BUILDERS
 
 FOLDER_DATA = [
     "satellite",
@@ -106,6 +107,17 @@ def test_constant_column_of_any_size_says_nothing(iris, size, n_classes, options
         assert not found.coef_[:, 4].any()
         proba = found.predict_proba(constant)
         np.testing.assert_allclose(proba, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", BUILDERS)
+def test_constant_columns_take_no_passes(make_rows, solver):
+    """They stay out of the other features' directions."""
+    X, y, _ = make_rows(900, 4, 4)
+    wide = np.insert(X, 2, 0.0, axis=1)
+    found = SoftmaxClassifier(solver=solver).fit(wide, y)
+    expected = SoftmaxClassifier(solver=solver).fit(X, y)
+    assert found.n_iter_ == expected.n_iter_
+    SoftmaxClassifier(solver=solver).fit(0 * X, y)  # where nothing else is left
 
 
 def test_sparse_entries_in_parts_are_not_constant(make_rows):
