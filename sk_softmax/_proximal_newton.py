@@ -46,12 +46,13 @@ def proximal_newton(problem, start=None, **options):
     previous, damping = np.inf, Damping()
     while not fit.converged and fit.passes_left() > 0:
         point = fit.point
-        chosen, complete = _choose(problem, point, fit.frame, working)
+        chosen, violating = _choose(problem, point, fit.frame, working)
         if H is None or (chosen & ~working.chosen).any():
             if on_path:
                 chosen |= _soon(problem, point, fit.frame, chosen)
             working = WorkingSet(problem, fit.frame, chosen)
             H, fresh = working.hessian(point.theta), True
+        complete = not (violating & ~working.chosen).any()
         direction, landing, gain, rest = working.step(
             H, point.theta[:, :-1], point.gradient, damping.level, near=on_path
         )
@@ -138,7 +139,7 @@ def _soon(problem, point, frame, chosen):
 
 
 def _choose(problem, point, frame, working):
-    """The coefficients of the next working set, and whether it has all violators."""
+    """The coefficients of the next working set, and all violators."""
     W = point.theta[:, :-1]
     centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
     violation = problem.penalty.violation(W, centred) * frame.scale
@@ -150,21 +151,20 @@ def _choose(problem, point, frame, working):
     if problem.penalty.grouped:
         moving |= moving.any(axis=0)
         violation = np.broadcast_to(violation.max(axis=0), W.shape)
-    violating = (violation > 0) & ~moving
+    violating = all_violating = (violation > 0) & ~moving
     if working is not None:
         # what was let in stays while it is not far from moving
-        violating &= ~working.chosen
+        violating = violating & ~working.chosen
     room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
     room = min(room, MOST_WORKING_SET - moving.sum())
-    complete = violating.sum() <= max(room, 0)
-    if not complete:
+    if violating.sum() > max(room, 0):
         order = np.argsort(-np.where(violating, violation, 0), axis=None)
         keep = np.zeros(W.size, dtype=bool)
         keep[order[: max(room, 0)]] = True
         violating &= keep.reshape(W.shape)
     if problem.penalty.grouped:
         violating |= violating.any(axis=0)
-    return moving | violating, complete
+    return moving | violating, all_violating
 
 
 def _search(fit, direction, landing, lengths, gain):

@@ -260,3 +260,26 @@ def test_rare_classes_leave_no_more_than_rounding(l1_ratio):
         frequency = np.bincount(y[rows]) * [1e3, 1e-4, 1e-4]
         expected = frequency / frequency.sum()
         np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-6)
+
+
+def test_converges_only_with_all_violators_in_the_working_set(monkeypatch):
+    rng = np.random.default_rng(39)
+    n, d, K = 300, 30, 4
+    X = rng.standard_normal((n, 4)) @ rng.standard_normal((4, d))
+    X += 0.3 * rng.standard_normal((n, d))
+    Z = 0.3 * X @ rng.standard_normal((K, d)).T
+    y = np.argmax(Z + rng.gumbel(size=(n, K)), axis=1)
+    last = {}
+    step = WorkingSet.step
+
+    def spy(self, H, W, G, *args, **options):
+        centred = G[:, :-1] - G[:, -1:] * self.frame.centre
+        violating = self.problem.penalty.violation(W, centred) > 0
+        last["outside"] = (violating & ~self.chosen).sum()
+        return step(self, H, W, G, *args, **options)
+
+    monkeypatch.setattr(WorkingSet, "step", spy)
+    for bounds in ((0, INF), (-0.1, 0.1)):
+        fit = SoftmaxClassifier(tol=1e-4, bounds=bounds).fit(X, y)
+        assert fit.converged_
+        assert last["outside"] == 0
