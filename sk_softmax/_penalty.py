@@ -15,6 +15,8 @@ The quadratic part is smooth and belongs to the objective's gradient. The rest,
 the non-smooth part, is seen through its value, its prox and its KKT violation.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 
@@ -98,7 +100,7 @@ class Penalty:
 
     def value(self, W):
         """The non-smooth part."""
-        return self._whole().value((W - self.prior).ravel())
+        return self._whole.value((W - self.prior).ravel())
 
     def feasible(self, W):
         """The nearest coefficients within the bounds."""
@@ -115,11 +117,8 @@ class Penalty:
 
         Zero everywhere is the optimum; G is the gradient of the smooth part.
         """
-        return (
-            self._whole()
-            .violation((W - self.prior).ravel(), G.ravel())
-            .reshape(W.shape)
-        )
+        U = (W - self.prior).ravel()
+        return self._whole.violation(U, G.ravel()).reshape(W.shape)
 
     def part(self, index, scale):
         """The non-smooth part of the coefficients at `index`, in other units.
@@ -141,6 +140,7 @@ class Penalty:
             return Grouped(l1, scale, index[1], lower, upper)
         return Separable(l1 * scale, lower, upper)
 
+    @cached_property
     def _whole(self):
         """The non-smooth part of all coefficients, as they are."""
         l1, lower, upper = (
@@ -158,13 +158,13 @@ class Separable:
 
     def __init__(self, weight, lower, upper):
         self.weight, self.lower, self.upper = weight, lower, upper
+        self.bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
     @property
     def is_lasso(self):
         """Whether there are no bounds, and weights that can be brought to one."""
-        unbounded = np.isinf(self.lower).all() and np.isinf(self.upper).all()
-        weight = self.weight
-        return bool(unbounded and len(weight) and weight.min() > 1e-8 * weight.max())
+        like = len(self.weight) and self.weight.min() > 1e-8 * self.weight.max()
+        return bool(not self.bounded and like)
 
     def value(self, u):
         """The sum, for u within the bounds."""
@@ -177,6 +177,9 @@ class Separable:
 
     def violation(self, u, gradient):
         """How steeply the objective falls along a feasible direction, by variable."""
+        if not self.bounded:
+            inside = np.maximum(np.abs(gradient) - self.weight, 0)
+            return np.where(u != 0, np.abs(gradient + self.gradient(u)), inside)
         left = gradient + np.where(u > 0, self.weight, -self.weight)
         right = gradient + np.where(u < 0, -self.weight, self.weight)
         fall = np.where(u < self.upper, np.maximum(-right, 0), 0)
