@@ -91,6 +91,8 @@ class Penalty:
 
     def value_gradient(self, W):
         """The quadratic part and its gradient (K, d)."""
+        if not self.ridge.any():  # with 74,000 features a tenth of a pass
+            return 0.0, np.broadcast_to(0.0, W.shape)
         gradient = self.ridge * (W - self.prior)
         return 0.5 * np.vdot(gradient, W - self.prior), gradient
 
