@@ -46,7 +46,7 @@ def proximal_newton(problem, start=None, **options):
     previous, damping = np.inf, Damping()
     while not fit.converged and fit.passes_left() > 0:
         point = fit.point
-        chosen, violating = _choose(problem, point, fit.frame, working)
+        chosen, violating, in_turns = _choose(problem, point, fit.frame, working)
         if H is None or (chosen & ~working.chosen).any():
             if on_path:
                 chosen |= _soon(problem, point, fit.frame, chosen)
@@ -59,11 +59,15 @@ def proximal_newton(problem, start=None, **options):
         distance = gain + rest
         if not fresh:  # the model is trusted to a fifth
             distance *= 1.2
+        if in_turns:  # while gains fall fast, all that follow are no more than this one
+            distance *= 2
+            complete &= gain <= 0.3 * previous
         reliable = complete and damping.level == 0
         near = distance <= fit.goal(point.value)
-        fit.move(point, distance, reliable and trusted and near)
-        if fit.converged:
-            break
+        known = distance if complete else np.inf
+        fit.move(point, known, reliable and trusted and near)
+        if fit.converged or (fresh and not complete and distance <= fit.floor):
+            break  # in the latter case more coefficients move than a set can have
         if not fresh and not (trusted and gain <= 0.3 * previous):
             H = None  # the model has gone stale
             continue
@@ -87,7 +91,7 @@ def proximal_newton(problem, start=None, **options):
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
         trusted = abs(taken - gain) - noise <= (1.0 if small else 0.2) * gain
-        fit.move(trial, distance, False)
+        fit.move(trial, known, False)
         previous, fresh = gain, False
         if not trusted:
             H = None
@@ -139,7 +143,10 @@ def _soon(problem, point, frame, chosen):
 
 
 def _choose(problem, point, frame, working):
-    """The coefficients of the next working set, and all violators."""
+    """The next working set, all violators, and whether not all can be in one set.
+
+    Where more coefficients move than a set can have they take turns, the worst first.
+    """
     W = point.theta[:, :-1]
     centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
     violation = problem.penalty.violation(W, centred) * frame.scale
@@ -151,20 +158,31 @@ def _choose(problem, point, frame, working):
     if problem.penalty.grouped:
         moving |= moving.any(axis=0)
         violation = np.broadcast_to(violation.max(axis=0), W.shape)
-    violating = all_violating = (violation > 0) & ~moving
-    if working is not None:
-        # what was let in stays while it is not far from moving
-        violating = violating & ~working.chosen
-    room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
-    room = min(room, MOST_WORKING_SET - moving.sum())
-    if violating.sum() > max(room, 0):
-        order = np.argsort(-np.where(violating, violation, 0), axis=None)
-        keep = np.zeros(W.size, dtype=bool)
-        keep[order[: max(room, 0)]] = True
-        violating &= keep.reshape(W.shape)
+    violating = (violation > 0) & ~moving
+    in_turns = moving.sum() >= MOST_WORKING_SET
+    if in_turns:
+        chosen = moving | violating
+        chosen &= _greatest(violation, MOST_WORKING_SET // 2)
+    else:
+        new = violating
+        if working is not None:
+            # what was let in stays while it is not far from moving
+            new = violating & ~working.chosen
+        room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
+        room = min(room, MOST_WORKING_SET - moving.sum())
+        if new.sum() > room:
+            new = new & _greatest(np.where(new, violation, 0), room)
+        chosen = moving | new
     if problem.penalty.grouped:
-        violating |= violating.any(axis=0)
-    return moving | violating, all_violating
+        chosen |= chosen.any(axis=0)
+    return chosen, violating, in_turns
+
+
+def _greatest(values, n):
+    """Which are the n greatest, a mask."""
+    mask = np.zeros(values.size, dtype=bool)
+    mask[np.argsort(-values, axis=None)[:n]] = True
+    return mask.reshape(values.shape)
 
 
 def _search(fit, direction, landing, lengths, gain):

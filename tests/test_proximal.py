@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from sk_softmax import SoftmaxClassifier, _rows
+from sk_softmax import SoftmaxClassifier, _proximal_newton, _rows
 from sk_softmax._coordinates import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
@@ -283,3 +284,16 @@ def test_converges_only_with_all_violators_in_the_working_set(monkeypatch):
         fit = SoftmaxClassifier(tol=1e-4, bounds=bounds).fit(X, y)
         assert fit.converged_
         assert last["outside"] == 0
+
+
+def test_more_coefficients_than_a_working_set_can_have(monkeypatch, make_rows):
+    """They take turns, and no one says how far the optimum is."""
+    X, y, _ = make_rows(300, 30, 3)
+    best = SoftmaxClassifier(l1_ratio=0.5, tol=1e-12).fit(X, y)
+    assert np.count_nonzero(best.coef_) > 40
+    monkeypatch.setattr(_proximal_newton, "LEAST_WORKING_SET", 10)
+    monkeypatch.setattr(_proximal_newton, "MOST_WORKING_SET", 40)
+    with pytest.warns(ConvergenceWarning):
+        fit = SoftmaxClassifier(l1_ratio=0.5, max_iter=1000).fit(X, y)
+    assert fit.optimality_ == 1
+    np.testing.assert_allclose(fit.coef_, best.coef_, atol=1e-4)
