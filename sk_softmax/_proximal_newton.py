@@ -66,8 +66,8 @@ def proximal_newton(problem, start=None, **options):
         near = distance <= fit.goal(point.value)
         known = distance if complete else np.inf
         fit.move(point, known, reliable and trusted and near)
-        if fit.converged or (fresh and not complete and distance <= fit.floor):
-            break  # in the latter case more coefficients move than a set can have
+        if fit.converged or (in_turns and not complete and distance <= fit.floor):
+            break
         if not fresh and not (trusted and gain <= 0.3 * previous):
             H = None  # the model has gone stale
             continue
