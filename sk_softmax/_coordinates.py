@@ -27,16 +27,15 @@ scaled, so that neither a year's 2013 nor a column of 1e200 costs digits.
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg.lapack import dtrtri
 
 from ._array_api import (
     asum,
-    cast,
     full,
     is_foreign,
     like,
     namespace,
-    permute,
     reshape,
     zeros,
 )
@@ -45,6 +44,8 @@ from ._penalty import Penalty
 # No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
 # application costs more than the passes over the data that it could save.
 MAX_BYTES = 2**28
+# What a chunk of rows of p x z takes: about a core's caches.
+CHUNK_BYTES = 2**22
 # A row counts in the Kronecker product's Gram matrix by its curvature plus this
 # part of the mean curvature: where the classes are nearly separated few rows
 # have curvature now, and others will have it a few steps on.
@@ -52,15 +53,17 @@ PLAIN_PART = 0.1
 # A row that is certain of its class counts by this in that class's block: where all
 # are certain, gradients of rounding would be taken far.
 CERTAIN = 1e-6
-# Evaluations to 1e-6 and rebuilds that a fit is expected to take, from the data
-# sets in benchmarks/. Only their ratios matter.
-EXPECTED_PASSES = {"hessian": 30, "blocks": 50, "kronecker": 100, "diagonal": 400}
-EXPECTED_BUILDS = {"hessian": 3, "blocks": 4, "kronecker": 5, "diagonal": 6}
+# Passes that it takes to the optimum from where coordinates are fresh, from the data
+# sets in benchmarks/.
+EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
+# Fits of a path that share their coordinates.
+ON_PATH = 4
 # Coordinates serve penalties of up to this times the strength, or one part of it:
 # the Hessian's eigenvalues are in between 1 and that in them.
 MOST_DRIFT = 2.0
-# What a pass costs however small the data: Python's and scipy's own 50 us.
-CALL_FLOPS = 1e6
+# What a pass costs however small the data: Python's and scipy's own 50 us. And how
+# many times that it costs to build.
+CALL_FLOPS, BUILD_CALLS = 1e6, 5
 
 
 class Frame:
@@ -221,10 +224,21 @@ def build_hessian(problem, theta, frame):
 
 def loss_hessian(problem, theta, frame, Q):
     """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
-    d1, q = problem.shape[1], Q.shape[1]
-    flops, size = build_flops(problem)["hessian"], 8 * (q * d1) ** 2
-    (H,) = problem.curvature_sum(theta, _hessian, (frame, Q), flops, size)
-    return np.ascontiguousarray(H.transpose(0, 2, 1, 3)).reshape(q * d1, q * d1)
+    (K, d1), q = problem.shape, Q.shape[1]
+    flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
+    (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
+    if K > 1:
+        # The probabilities sum to one, so that a class's moment is what its products
+        # with all classes sum to: those of p x z tell diag(p) too.
+        H = H.reshape(K, d1, K, d1)
+        moments = H.sum(axis=2)
+        np.negative(H, out=H)
+        H[np.arange(K), :, np.arange(K)] += moments
+        H = Q.T @ (Q.T @ H.reshape(K, -1)).reshape(q * d1, K, d1)
+        H = H.reshape(q * d1, q * d1)
+        if q == K:  # the first direction is all classes' in common
+            H[:d1] = H[:, :d1] = 0  # which the loss does not see; rounding would
+    return H.reshape(q * d1, q * d1)
 
 
 def from_hessian(problem, H, frame, Q):
@@ -233,28 +247,24 @@ def from_hessian(problem, H, frame, Q):
     return Hessian(Q, H.reshape(q, d1, q, d1), frame, problem)
 
 
-def _hessian(problem, X, P, weight, frame, Q):
-    """A block's part, (q, q, d + 1, d + 1), of the Hessian in the frame."""
-    xp, (K, q), d1 = namespace(P), Q.shape, problem.shape[1]
+def _hessian(problem, X, P, weight, frame):
+    """A block's second moments, (K (d + 1))^2, of p x z for its features z."""
+    xp, (K, d1) = namespace(P), problem.shape
     Z = _framed(problem, X, frame)
     if problem.loss.n_outputs == 1:
-        A = Z * xp.sqrt(problem.loss.curvature(P, Q)[0, :] * weight)
-        return ((A @ A.T)[None, None, :, :],)
-    # Q^T (diag(p) - p p^T) Q: K Gram matrices, and one of p x z. Chunks keep
-    # that (q d1, m) array within a block's size.
+        A = Z * xp.sqrt(problem.loss.curvature(P, None)[0, :] * weight)
+        return (A @ A.T,)
+    # as many rows at a time as make up for adding (K d1)^2 numbers
     (m,) = weight.shape
     root = xp.sqrt(weight)
-    pz = zeros((q * d1, q * d1), P)
-    chunk = max(256, m // q)
+    H = zeros((K * d1, K * d1), P)
+    chunk = int(np.clip(CHUNK_BYTES // (8 * K * d1), 256, 1024))
     for start in range(0, m, chunk):
         part = slice(start, min(start + chunk, m))
-        A = like(Q, X).T @ (P[:, part] * root[part])
-        A = reshape(A[:, None, :] * Z[:, part], (q * d1, -1))
-        pz += A @ A.T
-    grams = reshape(_grams(Z, P * weight), (K, -1))
-    pairs = reshape(Q[:, :, None] * Q[:, None, :], (K, q * q))
-    H = reshape(cast(pairs, grams.dtype).T @ grams, (q, q, d1, d1))
-    return (H - permute(reshape(pz, (q, d1, q, d1)), (0, 2, 1, 3)),)
+        A = (P[:, part] * root[part])[:, None, :] * Z[:, part]
+        A = reshape(A, (K * d1, -1))
+        H += A @ A.T
+    return (H,)
 
 
 def _framed(problem, X, frame):
@@ -459,48 +469,52 @@ def build_flops(problem):
     q = max(K - 1, 1)
     n = problem.rows.shape[0]
     return {
-        "hessian": n * (q * d1) ** 2
-        + (K > 1) * K * n * d1**2
-        + (q * d1) ** 3
-        + 60 * n * q * d1,
+        # Fat products run at twice the speed of the skinny ones that set the unit;
+        # elementwise work on (n, K d) arrays is what small ones pay for.
+        "hessian": 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1 + 1.3 * (q * d1) ** 3,
         "blocks": K * n * d1 * (d1 + 30) + 2 * K * d1**3 + problem.pass_flops,
-        # fat products run at twice the speed of the skinny ones that set the
-        # unit; elementwise work on (n, d) arrays is what small d pay for
         "kronecker": 1.5 * n * d1**2 + 10 * d1**3 + 150 * n * d1 + problem.pass_flops,
         "diagonal": 2 * problem.pass_flops,
     }
 
 
-def preference(problem, on_path=False):
-    """The kinds of coordinates, from the cheapest whole fit to the dearest.
+def passes_to_build(problem):
+    """How many passes over the data cost as much as building each kind."""
+    a_pass = problem.pass_flops + CALL_FLOPS
+    return {
+        kind: (flops + BUILD_CALLS * CALL_FLOPS) / a_pass
+        for kind, flops in build_flops(problem).items()
+    }
 
-    A fit pays for building the coordinates a few times and, for every pass over
-    the data, for the pass and for the change of variables. The better the
-    coordinates, the fewer the passes. Kinds past `MAX_BYTES` are left out, and
-    blocks where they would be the Hessian or steps do not sum to zero. On a path
-    most fits take over the coordinates of the one before.
+
+def passes_to_end(problem, on_path=False):
+    """How many passes over the data cost as much as a fit in new coordinates.
+
+    It pays for building them and, for every pass that is left, for the pass and for
+    the change of variables. The better the coordinates, the fewer the passes. Kinds
+    past `MAX_BYTES` are left out, and blocks where they would be the Hessian or steps
+    do not sum to zero. On a path most fits take over the coordinates of the one before.
     """
     K, d1 = problem.shape
-    build = build_flops(problem)
     # products of a matrix and a vector wait for memory: 8 flops' time an entry
     change = {"hessian": 16 * (K * d1) ** 2, "kronecker": 4 * K * d1 * (K + d1)}
     change["blocks"] = 16 * K * d1**2
     size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
     if K > 1 and problem.penalty.is_symmetric:
         size["blocks"] = K * d1**2
-    cost = {
-        kind: EXPECTED_BUILDS[kind] * build[kind] / (4 if on_path else 1)
-        + EXPECTED_PASSES[kind]
-        * (problem.pass_flops + CALL_FLOPS + change.get(kind, 0))
+    a_pass, builds = problem.pass_flops + CALL_FLOPS, passes_to_build(problem)
+    return {
+        kind: builds[kind] / (ON_PATH if on_path else 1)
+        + EXPECTED_PASSES[kind] * (1 + change.get(kind, 0) / a_pass)
         for kind in size
         if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
     }
+
+
+def preference(problem, on_path=False):
+    """The kinds of coordinates, from the cheapest fit to the dearest."""
+    cost = passes_to_end(problem, on_path)
     return sorted(cost, key=cost.get)
-
-
-def passes_worth(problem, kind):
-    """How many passes over the data cost as much as building the coordinates."""
-    return build_flops(problem).get(kind, 0) / (problem.pass_flops + CALL_FLOPS)
 
 
 def build(problem, theta, frame, kinds):
@@ -604,7 +618,7 @@ def _inverse_factor(H, problem):
     try:
         L = cholesky(H, lower=True, check_finite=False)
         if np.square(np.diag(L)).min() > 1e4 * noise:
-            inverse = solve_triangular(L, np.eye(len(L)), lower=True)
+            inverse, _ = dtrtri(L, lower=True, overwrite_c=True)
             return jacobi[:, None] * inverse.T
     except LinAlgError:
         pass

@@ -124,8 +124,8 @@ class Rows:
             n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int)
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
-        x_bytes = self.entries * self.dtype.itemsize
-        affordable = int(x_bytes / 50 / (8 * n_outputs * (d + 1)))
+        self._x_bytes = self.entries * self.dtype.itemsize
+        affordable = int(self._x_bytes / 50 / (8 * n_outputs * (d + 1)))
         self.n_strands = min(n_blocks, int(np.clip(affordable, 8, MAX_STRANDS)))
         self._pool = None
         self._n_threads = 1
@@ -159,14 +159,15 @@ class Rows:
 
         `flops` is the work of the whole sum: below `THREADING_FLOPS` it is done
         by the calling thread alone. The result does not depend on that. Where
-        `result_bytes` is large, there are fewer partial sums.
+        `result_bytes` is large beside X, there are fewer partial sums.
         """
         if len(self.blocks) == 1:
             (block,) = self.read()
             return function(*block)
         n_strands = self.n_strands
         if result_bytes:
-            n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, n_strands))
+            most = np.clip(self._x_bytes // 16 // result_bytes, 4, n_strands)
+            n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, most))
         bounds = np.linspace(0, len(self.blocks), n_strands + 1).astype(int)
         partial = [None] * n_strands
         todo = list(range(n_strands))[::-1]

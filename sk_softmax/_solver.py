@@ -15,21 +15,34 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigvalsh_tridiagonal
 from scipy.optimize import minimize
 
-from ._coordinates import build, passes_worth, preference, row_space
+from ._coordinates import (
+    EXPECTED_PASSES,
+    build,
+    passes_to_build,
+    passes_to_end,
+    preference,
+    row_space,
+)
 from ._optimum import Fit, Point
 from ._proximal_newton import proximal_newton
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
 # passes over the data.
 MEMORY = 30
-# Evaluations in the first coordinates, and how much longer each next ones last.
-FIRST_STAGE, GROWTH = 5, 1.5
+# Evaluations at least in the first coordinates, and how much more in each next ones.
+FIRST_STAGE, GROWTH = 5, 1.25
+# Of the passes expected in coordinates, those that verify their end.
+VERIFYING = 0.5
 # Passes to the next optimum of a path in coordinates that are up to date.
 FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 # How many times the goal is near enough for Newton's method to end the fit: its
 # conjugate gradients have to be run anyway, to measure what is left.
-# Where that fails, L-BFGS has to come nearer before it is tried again.
-NEAR = 30
+# Where that fails, L-BFGS has to come nearer before it is tried again. Where they see
+# that it is as far as the second, or as the first and new coordinates are cheaper than
+# they were, they are not run to their end.
+NEAR, FAR = 30, 300
+# Newton's model of F is believed up to this relative error, the more the less.
+BELIEVED = 0.45
 # Coordinates are kept for another stage where they helped, and the distance is at most
 # this times what they had made of it.
 FLATTERED = 4
@@ -101,15 +114,16 @@ def descend(problem, start=None, *, kinds=None, **options):
     kinds = kinds or preference(problem)
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
-    stage, near, stale, keep = 0, NEAR, False, False
+    # far from the optimum Newton's model of F is none
+    near = float(np.clip(0.03 / max(fit.tol, 1e-9), 1, NEAR))
+    stage, stale, keep, exact = 0, False, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
             # without features the probabilities are the same for all rows, and the
             # Hessian is a Kronecker product
-            exact = (
-                fit.point is fit.null and kinds[0] == "hessian" and problem.shape[0] > 1
-            )
+            exact = stage == 0 and fit.point is fit.null and problem.shape[0] > 1
+            exact = exact and kinds[0] in ("hessian", "blocks")
             coordinates, kind = build(
                 problem,
                 fit.point.theta,
@@ -117,18 +131,30 @@ def descend(problem, start=None, *, kinds=None, **options):
                 ["kronecker"] * exact + list(kinds),
             )
             least, debt = 0.0, -fit.passes()
+        builds, ends = passes_to_build(problem), passes_to_end(problem)
         # long enough to be worth the building
-        length = max(FIRST_STAGE * GROWTH**stage, min(passes_worth(problem, kind), 100))
-        length = min(int(length), fit.passes_left())
-        status, least = _lbfgs(fit, coordinates, least or near, length, least)
+        shortest = 0 if inherited else min(builds.get(kind, 0), 100)
+        shortest = max(FIRST_STAGE * GROWTH**stage, shortest)
+        # the end is to be verified, in these coordinates or in new ones
+        verify = {k: VERIFYING * passes for k, passes in EXPECTED_PASSES.items()}
+        renewed = ends.get(kinds[0], 0) - verify.get(kind, 0)
+        target = least or near
+        status, least = _lbfgs(fit, coordinates, target, shortest, renewed, least)
         stage, keep = stage + 1, False
         if status == "near" and least > 0:
             fit.move(fit.point, fit.distance / least, True)
+        elif (
+            status == "near"
+            and exact
+            and (builds[kinds[0]] + verify[kinds[0]] < verify[kind])
+        ):
+            exact = False  # which they were at the start, and are no more
         elif status != "longer":
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
+            worth = builds.get(kinds[0], 0)
             before = fit.distance
-            better, least = _newton(fit, coordinates)
+            better, least = _newton(fit, coordinates, least, worth)
             near *= 0.1
             keep = better and fit.distance < FLATTERED * before
             least = least if fit.converged else 0.0  # it was another point's
@@ -164,7 +190,7 @@ def refine(problem, coordinates, **options):
     Result
     """
     fit = Fit(problem, None, **options)
-    status, _ = _lbfgs(fit, coordinates, 1, fit.passes_left())
+    status, _ = _lbfgs(fit, coordinates, 1, np.inf, 0)
     fit.converged = status == "near"
     return fit.result(coordinates)
 
@@ -176,7 +202,7 @@ def _inherit(fit, kinds):
     it falls at most as the penalty does.
     """
     left = fit.leftover
-    outdated = left.debt > passes_worth(fit.problem, kinds[0])
+    outdated = left.debt > passes_to_build(fit.problem).get(kinds[0], 0)
     if left.kind is None or outdated:  # there are none, or proximal Newton's
         return None, None, 0.0
     strength = fit.problem.penalty.strength
@@ -194,17 +220,17 @@ def _inherit(fit, kinds):
     return coordinates, left.kind, least
 
 
-def _lbfgs(fit, coordinates, near, max_evaluations, least=0.0):
+def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Moves the fit to the best point seen, with F - F* as far as the coordinates can
-    be trusted.
+    be trusted. After the `shortest` number of evaluations it ends where the way that
+    is left seems longer than the `renewed` one in new coordinates.
 
     Returns
     -------
     status : {"near", "longer", "stuck"}
-        Whether that is near, or could be with more evaluations, or nothing
-        better was found.
+        Whether that is near, or the way to it is long, or nothing better was found.
     least : float
         As it was, or 0 where a step met less curvature.
     """
@@ -215,24 +241,28 @@ def _lbfgs(fit, coordinates, near, max_evaluations, least=0.0):
         fit.move(start, 0.5 * size**2, False)
         return "near", least
     first = start.value, best_gradient * size
-    evaluations, softest = 0, np.inf
+    softest = np.inf
+    # how much less the distance has to become, in logarithms
+    to_go = [_log_ratio(0.5 * size**2, near * fit.goal(start.value))]
 
     def objective(u):
         # scipy's first step has length one, whatever the gradient; in units of
         # the gradient's size that is the step to the optimum.
-        nonlocal best, best_gradient, evaluations, softest
+        nonlocal best, best_gradient, softest
         if not u.any():
             return first
         point = fit.evaluate(start.theta + coordinates.step(u * size))
         gradient = coordinates.gradient(point.gradient)
-        evaluations += 1
         change = gradient * size - first[1]
         softest = min(softest, (change @ u) / (u @ u * size**2))
         if point.value < best.value:
             best, best_gradient = point, gradient
-            if 0.5 * (gradient @ gradient) <= near * fit.goal(point.value):
-                raise _StageOver("near")
-        if evaluations >= max_evaluations:
+        distance = 0.5 * (best_gradient @ best_gradient)
+        to_go.append(_log_ratio(distance, near * fit.goal(best.value)))
+        if to_go[-1] <= 0:
+            raise _StageOver("near")
+        over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
+        if over or fit.passes_left() <= 0:
             raise _StageOver("longer")
         return point.value, gradient * size
 
@@ -253,7 +283,44 @@ def _lbfgs(fit, coordinates, near, max_evaluations, least=0.0):
     return status, least if softest >= least else 0.0
 
 
-def _newton(fit, coordinates):
+def _log_ratio(a, b):
+    """Of numbers that may be zero."""
+    return np.log(max(a, 1e-300)) - np.log(max(b, 1e-300))
+
+
+def _rate(to_go):
+    """What a pass took off, in the mean over the later half."""
+    half = len(to_go) // 2
+    return (to_go[half] - to_go[-1]) / (len(to_go) - 1 - half)
+
+
+def _newton(fit, coordinates, least, worth):
+    """Newton steps, while the model is good and they are cheaper than new coordinates.
+
+    Parameters
+    ----------
+    least : float
+        No eigenvalue of the Hessian in the coordinates is less, or 0.
+    worth : float
+        How many passes new coordinates cost.
+
+    Returns
+    -------
+    moved : bool
+        Whether the fit is at a better point.
+    least : float
+        No eigenvalue of the Hessian in the coordinates seems to be less.
+    """
+    moved, again = False, True
+    while again and not fit.converged and fit.passes_left() > 1:
+        before = fit.passes()
+        better, again, least = _newton_step(fit, coordinates, least, worth)
+        moved |= better
+        again &= fit.passes() - before < worth
+    return moved, least
+
+
+def _newton_step(fit, coordinates, known, worth):
     """A Newton step by conjugate gradients, and the distance F - F* after it.
 
     The coordinates alone may flatter: what they take for curvature need not be
@@ -262,10 +329,17 @@ def _newton(fit, coordinates):
     bound of Meurant and Tichy, doi:10.1007/s11075-018-0634-8). The distance is
     trusted if the step took off F what Newton's model had promised.
 
+    Parameters
+    ----------
+    known : float
+        No eigenvalue of the Hessian in the coordinates is less, or 0.
+
     Returns
     -------
     better : bool
         Whether the fit has moved.
+    again : bool
+        Whether the model was good enough for another step.
     least : float
         No eigenvalue of the Hessian in the coordinates seems to be less.
     """
@@ -276,7 +350,8 @@ def _newton(fit, coordinates):
     v = np.zeros_like(residual)
     norm = first = residual @ residual
     lengths, ratios = [], []
-    gain, least, rest = 0.0, 1.0, 0.5 * norm
+    gain, least, seen = 0.0, known or 1.0, False
+    rest = 0.5 * norm / least
     while norm > 0 and len(lengths) < MAX_CG and fit.passes_left() > 1:
         product = coordinates.gradient(hessian(coordinates.step(direction)))
         curvature = direction @ product
@@ -289,10 +364,12 @@ def _newton(fit, coordinates):
         ratios.append((residual @ residual) / norm)
         norm *= ratios[-1]
         direction = residual + ratios[-1] * direction
-        least, bound = _least_eigenvalue_and_bound(lengths, ratios)
+        least, bound = _least_eigenvalue_and_bound(lengths, ratios, known)
         rest = max(0.5 * norm * bound, 0.0)  # rounding may leave it below
-        near_end = norm <= 0.01 * first and rest <= 0.3 * goal
-        if near_end or gain > NEAR * goal:
+        seen = known > 0 or norm <= 0.01 * first
+        near_end = seen and rest <= 0.3 * goal
+        far = FAR if len(lengths) < worth else NEAR
+        if near_end or gain > far * goal:
             break
     trial = fit.evaluate(point.theta + coordinates.step(v))
     # in the norm of the inverse Hessian: what the steps left, and what the
@@ -300,20 +377,29 @@ def _newton(fit, coordinates):
     missed = coordinates.gradient(trial.gradient) + residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     noise = 1e3 * fit.eps * abs(point.value)
+    error = max(abs(point.value - trial.value - gain) - noise, 0.0)
     # Where classes are separated F falls like an exponential, and a step takes 1.3
-    # times what the model says, for ever.
-    small = 10 * max(gain, distance) <= goal
-    error = abs(point.value - trial.value - gain) - noise
-    trusted = error <= (1.0 if small else 0.1) * gain
+    # times what the model says, for ever; what is left is twice what it says.
+    if 10 * max(gain, distance) > goal:
+        trusted = error < BELIEVED * gain
+        if trusted:
+            distance /= 1 - error / (BELIEVED * gain)
+    else:
+        trusted = error <= gain
     better = _is_better(trial, point, coordinates, fit.eps)
     # a trial that is not better is no nearer to the optimum
     end = trial if better else point
     fit.move(end, distance, trusted and distance <= fit.goal(end.value))
-    return better, least if lengths else 0.0
+    again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
+    # which the Hessian at the next point need not have if it differs much
+    known = seen and error <= 0.1 * gain
+    return better, again, least if known else 0.0
 
 
-def _least_eigenvalue_and_bound(lengths, ratios):
+def _least_eigenvalue_and_bound(lengths, ratios, known=0.0):
     """Of what conjugate gradients with these step lengths and ratios have seen.
+
+    The least eigenvalue is at most the known one, if there is one.
 
     The bound times the squared residual is at least the squared error in the
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
@@ -322,7 +408,7 @@ def _least_eigenvalue_and_bound(lengths, ratios):
     beta = np.array(ratios)
     diagonal = inverse + np.append(0, beta[:-1] * inverse[:-1])
     least = eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) * inverse[:-1])[0]
-    least = max(0.5 * least, 1e-12)
+    least = max(min(0.5 * least, known or np.inf), 1e-12)
     bound = 1 / least
     for length, ratio in zip(lengths, ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)

@@ -25,7 +25,7 @@ class Summary:
     >>> from sk_softmax.inference import infer
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     >>> X = X[["mean texture", "mean area"]]
-    >>> result = infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)
+    >>> result = infer(SoftmaxClassifier(C=np.inf, tol=1e-10).fit(X, y), X, y)
     >>> result.summary()
     Coefficients          class 1 against 0
     Covariance            model
@@ -40,9 +40,9 @@ class Summary:
     ======================================================================
      class      feature     coef       se      z      p   [0.025    0.975]
     ----------------------------------------------------------------------
-         1  (intercept)    12.24    1.151  10.63 <0.001    9.986      14.5
+         1  (intercept)    12.24    1.151  10.63 <0.001    9.987      14.5
          1 mean texture  -0.2115  0.03681 -5.745 <0.001  -0.2836   -0.1393
-         1    mean area -0.01197 0.001177 -10.17 <0.001 -0.01428 -0.009665
+         1    mean area -0.01197 0.001177 -10.17 <0.001 -0.01428 -0.009667
     """
 
     def __init__(self, facts, table, level):

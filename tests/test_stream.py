@@ -130,7 +130,7 @@ def test_all_rows_kept_are_fitted_to_the_last_revisit(noisy):
         classifier.partial_fit(X[part], y[part])
     assert not has_let_go(classifier)
     expected = SoftmaxClassifier(tol=1e-10).fit(X, y)
-    np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-4)
+    np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-3)
 
 
 def test_the_penalty_is_that_of_all_rows_seen(noisy, no_room):
