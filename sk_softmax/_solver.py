@@ -12,7 +12,8 @@ nothing is taken too, and is what reaches the last digits.
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import LinAlgError, eigvalsh_tridiagonal
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dsterf
 from scipy.optimize import minimize
 
 from ._coordinates import (
@@ -364,19 +365,24 @@ def _newton_step(fit, coordinates, known, worth):
         ratios.append((residual @ residual) / norm)
         norm *= ratios[-1]
         direction = residual + ratios[-1] * direction
-        least, bound = _least_eigenvalue_and_bound(lengths, ratios, known)
-        rest = max(0.5 * norm * bound, 0.0)  # rounding may leave it below
+        # before that the least eigenvalue has not been seen
         seen = known > 0 or norm <= 0.01 * first
-        near_end = seen and rest <= 0.3 * goal
         far = FAR if len(lengths) < worth else NEAR
-        if near_end or gain > far * goal:
+        if seen:
+            least, bound = _least_eigenvalue_and_bound(lengths, ratios, known)
+            rest = max(0.5 * norm * bound, 0.0)  # rounding may leave it below
+        if (seen and rest <= 0.3 * goal) or gain > far * goal:
             break
+    if lengths and not seen:
+        least, bound = _least_eigenvalue_and_bound(lengths, ratios)
+        rest = max(0.5 * norm * bound, 0.0)
     trial = fit.evaluate(point.theta + coordinates.step(v))
     # in the norm of the inverse Hessian: what the steps left, and what the
     # model had missed
     missed = coordinates.gradient(trial.gradient) + residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    noise = 1e3 * fit.eps * abs(point.value)
+    # the logits' rounding is F's, also where F is next to nothing
+    noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
     error = max(abs(point.value - trial.value - gain) - noise, 0.0)
     # Where classes are separated F falls like an exponential, and a step takes 1.3
     # times what the model says, for ever; what is left is twice what it says.
@@ -405,9 +411,12 @@ def _least_eigenvalue_and_bound(lengths, ratios, known=0.0):
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
     """
     inverse = 1 / np.array(lengths)
-    beta = np.array(ratios)
-    diagonal = inverse + np.append(0, beta[:-1] * inverse[:-1])
-    least = eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) * inverse[:-1])[0]
+    beta = np.array(ratios)[:-1]
+    diagonal = inverse.copy()
+    diagonal[1:] += beta * inverse[:-1]
+    # LAPACK's own routine, which wants one entry at least beside the diagonal
+    beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
+    least = dsterf(diagonal, beside)[0][0]
     least = max(min(0.5 * least, known or np.inf), 1e-12)
     bound = 1 / least
     for length, ratio in zip(lengths, ratios, strict=True):
