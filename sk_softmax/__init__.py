@@ -31,6 +31,10 @@ From the top down; imports run down this list only:
 - `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal`: the step of proximal Newton on a working set
 - `_coordinates`: the change of variables in which the Hessian is near the identity
+- `_curvature`: the Hessian of the loss, whole or in part, as sums over the rows
+- `_cost`: what coordinates cost, in operations and in passes
+- `_inverse_roots`: inverse roots of curvature, as far as it is known
+- `_frame`: centre and scale of the features
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits
 - `_penalty`: what the coefficients cost

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._coordinates import (
-    Kronecker,
-    _class_curvature,
-    _gram,
-    _inverse_root,
+from ._coordinates import Kronecker, from_hessian
+from ._curvature import (
+    class_curvature,
     class_directions,
-    from_hessian,
+    feature_moments,
     loss_hessian,
-    whitening,
 )
+from ._inverse_roots import inverse_root, whitening
 from ._optimum import Point
 from ._problem import Problem
 
@@ -139,10 +137,10 @@ class KroneckerCurvature(_Curvature):
     def of(cls, problem, theta, frame):
         """That of a problem's rows at theta."""
         Q, d = class_directions(problem), problem.shape[1] - 1
-        (C,) = problem.curvature_sum(theta, _class_curvature, (), 0)
+        (C,) = problem.curvature_sum(theta, class_curvature, (), 0)
         flops = 2 * problem.rows.shape[0] * d * d
-        moments = problem.curvature_sum(theta, _gram, (frame, Q, 0.0), flops, 8 * d * d)
-        total, first, gram = moments
+        args = feature_moments, (frame, Q, 0.0), flops, 8 * d * d
+        total, first, gram = problem.curvature_sum(theta, *args)
         features = np.empty((d + 1, d + 1))
         features[:-1, :-1] = gram
         features[:-1, -1] = features[-1, :-1] = first
@@ -173,6 +171,6 @@ class KroneckerCurvature(_Curvature):
         H = np.multiply.outer(curvature, np.maximum((gram @ U * U).sum(axis=0), 0))
         penalty = np.broadcast_to(penalty, (len(Q), len(U)))
         H += (Q * Q).T @ penalty @ (U * U)
-        scale = np.column_stack([_inverse_root(H), _inverse_root(curvature * total)])
+        scale = np.column_stack([inverse_root(H), inverse_root(curvature * total)])
         centre = frame.centre + mean / frame.scale
         return Kronecker(Q, U * frame.scale[:, None], scale, centre[None])

@@ -16,7 +16,9 @@ approximate leave-one-out cross-validation", :doi:`10.1111/rssb.12374`).
 
 import numpy as np
 
-from ._coordinates import MAX_BYTES, Frame, build_hessian
+from ._coordinates import build_hessian
+from ._cost import MAX_BYTES
+from ._frame import Frame
 from ._optimum import Leftover, Point
 from ._problem import Problem
 from ._solver import descend

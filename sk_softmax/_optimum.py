@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._coordinates import Frame
+from ._frame import Frame
 
 
 @dataclass

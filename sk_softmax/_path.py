@@ -17,7 +17,9 @@ from ._arguments import numeric, refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier, next_step, separation
-from ._coordinates import Frame, build, preference, row_space
+from ._coordinates import build, row_space
+from ._cost import preference
+from ._frame import Frame
 from ._penalty import Penalty
 from ._predictor import INPUT
 from ._progress import begin_fit, set_callbacks, with_callbacks

@@ -16,14 +16,8 @@ from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dsterf
 from scipy.optimize import minimize
 
-from ._coordinates import (
-    EXPECTED_PASSES,
-    build,
-    passes_to_build,
-    passes_to_end,
-    preference,
-    row_space,
-)
+from ._coordinates import build, row_space
+from ._cost import EXPECTED_PASSES, passes_to_build, passes_to_end, preference
 from ._optimum import Fit, Point
 from ._proximal_newton import proximal_newton
 

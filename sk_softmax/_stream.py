@@ -34,7 +34,7 @@ from scipy import sparse
 
 from . import _arguments as arguments
 from ._array_api import class_masses
-from ._coordinates import Frame, build
+from ._coordinates import build
 from ._expansion import (
     Continued,
     Expansion,
@@ -42,6 +42,7 @@ from ._expansion import (
     KroneckerCurvature,
     loss_alone,
 )
+from ._frame import Frame
 from ._loss import loss_of
 from ._optimum import Leftover
 from ._penalty import Penalty

@@ -6,8 +6,11 @@ from conftest import make_problem
 from scipy import sparse
 from scipy.linalg import LinAlgError
 
-from sk_softmax import _coordinates
-from sk_softmax._coordinates import BUILDERS, Frame, build, class_directions, preference
+from sk_softmax import _coordinates, _cost, _inverse_roots
+from sk_softmax._coordinates import BUILDERS, build
+from sk_softmax._cost import preference
+from sk_softmax._curvature import class_directions
+from sk_softmax._frame import Frame
 from sk_softmax._rows import Rows
 from sk_softmax._solver import solve
 
@@ -174,9 +177,9 @@ def test_class_directions_are_orthonormal_and_sum_to_zero(n_classes):
 
 def test_preference_leaves_out_what_does_not_fit(monkeypatch):
     assert set(preference(make())) == set(BUILDERS)
-    monkeypatch.setattr(_coordinates, "MAX_BYTES", 8 * D * D * 2)
+    monkeypatch.setattr(_cost, "MAX_BYTES", 8 * D * D * 2)
     assert set(preference(make())) == {"kronecker", "diagonal"}
-    monkeypatch.setattr(_coordinates, "MAX_BYTES", 8)
+    monkeypatch.setattr(_cost, "MAX_BYTES", 8)
     assert preference(make()) == ["diagonal"]
 
 
@@ -258,5 +261,5 @@ def test_about_the_same_penalty_takes_the_same_factor(n_classes):
 
 
 def test_curvature_that_rounding_left_below_zero_stays_still():
-    root = _coordinates._inverse_root(np.array([-1e-20, 0.0, 4.0]))
+    root = _inverse_roots.inverse_root(np.array([-1e-20, 0.0, 4.0]))
     np.testing.assert_array_equal(root, [0, 0, 0.5])

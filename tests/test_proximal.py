@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from sk_softmax import SoftmaxClassifier, _proximal_newton, _rows
-from sk_softmax._coordinates import Frame
+from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem

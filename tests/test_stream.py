@@ -14,7 +14,7 @@ from sklearn.model_selection import learning_curve
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _stream
-from sk_softmax._coordinates import Frame
+from sk_softmax._frame import Frame
 from sk_softmax._expansion import (
     Continued,
     Expansion,

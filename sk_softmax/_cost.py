@@ -1,0 +1,67 @@
+"""What coordinates cost, in floating point operations and in passes over the data."""
+
+# No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
+# application costs more than the passes over the data that it could save.
+MAX_BYTES = 2**28
+# Passes that it takes to the optimum from where coordinates are fresh, from the data
+# sets in benchmarks/.
+EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
+# Fits of a path that share their coordinates.
+ON_PATH = 4
+# What a pass costs however small the data: Python's and scipy's own 50 us. And how
+# many times that it costs to build.
+CALL_FLOPS, BUILD_CALLS = 1e6, 5
+
+
+def build_flops(problem):
+    """What it costs to build each kind of coordinates."""
+    K, d1 = problem.shape
+    q = max(K - 1, 1)
+    n = problem.rows.shape[0]
+    return {
+        # Fat products run at twice the speed of the skinny ones that set the unit;
+        # elementwise work on (n, K d) arrays is what small ones pay for.
+        "hessian": 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1 + 1.3 * (q * d1) ** 3,
+        "blocks": K * n * d1 * (d1 + 30) + 2 * K * d1**3 + problem.pass_flops,
+        "kronecker": 1.5 * n * d1**2 + 10 * d1**3 + 150 * n * d1 + problem.pass_flops,
+        "diagonal": 2 * problem.pass_flops,
+    }
+
+
+def passes_to_build(problem):
+    """How many passes over the data cost as much as building each kind."""
+    a_pass = problem.pass_flops + CALL_FLOPS
+    return {
+        kind: (flops + BUILD_CALLS * CALL_FLOPS) / a_pass
+        for kind, flops in build_flops(problem).items()
+    }
+
+
+def passes_to_end(problem, on_path=False):
+    """How many passes over the data cost as much as a fit in new coordinates.
+
+    It pays for building them and, for every pass that is left, for the pass and for
+    the change of variables. The better the coordinates, the fewer the passes. Kinds
+    past `MAX_BYTES` are left out, and blocks where they would be the Hessian or steps
+    do not sum to zero. On a path most fits take over the coordinates of the one before.
+    """
+    K, d1 = problem.shape
+    # products of a matrix and a vector wait for memory: 8 flops' time an entry
+    change = {"hessian": 16 * (K * d1) ** 2, "kronecker": 4 * K * d1 * (K + d1)}
+    change["blocks"] = 16 * K * d1**2
+    size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
+    if K > 1 and problem.penalty.is_symmetric:
+        size["blocks"] = K * d1**2
+    a_pass, builds = problem.pass_flops + CALL_FLOPS, passes_to_build(problem)
+    return {
+        kind: builds[kind] / (ON_PATH if on_path else 1)
+        + EXPECTED_PASSES[kind] * (1 + change.get(kind, 0) / a_pass)
+        for kind in size
+        if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
+    }
+
+
+def preference(problem, on_path=False):
+    """The kinds of coordinates, from the cheapest fit to the dearest."""
+    cost = passes_to_end(problem, on_path)
+    return sorted(cost, key=cost.get)

@@ -1,0 +1,133 @@
+"""The Hessian of the loss, whole or in part: sums over the rows."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ._array_api import asum, like, namespace, reshape, zeros
+from ._cost import build_flops
+from ._frame import framed
+
+# What a chunk of rows of p x z takes: about a core's caches.
+CHUNK_BYTES = 2**22
+# A row that is certain of its class counts by this in that class's block: where all
+# are certain, gradients of rounding would be taken far.
+CERTAIN = 1e-6
+
+
+def class_directions(problem):
+    """Orthonormal directions among the classes, (K, q).
+
+    A penalty that treats the classes alike keeps the optimum in the plane where
+    the coefficients sum to zero over the classes; there K - 1 directions do.
+    """
+    basis = _orthonormal_basis(problem.shape[0])
+    return basis[:, 1:] if problem.penalty.is_symmetric and len(basis) > 1 else basis
+
+
+@lru_cache
+def _orthonormal_basis(K):
+    """Of R^K, its first vector constant."""
+    return np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]
+
+
+def loss_hessian(problem, theta, frame, Q):
+    """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
+    (K, d1), q = problem.shape, Q.shape[1]
+    flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
+    (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
+    if K > 1:
+        # The probabilities sum to one, so that a class's moment is what its products
+        # with all classes sum to: those of p x z tell diag(p) too.
+        H = H.reshape(K, d1, K, d1)
+        moments = H.sum(axis=2)
+        np.negative(H, out=H)
+        H[np.arange(K), :, np.arange(K)] += moments
+        H = Q.T @ (Q.T @ H.reshape(K, -1)).reshape(q * d1, K, d1)
+        H = H.reshape(q * d1, q * d1)
+        if q == K:  # the first direction is all classes' in common
+            H[:d1] = H[:, :d1] = 0  # which the loss does not see; rounding would
+    return H.reshape(q * d1, q * d1)
+
+
+def _hessian(problem, X, P, weight, frame):
+    """A block's second moments, (K (d + 1))^2, of p x z for its features z."""
+    xp, (K, d1) = namespace(P), problem.shape
+    Z = framed(problem, X, frame)
+    if problem.loss.n_outputs == 1:
+        A = Z * xp.sqrt(problem.loss.curvature(P, None)[0, :] * weight)
+        return (A @ A.T,)
+    # as many rows at a time as make up for adding (K d1)^2 numbers
+    (m,) = weight.shape
+    root = xp.sqrt(weight)
+    H = zeros((K * d1, K * d1), P)
+    chunk = int(np.clip(CHUNK_BYTES // (8 * K * d1), 256, 1024))
+    for start in range(0, m, chunk):
+        part = slice(start, min(start + chunk, m))
+        A = (P[:, part] * root[part])[:, None, :] * Z[:, part]
+        A = reshape(A, (K * d1, -1))
+        H += A @ A.T
+    return (H,)
+
+
+def loss_blocks(problem, theta, frame):
+    """The Hessian's blocks of one class, (K, d + 1, d + 1), of the loss at theta."""
+    K, d1 = problem.shape
+    flops = build_flops(problem)["blocks"]
+    (loss,) = problem.curvature_sum(theta, _blocks, (frame,), flops, 8 * K * d1 * d1)
+    return loss
+
+
+def _blocks(problem, X, P, weight, frame):
+    """A block of rows' part, (K, d + 1, d + 1), of the Hessian's blocks."""
+    Z = framed(problem, X, frame)
+    return (_grams(Z, P * (1 + CERTAIN - P) * weight),)
+
+
+def _grams(Z, weights):
+    """Gram matrices of Z, (d, m), with the weights of each row of (K, m)."""
+    root = namespace(weights).sqrt(weights)
+    grams = zeros((root.shape[0], Z.shape[0], Z.shape[0]), Z)
+    for k in range(root.shape[0]):
+        A = Z * root[k, :]
+        grams[k, ...] = A @ A.T
+    return grams
+
+
+def class_curvature(problem, X, P, weight):
+    """A block's part, (K, K), of the mean of diag(p) - p p^T."""
+    return (problem.loss.mean_curvature(P, weight),)
+
+
+def feature_moments(problem, X, P, weight, frame, Q, plain):
+    """A block's sum, first and second moments, weighted by curvature plus plain."""
+    w = asum(problem.loss.curvature(P, like(Q, X)), axis=0)
+    w += plain
+    w *= weight
+    Z = frame(X)
+    A = Z * namespace(w).sqrt(w)[:, None]
+    return asum(w), w @ Z, A.T @ A
+
+
+def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
+    """A block's part of the Hessian's diagonal in the directions Q and U."""
+    c = problem.loss.curvature(P, like(Q, X)) * weight
+    Y = frame(X)
+    Y -= like(mean, Y)
+    Y = Y @ like(U, Y)
+    Y *= Y
+    return c @ Y, asum(c, axis=1)
+
+
+def class_moments(problem, X, P, weight, frame, Q):
+    """A block's weights, first and second moments for each of the directions Q."""
+    c = problem.loss.curvature(P, like(Q, X)) * weight
+    if problem.rows.is_sparse:
+        Z = X.copy()
+        Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
+        square = Z.copy()
+        square.data = Z.data**2
+    else:
+        Z = frame(X)
+        square = Z**2
+    return asum(c, axis=1), c @ Z, c @ square

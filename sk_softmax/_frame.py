@@ -1,0 +1,64 @@
+"""Centre and scale of the features."""
+
+import numpy as np
+
+from ._array_api import full, like
+
+
+class Frame:
+    """Centre and scale of the features.
+
+    Attributes
+    ----------
+    centre, scale : float64 ndarrays of shape (d,)
+        ``(x - centre) * scale`` is at most 1 in size.
+    constant : bool ndarray of shape (d,)
+        Features that, up to rounding, say no more than the intercept.
+    """
+
+    def __init__(self, problem):
+        rows = problem.rows
+        least, most = rows.range()
+        with np.errstate(over="ignore", divide="ignore"):
+            if problem.fit_intercept:
+                (total,) = problem.sum(_weighted_total, (), problem.pass_flops)
+                # clipped, so that a constant column becomes exactly zero
+                self.centre = np.clip(total / problem.total_weight, least, most)
+                size = np.maximum(most - self.centre, self.centre - least)
+            else:
+                self.centre = np.zeros(rows.shape[1])
+                size = np.maximum(most, -least)
+            # A constant column has no size. Above 1e120 a ridge in these units
+            # would overflow; a feature that small has no other curvature.
+            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
+        rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
+        self.constant = problem.fit_intercept & (most - least <= rounding)
+        if rows.is_sparse:  # which may hold an entry in parts, but nothing as nothing
+            self.constant &= (least == 0) & (most == 0)
+
+    def hold_constants(self):
+        """Let coefficients of constant features stay where they are.
+
+        They have no gradient but for rounding, which for features far from zero
+        is enough to move them.
+        """
+        self.scale[self.constant] = 1e-305  # whose square is no curvature
+
+    def __call__(self, X, features=slice(None)):
+        """A block's features (those in X's columns) in the frame, dense (m, d)."""
+        Z = X.toarray() if hasattr(X, "toarray") else X
+        Z = Z - like(self.centre, Z)[features]
+        Z *= like(self.scale, Z)[features]
+        return Z
+
+
+def _weighted_total(problem, rows, X):
+    return (problem.weights(rows) @ X,)
+
+
+def framed(problem, X, frame):
+    """A block's features in the frame and a one for the intercept, (d + 1, m)."""
+    # without an intercept its row is zero and it stays still
+    Z = full((problem.shape[1], X.shape[0]), problem.fit_intercept, X)
+    Z[:-1, :] = frame(X).T
+    return Z

@@ -1,0 +1,60 @@
+"""Inverse roots of curvature, as far as it is known in floating point."""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg.lapack import dtrtri
+
+
+def inverse_factor(H, problem):
+    """T with T^T H T the identity, as far as H is known in floating point."""
+    jacobi = inverse_root(np.diag(H))
+    H = H * jacobi[:, None] * jacobi
+    # unit diagonal, also where nothing moves (jacobi is 0 there)
+    H[np.diag_indices(len(H))] = 1
+    noise = rounding(problem, len(H))
+    try:
+        L = cholesky(H, lower=True, check_finite=False)
+        if np.square(np.diag(L)).min() > 1e4 * noise:
+            inverse, _ = dtrtri(L, lower=True, overwrite_c=True)
+            return jacobi[:, None] * inverse.T
+    except LinAlgError:
+        pass
+    # Collinear features: the Cholesky factor of what is left by rounding would be
+    # rounding. Eigenvectors keep the other directions exact.
+    eigenvalues, V = np.linalg.eigh(H)
+    return jacobi[:, None] * V * _known_inverse_root(eigenvalues, noise, problem)
+
+
+def whitening(problem, gram):
+    """U with U^T gram U the identity, as far as it is known in floating point."""
+    jacobi = inverse_root(np.diag(gram))
+    moves = np.ix_(jacobi > 0, jacobi > 0)  # what stays still must not mix with them
+    jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
+    eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
+    V *= jacobi[:, None]
+    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)), problem)
+    U[moves] = V
+    return U
+
+
+def _known_inverse_root(eigenvalues, noise, problem):
+    """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
+
+    What is below the noise is at least the ridge, if there is one. Without one it
+    is no curvature at all, and nothing is to be had from moving that way.
+    """
+    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    if problem.penalty.strength == 0:
+        root[eigenvalues <= noise] = 0
+    return root
+
+
+def inverse_root(curvature):
+    """1 / sqrt, and 0 where there is no curvature: that direction stays still."""
+    moves = curvature > 1e-280  # rounding may leave it below zero
+    return np.where(moves, 1 / np.sqrt(np.where(moves, curvature, 1.0)), 0.0)
+
+
+def rounding(problem, size):
+    """Relative error of a curvature matrix of unit diagonal."""
+    return 16 * np.finfo(problem.rows.dtype).eps * np.sqrt(size)
