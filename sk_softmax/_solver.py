@@ -110,7 +110,7 @@ def descend(problem, start=None, *, kinds=None, **options):
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
     # far from the optimum Newton's model of F is none
-    near = float(np.clip(0.03 / max(fit.tol, 1e-9), 1, NEAR))
+    near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
     stage, stale, keep, exact = 0, False, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
