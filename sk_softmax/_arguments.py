@@ -106,7 +106,8 @@ def targets(y, classes, dtype):
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
     y = numeric(y, "y", None, ensure_2d=False)
-    y = column_or_1d(y, warn=True)
+    if y.ndim != 1:
+        y = column_or_1d(y, warn=True)
     found, codes = _sorted(unique, y, "y")
     if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
         check_classification_targets(y)

@@ -89,15 +89,20 @@ class Kronecker:
         """T v as a direction (K, d + 1)."""
         V = v.reshape(self.scale.shape) * self.scale
         W = V[:, :-1] if self.U is None else V[:, :-1] @ self.U.T
-        intercept = V[:, -1] - (W * self.centre).sum(axis=1)
-        return self.Q @ np.column_stack([W, intercept])
+        theta = np.empty((len(V), self.centre.shape[1] + 1))
+        theta[:, :-1] = W
+        theta[:, -1] = V[:, -1] - (W * self.centre).sum(axis=1)
+        return self.Q @ theta
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
         G = self.Q.T @ G
         W = G[:, :-1] - G[:, -1:] * self.centre
-        W = W if self.U is None else W @ self.U
-        return (np.column_stack([W, G[:, -1]]) * self.scale).ravel()
+        V = np.empty(self.scale.shape)
+        V[:, :-1] = W if self.U is None else W @ self.U
+        V[:, -1] = G[:, -1]
+        V *= self.scale
+        return V.ravel()
 
 
 class Hessian:
@@ -144,9 +149,10 @@ class Hessian:
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
-        W = G[:, :-1] - np.multiply.outer(G[:, -1], self.centre)
-        W *= self.scale
-        return (self.Q.T @ np.column_stack([W, G[:, -1]])).ravel() @ self.T
+        V = self.Q.T @ G
+        V[:, :-1] -= np.multiply.outer(V[:, -1], self.centre)
+        V[:, :-1] *= self.scale
+        return V.ravel() @ self.T
 
 
 def build_hessian(problem, theta, frame):
@@ -210,10 +216,10 @@ class ClassBlocks:
         """T^T G for a gradient (K, d + 1), flat."""
         if self._centred:
             G = G - G.mean(axis=0)
-        W = G[:, :-1] - np.multiply.outer(G[:, -1], self.centre)
-        W *= self.scale
-        G = np.column_stack([W, G[:, -1]])
-        return (G[:, None, :] @ self.T).ravel()
+        V = G.copy()
+        V[:, :-1] -= np.multiply.outer(G[:, -1], self.centre)
+        V[:, :-1] *= self.scale
+        return (V[:, None, :] @ self.T).ravel()
 
 
 def build_blocks(problem, theta, frame):
