@@ -14,13 +14,13 @@ from sklearn.model_selection import learning_curve
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _stream
-from sk_softmax._frame import Frame
 from sk_softmax._expansion import (
     Continued,
     Expansion,
     HessianCurvature,
     KroneckerCurvature,
 )
+from sk_softmax._frame import Frame
 
 
 @pytest.fixture
