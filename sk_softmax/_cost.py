@@ -6,6 +6,8 @@ MAX_BYTES = 2**28
 # Passes that it takes to the optimum from where coordinates are fresh, from the data
 # sets in benchmarks/.
 EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
+# Of these, those that verify the end.
+VERIFYING = 0.5
 # Fits of a path that share their coordinates.
 ON_PATH = 4
 # What a pass costs however small the data: Python's and scipy's own 50 us. And how
@@ -59,6 +61,11 @@ def passes_to_end(problem, on_path=False):
         for kind in size
         if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
     }
+
+
+def passes_to_verify(kind):
+    """How many passes are expected to verify the end in coordinates of this kind."""
+    return VERIFYING * EXPECTED_PASSES.get(kind, 0)
 
 
 def preference(problem, on_path=False):

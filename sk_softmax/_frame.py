@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._array_api import full, like
+from ._problem import weighted_total
 
 
 class Frame:
@@ -21,7 +22,7 @@ class Frame:
         least, most = rows.range()
         with np.errstate(over="ignore", divide="ignore"):
             if problem.fit_intercept:
-                (total,) = problem.sum(_weighted_total, (), problem.pass_flops)
+                (total,) = problem.sum(weighted_total, (), problem.pass_flops)
                 # clipped, so that a constant column becomes exactly zero
                 self.centre = np.clip(total / problem.total_weight, least, most)
                 size = np.maximum(most - self.centre, self.centre - least)
@@ -50,10 +51,6 @@ class Frame:
         Z = Z - like(self.centre, Z)[features]
         Z *= like(self.scale, Z)[features]
         return Z
-
-
-def _weighted_total(problem, rows, X):
-    return (problem.weights(rows) @ X,)
 
 
 def framed(problem, X, frame):

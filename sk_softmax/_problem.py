@@ -102,7 +102,7 @@ class Problem:
             return np.zeros(max(len(theta), 2), dtype=bool)
         held = (theta - free)[:, :-1]
         if self.fit_intercept and held.any():  # whose mean is the intercepts' too
-            (x,) = self.sum(_weighted_total, (), self.pass_flops / 2)
+            (x,) = self.sum(weighted_total, (), self.pass_flops / 2)
             free[:, -1] += held @ x / self.total_weight
         (misjudged,) = self.sum(_misjudged, (free,), self.pass_flops / 2)
         misjudged = np.broadcast_to(misjudged, max(len(theta), 2))
@@ -229,7 +229,8 @@ def _misjudged(problem, rows, X, theta):
     return (total(R, axis=1),)
 
 
-def _weighted_total(problem, rows, X):
+def weighted_total(problem, rows, X):
+    """A block's sum of rows with their weights, (d,)."""
     return (problem.weights(rows) @ X,)
 
 

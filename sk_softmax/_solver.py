@@ -17,7 +17,7 @@ from scipy.linalg.lapack import dsterf
 from scipy.optimize import minimize
 
 from ._coordinates import build, row_space
-from ._cost import EXPECTED_PASSES, passes_to_build, passes_to_end, preference
+from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
 from ._optimum import Fit, Point
 from ._proximal_newton import proximal_newton
 
@@ -26,8 +26,6 @@ from ._proximal_newton import proximal_newton
 MEMORY = 30
 # Evaluations at least in the first coordinates, and how much more in each next ones.
 FIRST_STAGE, GROWTH = 5, 1.25
-# Of the passes expected in coordinates, those that verify their end.
-VERIFYING = 0.5
 # Passes to the next optimum of a path in coordinates that are up to date.
 FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 # How many times the goal is near enough for Newton's method to end the fit: its
@@ -107,47 +105,33 @@ def descend(problem, start=None, *, kinds=None, **options):
     """
     fit = Fit(problem, start, **options)
     kinds = kinds or preference(problem)
+    builds, ends = passes_to_build(problem), passes_to_end(problem)
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
     # far from the optimum Newton's model of F is none
     near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
-    stage, stale, keep, exact = 0, False, False, False
+    stage, stale, keep = 0, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
-            # without features the probabilities are the same for all rows, and the
-            # Hessian is a Kronecker product
-            exact = stage == 0 and fit.point is fit.null and problem.shape[0] > 1
-            exact = exact and kinds[0] in ("hessian", "blocks")
-            coordinates, kind = build(
-                problem,
-                fit.point.theta,
-                fit.frame,
-                ["kronecker"] * exact + list(kinds),
-            )
+            coordinates, kind = _fresh_coordinates(fit, kinds, stage)
             least, debt = 0.0, -fit.passes()
-        builds, ends = passes_to_build(problem), passes_to_end(problem)
+        worth = builds.get(kinds[0], 0)
         # long enough to be worth the building
         shortest = 0 if inherited else min(builds.get(kind, 0), 100)
         shortest = max(FIRST_STAGE * GROWTH**stage, shortest)
-        # the end is to be verified, in these coordinates or in new ones
-        verify = {k: VERIFYING * passes for k, passes in EXPECTED_PASSES.items()}
-        renewed = ends.get(kinds[0], 0) - verify.get(kind, 0)
+        renewed = ends.get(kinds[0], 0) - passes_to_verify(kind)
         target = least or near
         status, least = _lbfgs(fit, coordinates, target, shortest, renewed, least)
+        # what was exact at the start is no more, and the end is to be verified
+        outdated = stage == 0 and kind != kinds[0] and not inherited
+        outdated &= worth + passes_to_verify(kinds[0]) < passes_to_verify(kind)
         stage, keep = stage + 1, False
         if status == "near" and least > 0:
             fit.move(fit.point, fit.distance / least, True)
-        elif (
-            status == "near"
-            and exact
-            and (builds[kinds[0]] + verify[kinds[0]] < verify[kind])
-        ):
-            exact = False  # which they were at the start, and are no more
-        elif status != "longer":
+        elif status == "stuck" or (status == "near" and not outdated):
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
-            worth = builds.get(kinds[0], 0)
             before = fit.distance
             better, least = _newton(fit, coordinates, least, worth)
             near *= 0.1
@@ -213,6 +197,16 @@ def _inherit(fit, kinds):
     if strength < left.strength:
         least *= strength / left.strength
     return coordinates, left.kind, least
+
+
+def _fresh_coordinates(fit, kinds, stage):
+    """Coordinates at the point, and their kind."""
+    # without features the probabilities are the same for all rows, and the Hessian
+    # is a Kronecker product
+    exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
+    exact = exact and kinds[0] in ("hessian", "blocks")
+    kinds = ["kronecker"] * exact + list(kinds)
+    return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
 
 def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
