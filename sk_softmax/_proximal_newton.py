@@ -130,11 +130,7 @@ def _soon(problem, point, frame, chosen):
 
     With them the Hessian serves longer; they are at most as many as are in.
     """
-    W = point.theta[:, :-1]
-    centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
-    violation = problem.penalty.violation(W, SOON * centred) * frame.scale
-    violation[:, frame.constant] = 0
-    near = (violation > 0) & ~chosen
+    near = (_violation(problem, point, frame, SOON) > 0) & ~chosen
     if problem.penalty.grouped:
         near |= near.any(axis=0)
         near &= ~chosen
@@ -148,9 +144,7 @@ def _choose(problem, point, frame, working):
     Where more coefficients move than a set can have they take turns, the worst first.
     """
     W = point.theta[:, :-1]
-    centred = point.gradient[:, :-1] - point.gradient[:, -1:] * frame.centre
-    violation = problem.penalty.violation(W, centred) * frame.scale
-    violation[:, frame.constant] = 0  # but for rounding
+    violation = _violation(problem, point, frame)
     moving = W != problem.penalty.feasible(
         np.broadcast_to(problem.penalty.prior, W.shape)
     )
@@ -176,6 +170,15 @@ def _choose(problem, point, frame, working):
     if problem.penalty.grouped:
         chosen |= chosen.any(axis=0)
     return chosen, violating, in_turns
+
+
+def _violation(problem, point, frame, factor=1.0):
+    """Of the KKT conditions, in the frame, with the gradient times the factor."""
+    W, gradient = point.theta[:, :-1], factor * point.gradient
+    centred = gradient[:, :-1] - gradient[:, -1:] * frame.centre
+    violation = problem.penalty.violation(W, centred) * frame.scale
+    violation[:, frame.constant] = 0  # but for rounding
+    return violation
 
 
 def _greatest(values, n):

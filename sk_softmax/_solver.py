@@ -322,6 +322,8 @@ def _newton_step(fit, coordinates, known, worth):
     ----------
     known : float
         No eigenvalue of the Hessian in the coordinates is less, or 0.
+    worth : float
+        How many passes new coordinates cost.
 
     Returns
     -------
