@@ -283,7 +283,9 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
             start = None if leftover is None else lift(leftover.point.theta)
             leftover = reduced = None
         if leftover is not None:
-            start = _extrapolate(optima, np.log(C)) if whole.penalty.is_smooth else None
+            # a pass, which is much where the last optimum was at hand
+            far = whole.penalty.is_smooth and result.n_iter > 2
+            start = _extrapolate(optima, np.log(C)) if far else None
         result = solve(whole, start, leftover=leftover, kinds=kinds, **options)
         leftover = result.leftover
         optima = [*optima[-2:], (np.log(C), result.theta)]
@@ -291,10 +293,16 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
 
 
 def _extrapolate(optima, t):
-    """The optimum at log C = t, where the last ones' are near and on a parabola."""
-    times = np.array([time for time, _ in optima])
-    if len(optima) < 3 or not t - times[-1] < 0.7:
+    """The optimum at log C = t, on a parabola or, where the steps are long, a line.
+
+    Classes that are separated, and so most problems at large C, have coefficients that
+    grow with log C.
+    """
+    near = len(optima) == 3 and t - optima[-1][0] < 0.7
+    optima = optima if near else optima[-2:]
+    if len(optima) < 2 or not t < np.inf:
         return None
+    times = np.array([time for time, _ in optima])
     theta = 0
     for i, (time, optimum) in enumerate(optima):
         others = np.delete(times, i)
