@@ -12,7 +12,7 @@ from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
-from sk_softmax._proximal import WorkingSet, minimise_model
+from sk_softmax._proximal import WorkingSet, minimise_model, semismooth_newton
 from sk_softmax._proximal_newton import proximal_newton
 from sk_softmax._rows import Rows
 
@@ -179,6 +179,17 @@ def test_model_minimum(name, kind, start):
     if kind == "well conditioned":
         np.testing.assert_allclose(found, expected, atol=1e-3)
         np.testing.assert_array_equal(found == 0, expected == 0)
+
+
+@pytest.mark.parametrize("name", ["not negative", "bounds", "lasso in bounds"])
+def test_few_faces_lead_to_the_minimum_within_bounds(name):
+    rng = np.random.default_rng(3)
+    part, A = parts(30, rng)[name], rng.normal(size=(60, 30))
+    H, q = A.T @ A / 60, rng.normal(size=30)
+    u = part.prox(rng.normal(size=30), np.full(30, 1e-3))
+    found = semismooth_newton(H, q, u, part, np.diag(H))
+    assert part.violation(found, q + H @ (found - u)).max() < 1e-13
+    np.testing.assert_allclose(found, slow_minimum(H, q, u, part), atol=1e-9)
 
 
 def test_model_without_variables():
