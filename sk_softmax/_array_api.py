@@ -384,3 +384,11 @@ def class_masses(target, weight, n_classes):
     else:
         masses = [total(xp.where(target == k, weight, 0.0)) for k in range(n_classes)]
     return to_numpy(xp.stack(masses))
+
+
+def take_rows(array, index):
+    """Rows of an array, or of a sparse matrix, at NumPy's integers."""
+    if not is_foreign(array):
+        return array[index]
+    xp = namespace(array)
+    return xp.take(array, xp.asarray(index, device=array.device), axis=0)

@@ -14,6 +14,7 @@ from ._array_api import (
     namespace,
     numpy_dtype,
     ones,
+    take_rows,
     to_numpy,
     widest_float,
 )
@@ -63,6 +64,10 @@ class ArrayRows(Rows):
     def like(self, X):
         """Rows of another matrix, a NumPy array, in the same place."""
         return ArrayRows(like(X, self.X), self.n_outputs)
+
+    def take(self, index):
+        """Some of the rows, in the same place."""
+        return ArrayRows(take_rows(self.X, index), self.n_outputs)
 
     def bring(self, args):
         """The arguments of a block's function, as the blocks can use them."""

@@ -8,8 +8,8 @@ MAX_BYTES = 2**28
 EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
 # Of these, those that verify the end.
 VERIFYING = 0.5
-# Fits of a path that share their coordinates.
-ON_PATH = 4
+# Of a path's fits those that build coordinates.
+ON_PATH = 1 / 4
 # What a pass costs however small the data: Python's and scipy's own 50 us. And how
 # many times that it costs to build.
 CALL_FLOPS, BUILD_CALLS = 1e6, 5
@@ -39,13 +39,14 @@ def passes_to_build(problem):
     }
 
 
-def passes_to_end(problem, on_path=False):
+def passes_to_end(problem, share=1):
     """How many passes over the data cost as much as a fit in new coordinates.
 
     It pays for building them and, for every pass that is left, for the pass and for
     the change of variables. The better the coordinates, the fewer the passes. Kinds
     past `MAX_BYTES` are left out, and blocks where they would be the Hessian or steps
-    do not sum to zero. On a path most fits take over the coordinates of the one before.
+    do not sum to zero. Of the building only the `share` counts: on a path most fits
+    take over the coordinates of the one before, and a sample has fewer rows.
     """
     K, d1 = problem.shape
     # products of a matrix and a vector wait for memory: 8 flops' time an entry
@@ -56,7 +57,7 @@ def passes_to_end(problem, on_path=False):
         size["blocks"] = K * d1**2
     a_pass, builds = problem.pass_flops + CALL_FLOPS, passes_to_build(problem)
     return {
-        kind: builds[kind] / (ON_PATH if on_path else 1)
+        kind: builds[kind] * share
         + EXPECTED_PASSES[kind] * (1 + change.get(kind, 0) / a_pass)
         for kind in size
         if kind == "diagonal" or 8 * size[kind] <= MAX_BYTES
@@ -68,7 +69,7 @@ def passes_to_verify(kind):
     return VERIFYING * EXPECTED_PASSES.get(kind, 0)
 
 
-def preference(problem, on_path=False):
+def preference(problem, share=1):
     """The kinds of coordinates, from the cheapest fit to the dearest."""
-    cost = passes_to_end(problem, on_path)
+    cost = passes_to_end(problem, share)
     return sorted(cost, key=cost.get)

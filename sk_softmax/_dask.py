@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 
 from . import _arguments as arguments
@@ -225,6 +226,18 @@ class DaskProblem(Problem):
         problem = copy.copy(self)
         problem.penalty, problem.n_evaluations = penalty, 0
         return problem
+
+    def sample(self, index):
+        """The problem of some of the rows, in this process, with the same penalty."""
+        from dask import delayed
+
+        ends = np.cumsum([s["n"] for s in self.summaries])
+        in_chunks = np.split(index, np.searchsorted(index, ends[:-1]))
+        draw = delayed(Problem.sample, pure=False)
+        places = zip(self.chunks, in_chunks, [0, *ends[:-1]], strict=True)
+        drawn = [draw(c, some - start) for c, some, start in places if len(some)]
+        samples = self.cluster.result(delayed(list, pure=False)(drawn))
+        return _joined(samples, self.penalty)
 
     def folds(self, n_folds):
         """Contiguous folds of whole chunks, of about the same numbers of rows.
@@ -448,6 +461,22 @@ def _outline(problem):
         "weight": problem.total_weight,
         "mass": problem.class_mass(),
     }
+
+
+def _joined(problems, penalty):
+    """The problem of the rows of all, which are in memory."""
+    first = problems[0]
+    stack = sparse.vstack if first.rows.is_sparse else np.concatenate
+    X = stack([problem.rows.X for problem in problems])
+    target, weight, offset = (
+        None if arrays[0] is None else np.concatenate(arrays)
+        for arrays in zip(
+            *((problem.target, problem.weight, problem.offset) for problem in problems),
+            strict=True,
+        )
+    )
+    rows, intercept = Rows(X, first.rows.n_outputs), first.fit_intercept
+    return Problem(rows, first.loss, target, weight, penalty, intercept, offset)
 
 
 class _Shared:

@@ -18,13 +18,13 @@ class Point:
 
 @dataclass
 class Leftover:
-    """What a fit leaves to one of the same rows under another penalty.
+    """What a fit leaves to one under another penalty, or of more rows.
 
     Attributes
     ----------
     frame : Frame
-    null_value : float
-        The objective without features.
+    null_value : float or None
+        The objective without features, where it is known.
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian or Kronecker, or None
@@ -40,7 +40,7 @@ class Leftover:
     """
 
     frame: Frame
-    null_value: float
+    null_value: float | None = None
     point: Point | None = None
     coordinates: object = None
     kind: str | None = None
@@ -110,15 +110,19 @@ class Fit:
         self.last_pass = self.first_pass + max_iter
         self.null = self.point = self._null_point(leftover)
         if leftover is None:
-            leftover = Leftover(Frame(problem), self.null.value)
+            leftover = Leftover(Frame(problem))
             if problem.penalty.is_smooth:  # otherwise it is for the working set
                 leftover.frame.hold_constants()
-        self.leftover, self.frame = leftover, leftover.frame
+        self.leftover = replace(leftover, null_value=self.null.value)
+        self.frame = leftover.frame
         if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
             point = self.evaluate(self._feasible(start))
-            if leftover.point is None or point.value < self.point.value:
+            # steps do not change what the coefficients sum to over the classes, which
+            # is the prior's and not the null point's; and that may have no gradient
+            only = np.ndim(problem.penalty.prior) or self.null.gradient is None
+            if (only and leftover.point is None) or point.value < self.point.value:
                 self.point = point
         self.eps = np.finfo(problem.rows.dtype).eps
         # what rounding leaves unknown of F
@@ -128,7 +132,8 @@ class Fit:
     def _null_point(self, leftover):
         theta = self.problem.null_point()
         prior = np.ndim(self.problem.penalty.prior)
-        if leftover is None or theta[:, :-1].any() or prior:
+        unknown = leftover is None or leftover.null_value is None
+        if unknown or theta[:, :-1].any() or prior:
             return self.evaluate(theta)
         return Point(theta, leftover.null_value, None)  # where the penalty is zero
 

@@ -18,7 +18,7 @@ from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier, next_step, separation
 from ._coordinates import build, row_space
-from ._cost import preference
+from ._cost import ON_PATH, preference
 from ._frame import Frame
 from ._penalty import Penalty
 from ._predictor import INPUT
@@ -262,7 +262,7 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
     base = at(problem, 1.0, l1_ratio)
     if start is None:
         reduced, lift = row_space(base)
-    kinds = options.pop("kinds") or preference(reduced or base, on_path=True)
+    kinds = options.pop("kinds") or preference(reduced or base, ON_PATH)
     for C in Cs:
         whole = at(problem, C, l1_ratio)
         if reduced is not None and C < np.inf:

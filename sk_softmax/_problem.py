@@ -15,7 +15,15 @@ Layouts, here and in everything above:
 
 import numpy as np
 
-from ._array_api import cast, class_masses, is_foreign, like, to_numpy, total
+from ._array_api import (
+    cast,
+    class_masses,
+    is_foreign,
+    like,
+    take_rows,
+    to_numpy,
+    total,
+)
 
 
 class Problem:
@@ -120,6 +128,16 @@ class Problem:
             self.fit_intercept,
             self.offset,
         )
+
+    def sample(self, index):
+        """The problem of some of the rows, in memory, with the same penalty."""
+        target, weight, offset = (
+            None if array is None else take_rows(array, index)
+            for array in (self.target, self.weight, self.offset)
+        )
+        rows = self.rows.take(index)
+        loss, penalty, intercept = self.loss, self.penalty, self.fit_intercept
+        return Problem(rows, loss, target, weight, penalty, intercept, offset)
 
     def weights(self, rows):
         """Weights of a block's rows, (m,)."""

@@ -25,7 +25,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from threadpoolctl import ThreadpoolController
 
-from ._array_api import is_foreign
+from ._array_api import is_foreign, take_rows
 
 # A block's X, logits and residuals: about a core's L2 cache. Smaller blocks cost
 # more in Python's lock than they save in cache misses.
@@ -150,6 +150,10 @@ class Rows:
         rows._pool, rows._n_threads = self._pool, self._n_threads
         return rows
 
+    def take(self, index):
+        """Some of the rows, in memory."""
+        return Rows(take_rows(self.X, index), self.n_outputs)
+
     def read(self, start=0, stop=None):
         """The blocks from start to stop, (rows, X_block), one after the other."""
         return iter(self.blocks[start:stop])
@@ -262,6 +266,16 @@ class MappedRows(Rows):
                 give_back(self._file)
                 unreleased = 0
         give_back(self._file)
+
+    def take(self, index):
+        """Some of the rows, in memory."""
+        X = np.empty((len(index), self.shape[1]), self.dtype)
+        # each row may be on a page of its own
+        step = MAPPED_BYTES // mmap.PAGESIZE
+        for start in range(0, len(index), step):
+            X[start : start + step] = self.X[index[start : start + step]]
+            give_back(self._file)
+        return Rows(X, self.n_outputs)
 
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""

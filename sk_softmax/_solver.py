@@ -18,8 +18,9 @@ from scipy.optimize import minimize
 
 from ._coordinates import build, row_space
 from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
-from ._optimum import Fit, Point
+from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
+from ._sample import draw
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
 # passes over the data.
@@ -39,6 +40,8 @@ BELIEVED = 0.45
 # Coordinates are kept for another stage where they helped, and the distance is at most
 # this times what they had made of it.
 FLATTERED = 4
+# Relative suboptimality of a sample's optimum: it is no better one of all rows.
+SAMPLE_TOL = 1e-3
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
 
@@ -47,17 +50,16 @@ class _StageOver(Exception):
     """Raised through scipy.optimize when the point is good enough or time is up."""
 
 
-def solve(problem, start=None, *, kinds=None, **options):
+def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     """Minimise a problem, by `descend` or, with l1 or bounds, `proximal_newton`.
 
-    Where the penalty permits and it pays, on fewer features. Parameters and the
-    result are those of `descend`.
+    Where the penalty permits and it pays, on fewer features or at first on fewer
+    rows. Parameters and the result are those of `descend`.
     """
-    leftover = options.get("leftover")
     if start is None and leftover is None and np.ndim(problem.penalty.prior):
         start = problem.start_point()
     if not problem.penalty.is_smooth:
-        return proximal_newton(problem, start, **options)
+        return proximal_newton(problem, start, leftover=leftover, **options)
     fresh = start is None and leftover is None
     reduced, lift = row_space(problem) if fresh else (None, None)
     if reduced is not None:
@@ -72,7 +74,30 @@ def solve(problem, start=None, *, kinds=None, **options):
                 n_iter=result.n_iter + 1,
                 gradient_norm=float(np.abs(gradient).max()),
             )
-    return descend(problem, start, kinds=kinds, **options)
+    if fresh:
+        return _from_sample(problem, kinds, options)
+    return descend(problem, start, kinds=kinds, leftover=leftover, **options)
+
+
+def _from_sample(problem, kinds, options):
+    """Minimise a smooth problem, beginning with some of its rows where that pays."""
+    sample, frame = draw(problem)
+    leftover = None if frame is None else Leftover(frame)
+    if sample is None:
+        return descend(problem, kinds=kinds, leftover=leftover, **options)
+    part = sample.rows.shape[0] / problem.rows.shape[0]
+    cheap = kinds or preference(problem, part)
+    tol, max_iter = max(options["tol"], SAMPLE_TOL), options["max_iter"]
+    with sample.rows.threads():
+        limits = {"tol": tol, "max_iter": max_iter}
+        start = descend(sample, kinds=cheap, leftover=leftover, **limits).theta
+        coordinates, kind = build(sample, start, frame, cheap)
+    spent = int(np.ceil(part * sample.n_evaluations))
+    strength = problem.penalty.strength
+    leftover = Leftover(frame, coordinates=coordinates, kind=kind, strength=strength)
+    options = options | {"max_iter": max(max_iter - spent, 1)}
+    result = descend(problem, start, kinds=kinds, leftover=leftover, **options)
+    return replace(result, n_iter=result.n_iter + spent)
 
 
 def _lifted(lift, options):

@@ -1,0 +1,135 @@
+"""A sample of the rows is a start like any other, and saves passes."""
+
+import numpy as np
+import pytest
+from conftest import make_problem
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_softmax import SoftmaxClassifier, _sample
+from sk_softmax._sample import draw
+from sk_softmax._solver import descend, solve
+
+
+def rows(n=40_000, d=20, K=5, seed=0):
+    """Noisy rows in raw units."""
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(size=(n, d))
+    y = (Z @ rng.normal(size=(d, K)) / 3 + rng.gumbel(size=(n, K))).argmax(axis=1)
+    return Z * np.geomspace(0.1, 1000, d) + 3, y
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """No sample pays."""
+    monkeypatch.setattr(_sample, "WORTHWHILE_CALLS", np.inf)
+
+
+def test_one_row_of_each_run():
+    index = _sample._one_of_each_run(1003, 100)
+    bounds = np.linspace(0, 1003, 101).astype(int)
+    assert (bounds[:-1] <= index).all() and (index < bounds[1:]).all()
+    np.testing.assert_array_equal(index, _sample._one_of_each_run(1003, 100))
+
+
+def test_sample_has_the_parts_of_its_rows():
+    X, y = rows()
+    weight = np.random.default_rng(1).uniform(size=len(y))
+    problem = make_problem(X, y, weight=weight)
+    index = np.array([3, 50, 51, 39_999])
+    sample = problem.sample(index)
+    np.testing.assert_array_equal(sample.rows.X, X[index])
+    np.testing.assert_array_equal(sample.target, problem.target[index])
+    np.testing.assert_array_equal(sample.weight, weight[index])
+    assert sample.penalty is problem.penalty
+    np.testing.assert_array_equal(
+        make_problem(sparse.csr_matrix(X), y).sample(index).rows.X.toarray(), X[index]
+    )
+
+
+def test_all_rows_are_only_evaluated(monkeypatch):
+    X, y = rows()
+    problem = make_problem(X, y)
+    sample, _ = draw(problem)
+    assert 2000 < sample.rows.shape[0] <= 10_000
+    optimum = descend(problem, tol=1e-12, max_iter=1000).value
+    alone = descend(make_problem(X, y), tol=1e-6, max_iter=1000)
+
+    def build(*args):
+        raise AssertionError("coordinates from all rows")
+
+    counted = make_problem(X, y)
+    monkeypatch.setattr(counted, "curvature_sum", build)
+    result = solve(counted, tol=1e-6, max_iter=1000)
+    assert result.converged
+    gain = problem.value_gradient(problem.null_point())[0] - optimum
+    assert result.value - optimum <= 1e-6 * gain
+    assert counted.n_evaluations < result.n_iter <= alone.n_iter
+
+
+@pytest.mark.parametrize("rare", ["class", "feature", "ridge", "rows"])
+def test_no_sample_where_it_would_not_hold_what_is_rare(rare):
+    X, y = rows(n=2000 if rare == "rows" else 40_000)
+    options = {}
+    if rare == "class":
+        y[y == 0] = 1
+        y[:50] = 0
+    elif rare == "feature":
+        X[:, 3] = 0
+        X[[5, 700, 10_000], 3] = 1
+    elif rare == "ridge":
+        options["C"] = np.inf
+    assert draw(make_problem(X, y, **options))[0] is None
+
+
+def test_a_start_that_is_worse_than_none_is_not_taken():
+    X, y = rows(n=3000)
+    problem = make_problem(X, y)
+    far = np.random.default_rng(0).normal(size=problem.shape)
+    far -= far.mean(axis=0)
+    cold = descend(problem, tol=1e-6, max_iter=1000)
+    warm = descend(problem, far, tol=1e-6, max_iter=1000)
+    np.testing.assert_array_equal(cold.theta, warm.theta)
+
+
+def test_passes_over_the_sample_count_in_max_iter():
+    X, y = rows()
+    model = SoftmaxClassifier(max_iter=4)
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        model.fit(X, y)
+    assert model.n_iter_[0] <= 4
+
+
+@pytest.mark.parametrize(
+    "kind", ["dense", "sparse", "float32", "map", "offset", "soft"]
+)
+def test_every_kind_of_rows(kind, tmp_path, never, monkeypatch):
+    X, y = rows()
+    dtype = np.float32 if kind == "float32" else np.float64
+    X, offset, target = X.astype(dtype), None, y
+    if kind == "offset":
+        offset = np.random.default_rng(2).normal(size=(len(y), 5))
+    elif kind == "soft":
+        target = np.eye(5)[y] * 0.9 + 0.02
+    tol = 1e-5 if kind == "float32" else 1e-11
+    model = SoftmaxClassifier(tol=tol)
+    expected = clone(model).fit(X, target, offset=offset)
+    monkeypatch.undo()
+    if kind == "sparse":
+        X = sparse.csr_matrix(X)
+    elif kind == "map":
+        mapped = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", dtype, X.shape)
+        mapped[:] = X
+        X = mapped
+    drawn = []
+    monkeypatch.setattr(
+        "sk_softmax._solver.draw",
+        lambda problem: drawn.append(draw(problem)) or drawn[0],
+    )
+    model.fit(X, target, offset=offset)
+    assert drawn[0][0] is not None
+    atol = 1e-2 if kind == "float32" else 2e-5
+    scale = np.abs(X).max(axis=0)
+    scale = scale.toarray().ravel() if sparse.issparse(scale) else scale
+    np.testing.assert_allclose(model.coef_ * scale, expected.coef_ * scale, atol=atol)
