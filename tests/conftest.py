@@ -8,6 +8,7 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 
+from sk_softmax import _sample, _solver
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Penalty
 from sk_softmax._problem import Problem
@@ -83,3 +84,19 @@ def make_problem(X, target, *, C=1.0, weight=None, fit_intercept=True, offset=No
     penalty = Penalty(1 / (C * total), (loss.n_outputs, X.shape[1]))
     rows = Rows(X, loss.n_outputs)
     return Problem(rows, loss, target, weight, penalty, fit_intercept, offset)
+
+
+@pytest.fixture
+def samples(monkeypatch):
+    """Samples of the rows that fits begin with, however few the rows are."""
+    drawn = []
+
+    def draw(problem):
+        drawn.append(_sample.draw(problem))
+        return drawn[-1]
+
+    monkeypatch.setattr(_sample, "WORTHWHILE_CALLS", 0)
+    monkeypatch.setattr(_sample, "ROWS_PER_COEF", 1)
+    monkeypatch.setattr(_sample, "LEAST_PART", 0.2)
+    monkeypatch.setattr(_solver, "draw", draw)
+    return drawn

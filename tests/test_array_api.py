@@ -182,6 +182,19 @@ def test_the_fit_is_that_of_numpy(backend, K, case, data):
     assert clf.converged_ == ours.converged_
 
 
+@pytest.mark.parametrize("case", ["plain", "weights", "soft weighted"])
+@pytest.mark.parametrize("K", [2, 3])
+@every_backend
+def test_a_sample_of_the_rows_is_that_of_numpy(backend, K, case, data, samples):
+    with config_context(array_api_dispatch=False):
+        ours, *_ = fitted(np.asarray, case, K, data)
+    clf, *_ = fitted(backend, case, K, data)
+    (yours, _), (mine, _) = samples
+    assert backend.has(mine.rows.X)
+    np.testing.assert_array_equal(to_numpy(mine.rows.X), yours.rows.X)
+    np.testing.assert_allclose(to_numpy(clf.coef_), ours.coef_, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize("case", ["weights", "soft", "hessian", "diagonal", "lasso"])
 @pytest.mark.parametrize("K", [2, 3])
 @every_backend

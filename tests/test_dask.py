@@ -145,6 +145,20 @@ def test_the_same_as_in_memory(anywhere, data, kind):
     np.testing.assert_array_equal(ours.classes_, theirs.classes_)
 
 
+@pytest.mark.parametrize("kind", ["dense", "other chunks", "float32", "csr_matrix"])
+def test_a_sample_of_the_rows_is_that_of_memory(anywhere, data, kind, samples):
+    X, y, weight = data
+    dX, dy = KINDS[kind](X, y)
+    offset = np.outer(X[:, 0], [0, 1, 2, 3])
+    ours = SoftmaxClassifier().fit(dX, dy, da.from_array(weight), da.from_array(offset))
+    theirs = SoftmaxClassifier().fit(dX.compute(), y, weight, offset)
+    (mine, _), (yours, _) = samples
+    for name in ("target", "weight", "offset"):
+        np.testing.assert_array_equal(getattr(mine, name), getattr(yours, name))
+    np.testing.assert_array_equal(mine.rows.range(), yours.rows.range())
+    close(ours, theirs, 1e-4 if kind == "float32" else 1e-8)
+
+
 OPTIONS = {
     "balanced": {"class_weight": "balanced"},
     "class weights": {"class_weight": {0: 2.0, 1: 0.5, 2: 1.0, 3: 1.0}},
