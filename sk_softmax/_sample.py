@@ -38,15 +38,17 @@ def draw(problem):
     applies = penalty.is_smooth and penalty.curvature().min() > 0
     if not applies or problem.pass_flops < WORTHWHILE_CALLS * CALL_FLOPS:
         return None, None
-    rarest = problem.class_mass().min() / problem.total_weight
-    least = ROWS_PER_COEF * (d + 1) / max(rarest, 1e-300)
+    mass = problem.class_mass()
+    least = ROWS_PER_COEF * (d + 1) / max(mass.min() / problem.total_weight, 1e-300)
     row_bytes = problem.rows.dtype.itemsize * problem.rows.entries / n
     most = min(MOST_PART * n, MAX_SAMPLE_BYTES / row_bytes)
     if least > most:
         return None, None
-    sample = problem.sample(
-        _one_of_each_run(n, int(min(max(LEAST_PART * n, least), most)))
-    )
+    m = int(min(max(LEAST_PART * n, least), most))
+    sample = problem.sample(_one_of_each_run(n, m))
+    expected, found = m / n * mass, sample.class_mass()
+    if not ((expected / 2 <= found) & (found <= 2 * expected)).all():
+        return None, None  # a few rows have much of the weight
     frame = Frame(problem)
     frame.hold_constants()
     spread = _spread(problem, frame)

@@ -62,7 +62,7 @@ def test_all_rows_are_only_evaluated(monkeypatch):
     assert counted.n_evaluations < result.n_iter <= alone.n_iter
 
 
-@pytest.mark.parametrize("rare", ["class", "feature", "ridge", "rows"])
+@pytest.mark.parametrize("rare", ["class", "feature", "ridge", "rows", "weight"])
 def test_no_sample_where_it_would_not_hold_what_is_rare(rare):
     X, y = rows(n=2000 if rare == "rows" else 40_000)
     options = {}
@@ -74,6 +74,9 @@ def test_no_sample_where_it_would_not_hold_what_is_rare(rare):
         X[[5, 700, 10_000], 3] = 1
     elif rare == "ridge":
         options["C"] = np.inf
+    elif rare == "weight":
+        options["weight"] = np.zeros(len(y))
+        options["weight"][100:200] = 1
     assert draw(make_problem(X, y, **options))[0] is None
 
 
