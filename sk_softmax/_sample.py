@@ -71,7 +71,9 @@ def _spread(problem, frame):
 
 def _squares(problem, rows, X, frame):
     if problem.rows.is_sparse:
-        return (problem.weights(rows) @ X.power(2) * frame.scale**2,)
+        Z = X.copy()
+        Z.data = (Z.data * frame.scale[Z.indices].astype(Z.dtype)) ** 2
+        return (problem.weights(rows) @ Z,)
     Z = frame(X)
     Z *= Z
     return (problem.weights(rows) @ Z,)
