@@ -340,16 +340,16 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
         classifier.fit(X[:, :3], y > 0)
     before = snapshot(classifier)
     passes = 0
-    value_gradient = _problem.Problem.value_gradient
+    whole_sum = _problem.Problem.sum
 
-    def interrupted(self, theta):
+    def interrupted(self, *args):
         nonlocal passes
         passes += 1
         if passes == moment:
             raise error
-        return value_gradient(self, theta)
+        return whole_sum(self, *args)
 
-    monkeypatch.setattr(_problem.Problem, "value_gradient", interrupted)
+    monkeypatch.setattr(_problem.Problem, "sum", interrupted)
     n_threads = threading.active_count()
     with pytest.raises(error):
         classifier.fit(X, y)
