@@ -53,18 +53,20 @@ def loss_hessian(problem, theta, frame, Q):
 def _hessian(problem, X, P, weight, frame):
     """A block's second moments, (K (d + 1))^2, of p x z for its features z."""
     xp, (K, d1) = namespace(P), problem.shape
-    Z = framed(problem, X, frame)
-    if problem.loss.n_outputs == 1:
-        A = Z * xp.sqrt(problem.loss.curvature(P, None)[0, :] * weight)
-        return (A @ A.T,)
-    # as many rows at a time as make up for adding (K d1)^2 numbers
-    (m,) = weight.shape
+    if K == 1:
+        P = xp.sqrt(problem.loss.curvature(P, None))
     root = xp.sqrt(weight)
+    # As many rows at a time as make up for adding (K d1)^2 numbers, which are few while
+    # those stay in the cache; arrays of more come afresh from the system each time.
+    (m,) = weight.shape
     H = zeros((K * d1, K * d1), P)
-    chunk = int(np.clip(CHUNK_BYTES // (8 * K * d1), 256, 1024))
-    for start in range(0, m, chunk):
-        part = slice(start, min(start + chunk, m))
-        A = (P[:, part] * root[part])[:, None, :] * Z[:, part]
+    most = 512 if 32 * (K * d1) ** 2 <= CHUNK_BYTES else 1024
+    chunk = min(max(CHUNK_BYTES // (8 * K * d1), 256), most)
+    step = max(-(-m // max(round(m / chunk), 1)), 1)  # a block may be empty
+    for start in range(0, m, step):
+        part = slice(start, min(start + step, m))
+        Z = framed(problem, X[part, :], frame)
+        A = (P[:, part] * root[part])[:, None, :] * Z
         A = reshape(A, (K * d1, -1))
         H += A @ A.T
     return (H,)
