@@ -119,7 +119,6 @@ class Hessian:
 
     def __init__(self, Q, loss, frame, problem):
         self.Q, self.loss, self.frame = Q, loss, frame
-        self.scale, self.centre = frame.scale, frame.centre
         self.strength = problem.penalty.strength
         H = loss.copy()
         feature = np.arange(len(frame.scale))
@@ -128,7 +127,10 @@ class Hessian:
             "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
         )
         self.size = Q.shape[1] * H.shape[1]
-        self.T = inverse_factor(H.reshape(self.size, -1), problem)
+        T = inverse_factor(H.reshape(self.size, -1), problem)
+        # of the coefficients themselves, (K (d + 1), size)
+        T = (Q @ T.reshape(Q.shape[1], -1)).reshape(len(Q), -1, T.shape[1])
+        self.T = _leave_frame(T, frame).reshape(-1, T.shape[2])
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty.
@@ -142,17 +144,11 @@ class Hessian:
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
-        theta = self.Q @ (self.T @ v).reshape(self.Q.shape[1], -1)
-        theta[:, :-1] *= self.scale
-        theta[:, -1] -= theta[:, :-1] @ self.centre
-        return theta
+        return (self.T @ v).reshape(len(self.Q), -1)
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
-        V = self.Q.T @ G
-        V[:, :-1] -= np.multiply.outer(V[:, -1], self.centre)
-        V[:, :-1] *= self.scale
-        return V.ravel() @ self.T
+        return G.ravel() @ self.T
 
 
 def build_hessian(problem, theta, frame):
@@ -185,12 +181,12 @@ class ClassBlocks:
 
     def __init__(self, loss, frame, problem):
         self.loss, self.frame = loss, frame
-        self.scale, self.centre = frame.scale, frame.centre
         self.strength = problem.penalty.strength
         self._centred = len(loss) > 1 and problem.penalty.is_symmetric
         blocks, feature = loss.copy(), np.arange(len(frame.scale))
         blocks[:, feature, feature] += problem.penalty.curvature() * frame.scale**2
-        self.T = np.stack([inverse_factor(block, problem) for block in blocks])
+        T = np.stack([inverse_factor(block, problem) for block in blocks])
+        self.T = _leave_frame(T, frame)
         self.size = loss.shape[0] * loss.shape[1]
 
     def with_penalty(self, problem):
@@ -206,20 +202,20 @@ class ClassBlocks:
     def step(self, v):
         """T v as a direction (K, d + 1)."""
         theta = (self.T @ v.reshape(len(self.T), -1, 1))[:, :, 0]
-        if self._centred:
-            theta -= theta.mean(axis=0)
-        theta[:, :-1] *= self.scale
-        theta[:, -1] -= theta[:, :-1] @ self.centre
-        return theta
+        return theta - theta.mean(axis=0) if self._centred else theta
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
         if self._centred:
             G = G - G.mean(axis=0)
-        V = G.copy()
-        V[:, :-1] -= np.multiply.outer(G[:, -1], self.centre)
-        V[:, :-1] *= self.scale
-        return (V[:, None, :] @ self.T).ravel()
+        return (G[:, None, :] @ self.T).ravel()
+
+
+def _leave_frame(T, frame):
+    """T, (K, d + 1, size), to coefficients of the frame's features, in X's units."""
+    T[:, :-1] *= frame.scale[:, None]
+    T[:, -1] -= frame.centre @ T[:, :-1]
+    return T
 
 
 def build_blocks(problem, theta, frame):

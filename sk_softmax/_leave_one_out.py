@@ -59,11 +59,9 @@ def leave_one_out_loss(problem, theta, target):
         )
     frame = Frame(problem)
     coordinates = build_hessian(problem, theta, frame)
-    Q = coordinates.Q
-    q = Q.shape[1]
-    root = coordinates.T.reshape(q, d1, -1)
+    root = coordinates.T.reshape(len(theta), d1, -1)
     losses, moves = np.empty((2, problem.rows.shape[0]))
-    chunk = max(1, CHUNK_BYTES // (8 * q * len(coordinates.T)))
+    chunk = max(1, CHUNK_BYTES // (8 * coordinates.T.size // d1))
     for rows, X in problem.rows.blocks:
         for start in range(rows.start, rows.stop, chunk):
             part = slice(start, min(start + chunk, rows.stop))
@@ -71,10 +69,10 @@ def leave_one_out_loss(problem, theta, target):
             Z = problem.logits(part, piece, theta).astype(np.float64)
             features = np.ones((piece.shape[0], d1))
             features[:, -1] = problem.fit_intercept
-            features[:, :-1] = frame(piece)
-            # (m, q, N): A_i = Q root_i root_i^T Q^T
+            features[:, :-1] = piece.toarray() if problem.rows.is_sparse else piece
+            # (m, K, N): A_i = root_i root_i^T
             row_root = np.tensordot(features, root, axes=(1, 1))
-            leverage = Q @ (row_root @ row_root.transpose(0, 2, 1)) @ Q.T
+            leverage = row_root @ row_root.transpose(0, 2, 1)
             weight = problem.weights(part) / problem.total_weight
             after = _without(problem, Z, leverage, part, weight)
             losses[part] = _losses(after, target[part])
