@@ -235,12 +235,17 @@ def build_kronecker(problem, theta, frame):
     if problem.fit_intercept:
         mean = first / total
         gram -= np.multiply.outer(mean, first)
-    gram *= curvature.sum() / len(curvature) / total
+    gram /= total
     penalty = problem.penalty.curvature() * frame.scale**2
-    gram[np.diag_indices(d)] += penalty.mean(axis=0)
-    U = whitening(problem, gram)
-    args = frame, Q, mean, U
-    H, intercept = problem.curvature_sum(theta, rotated_diagonal, args, 2 * flops)
+    plus_ridge = gram * curvature.mean()
+    plus_ridge[np.diag_indices(d)] += penalty.mean(axis=0)
+    U = whitening(problem, plus_ridge)
+    if theta[:, :-1].any() or problem.has_offset:
+        args = frame, Q, mean, U
+        H, intercept = problem.curvature_sum(theta, rotated_diagonal, args, 2 * flops)
+    else:  # all rows have the same probabilities
+        H = np.multiply.outer(curvature, (U * (gram @ U)).sum(axis=0))
+        intercept = curvature
     ridge = (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
     H += ridge
     scale = np.column_stack([inverse_root(H), inverse_root(intercept)])
