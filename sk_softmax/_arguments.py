@@ -105,7 +105,9 @@ def targets(y, classes, dtype):
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
-    y = numeric(y, "y", None, ensure_2d=False)
+    plain = isinstance(y, np.ndarray) and y.size and y.dtype.kind in "biu"
+    if not plain:  # whose check takes as long as a pass over small data
+        y = numeric(y, "y", None, ensure_2d=False)
     if y.ndim != 1:
         y = column_or_1d(y, warn=True)
     found, codes = _sorted(unique, y, "y")

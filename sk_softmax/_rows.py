@@ -14,6 +14,7 @@ Logits are class-major, (K, m) for a block of m rows: reductions over the
 classes then run along the slow axis, several times faster than the other way.
 """
 
+import math
 import mmap
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -117,16 +118,16 @@ class Rows:
         entries = X.nnz / n if self.is_sparse else d
         self.entries = entries * n
         row_bytes = self.dtype.itemsize * (entries + 2 * n_outputs)
-        n_blocks = int(np.clip(np.ceil(n * row_bytes / BLOCK_BYTES), 1, n))
+        n_blocks = max(1, min(math.ceil(n * row_bytes / BLOCK_BYTES), n))
         if self.is_sparse:
             # A block's gradient is a dense (K, d): no more of them than it takes
             # for their sum to cost less than the entries themselves.
             n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
-        bounds = np.linspace(0, n, n_blocks + 1).astype(int)
+        bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
         self._x_bytes = self.entries * self.dtype.itemsize
         affordable = int(self._x_bytes / 50 / (8 * n_outputs * (d + 1)))
-        self.n_strands = min(n_blocks, int(np.clip(affordable, 8, MAX_STRANDS)))
+        self.n_strands = min(n_blocks, max(8, min(affordable, MAX_STRANDS)))
         self._pool = None
         self._n_threads = 1
 
