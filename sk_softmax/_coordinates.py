@@ -128,9 +128,8 @@ class Hessian:
         )
         self.size = Q.shape[1] * H.shape[1]
         T = inverse_factor(H.reshape(self.size, -1), problem)
-        # of the coefficients themselves, (K (d + 1), size)
-        T = (Q @ T.reshape(Q.shape[1], -1)).reshape(len(Q), -1, T.shape[1])
-        self.T = _leave_frame(T, frame).reshape(-1, T.shape[2])
+        T = _leave_frame(T.reshape(Q.shape[1], -1, T.shape[1]), frame)
+        self.T = T.reshape(self.size, -1)
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty.
@@ -144,11 +143,11 @@ class Hessian:
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
-        return (self.T @ v).reshape(len(self.Q), -1)
+        return self.Q @ (self.T @ v).reshape(self.Q.shape[1], -1)
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
-        return G.ravel() @ self.T
+        return (self.Q.T @ G).ravel() @ self.T
 
 
 def build_hessian(problem, theta, frame):

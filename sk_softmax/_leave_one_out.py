@@ -59,7 +59,8 @@ def leave_one_out_loss(problem, theta, target):
         )
     frame = Frame(problem)
     coordinates = build_hessian(problem, theta, frame)
-    root = coordinates.T.reshape(len(theta), d1, -1)
+    Q = coordinates.Q
+    root = coordinates.T.reshape(Q.shape[1], d1, -1)
     losses, moves = np.empty((2, problem.rows.shape[0]))
     chunk = max(1, CHUNK_BYTES // (8 * coordinates.T.size // d1))
     for rows, X in problem.rows.blocks:
@@ -70,9 +71,9 @@ def leave_one_out_loss(problem, theta, target):
             features = np.ones((piece.shape[0], d1))
             features[:, -1] = problem.fit_intercept
             features[:, :-1] = piece.toarray() if problem.rows.is_sparse else piece
-            # (m, K, N): A_i = root_i root_i^T
+            # (m, q, N): A_i = Q root_i root_i^T Q^T
             row_root = np.tensordot(features, root, axes=(1, 1))
-            leverage = row_root @ row_root.transpose(0, 2, 1)
+            leverage = Q @ (row_root @ row_root.transpose(0, 2, 1)) @ Q.T
             weight = problem.weights(part) / problem.total_weight
             after = _without(problem, Z, leverage, part, weight)
             losses[part] = _losses(after, target[part])
