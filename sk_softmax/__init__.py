@@ -27,6 +27,7 @@ From the top down; imports run down this list only:
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
 - `_solver`: L-BFGS in good coordinates; when to stop; what to report
+- `_bounded`: L-BFGS-B, where bounds are all that is not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_line`: the objective along a line, from logits that are kept
 - `_lbfgs`: the inverse Hessian as L-BFGS knows it

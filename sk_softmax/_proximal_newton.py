@@ -22,13 +22,15 @@ SOON = 1.2
 LEAST_DAMPING, FIRST_DAMPING, MOST_DAMPING = 1e-9, 1e-5, 1e3
 
 
-def proximal_newton(problem, start=None, **options):
+def proximal_newton(problem, start=None, *, fit=None, **options):
     """Minimise a problem with a non-smooth penalty or bounds.
 
     Parameters
     ----------
     problem : Problem
     start : ndarray of shape (K, d + 1) or None
+    fit : Fit or None
+        Under way, to be ended.
     **options
         Of `Fit`.
 
@@ -36,7 +38,7 @@ def proximal_newton(problem, start=None, **options):
     -------
     Result
     """
-    fit = Fit(problem, start, **options)
+    fit = Fit(problem, start, **options) if fit is None else fit
     H = working = None
     on_path = options.get("leftover") is not None
     if fit.leftover.coordinates is not None:

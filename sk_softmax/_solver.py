@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dsterf
 
+from ._bounded import applies, descend_in_bounds
 from ._coordinates import build, row_space
 from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
 from ._lbfgs import LimitedMemory
@@ -56,6 +57,8 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     if start is None and leftover is None and np.ndim(problem.penalty.prior):
         start = problem.start_point()
     if not problem.penalty.is_smooth:
+        if leftover is None and applies(problem):
+            return descend_in_bounds(problem, start, **options)
         return proximal_newton(problem, start, leftover=leftover, **options)
     fresh = start is None and leftover is None
     reduced, lift = row_space(problem) if fresh else (None, None)

@@ -221,9 +221,11 @@ def test_few_passes(task, l1_ratio, names):
     parameters, Y, offset = random_options(X, y, names)
     classifier = SoftmaxClassifier(0.1, l1_ratio=l1_ratio, **parameters)
     classifier.fit(X, Y if "soft" in names else y, offset=offset)
-    # L-BFGS makes more and shorter ones
-    smooth = not l1_ratio and classifier.bounds is None
-    assert classifier.n_iter_[0] <= (100 if smooth else MOST_PASSES.get(names, 15))
+    most = MOST_PASSES.get(names, 15)
+    if not l1_ratio:  # L-BFGS makes more and shorter ones
+        smooth = classifier.bounds is None
+        most = 100 if smooth else 300 if X.shape[1] == 64 else most
+    assert classifier.n_iter_[0] <= most
 
 
 @pytest.mark.parametrize("l1_ratio, names", COMBINATIONS)

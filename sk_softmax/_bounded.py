@@ -1,0 +1,245 @@
+"""Bounds on many coefficients: L-BFGS-B, and Newton's step on the face it finds.
+
+Working sets need the Hessian of all coefficients that are not at a bound, round
+after round. Where that costs more than many passes, scipy's L-BFGS-B in units in
+which the Hessian's diagonal is one finds the face, and conjugate gradients on the
+true Hessian measure what is left there.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
+from scipy.optimize import Bounds, minimize
+
+from ._coordinates import build_diagonal
+from ._cost import passes_to_build
+from ._optimum import Fit
+from ._proximal_newton import proximal_newton
+
+# Working sets need about so many Hessians. They are left alone where the Hessian is
+# cheap: where it is, there are few features, and the diagonal tells little.
+N_HESSIANS, CHEAP = 8, 25
+# Pairs that L-BFGS-B remembers.
+MEMORY = 20
+# How much of its goal the first stage leaves to Newton's step, and each next one.
+FIRST, LESS = 3.0, 0.1
+# What Newton's step takes, in passes: where the Hessian is cheaper, working sets end
+# the fit.
+NEWTON_PASSES = 150
+# Conjugate gradient steps for the distance to the optimum.
+MAX_CG = 300
+# Where they see that it is so many times the goal they are not run to their end.
+FAR = 30
+
+
+class _StageOver(Exception):
+    """Raised through scipy.optimize when the point is good enough or time is up."""
+
+
+def applies(problem):
+    """Whether there are only bounds, and the Hessian is dear."""
+    dear = passes_to_build(problem)["hessian"] > CHEAP
+    return dear and not problem.penalty.has_l1
+
+
+def descend_in_bounds(problem, start=None, **options):
+    """Minimise a problem with bounds and no l1 term.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : ndarray of shape (K, d + 1) or None
+    **options
+        Of `Fit`.
+
+    Returns
+    -------
+    Result
+    """
+    fit = Fit(problem, start, **options)
+    a_hessian = passes_to_build(problem)["hessian"]
+    first = fit.point.theta
+    near, last = FIRST, fit.passes_left()
+    if a_hessian < last:  # working sets get to an end, if they have dozens of passes
+        last = fit.passes() + min(N_HESSIANS * a_hessian, last // 2)
+    while near > 1e-6 and fit.passes() < last and fit.passes_left() > 2:
+        axes = Axes(fit)
+        if not axes.usable:
+            break
+        _lbfgs_b(fit, axes, near, last)
+        if a_hessian > NEWTON_PASSES and fit.passes_left() > 2:
+            _newton_step(fit, axes)
+        _shift_intercepts(fit, first)
+        fit.report()
+        if fit.converged:
+            return fit.result()
+        if a_hessian < NEWTON_PASSES:
+            break
+        near *= LESS
+    return proximal_newton(problem, fit=fit, **options)
+
+
+def _shift_intercepts(fit, first):
+    """Take out what the classes have moved in common, which the loss does not see.
+
+    So do working sets, and the fit is the same whichever way it is found.
+    """
+    point = fit.point
+    if len(first) > 1 and fit.problem.fit_intercept:
+        moved = point.theta - first
+        shift = moved[:, -1]
+        if not fit.problem.rows.is_sparse:
+            shift = shift + moved[:, :-1] @ fit.frame.centre
+        theta = point.theta.copy()
+        theta[:, -1] -= shift.mean()
+        fit.point = replace(point, theta=theta)
+
+
+class Axes:
+    """Units of each coefficient in which its second derivative is one at a point.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Attributes
+    ----------
+    usable : bool
+        Whether all units are finite.
+    """
+
+    def __init__(self, fit):
+        self.penalty = fit.problem.penalty
+        with np.errstate(all="ignore"):  # what is not finite is seen below
+            self._axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
+        self._axes.scale[:, :-1][:, fit.frame.constant] = 0
+        self.step, self.gradient = self._axes.step, self._axes.gradient
+        self.size = self._axes.size
+        self.usable = bool(np.isfinite(self._axes.scale).all())
+
+    def limits(self, theta):
+        """Of the variables of a step from theta, two (size,) arrays."""
+        scale, W = self._axes.scale, theta[:, :-1]
+        limits = np.stack([np.full(scale.shape, -np.inf), np.full(scale.shape, np.inf)])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.stack([self.penalty.lower - W, self.penalty.upper - W])
+            still = scale[:, :-1] == 0
+            limits[:, :, :-1] = np.where(still, 0, room / scale[:, :-1])
+        return limits.reshape(2, -1)
+
+    def move(self, theta, v):
+        """Theta after a step, on the bounds to the last bit."""
+        W, theta = theta[:, :-1], theta + self.step(v)
+        new = self.penalty.feasible(theta[:, :-1])
+        for bound in (self.penalty.lower, self.penalty.upper):
+            there = np.abs(new - bound) <= 1e-14 * (np.abs(W) + np.abs(bound))
+            there &= np.isfinite(bound)
+            new[there] = bound[there]
+        theta[:, :-1] = new
+        return theta
+
+    def free(self, point):
+        """Which variables are not held at a bound by the gradient, (size,) bool."""
+        gradient = self.gradient(point.gradient).reshape(self._axes.scale.shape)
+        W, free = point.theta[:, :-1], np.ones(gradient.shape, dtype=bool)
+        free[:, :-1] = (W > self.penalty.lower) | (gradient[:, :-1] < 0)
+        free[:, :-1] &= (W < self.penalty.upper) | (gradient[:, :-1] > 0)
+        return free.ravel()
+
+    def slope(self, point):
+        """The gradient in the free variables, zero in the others."""
+        return self.gradient(point.gradient) * self.free(point)
+
+
+def _lbfgs_b(fit, axes, near, last):
+    """L-BFGS-B until the axes put F - F* below near * goal, or past the last pass."""
+    best = start = fit.point
+
+    def distance(point):
+        slope = axes.slope(point)
+        return 0.5 * (slope @ slope)
+
+    def objective(v):
+        nonlocal best
+        if not v.any():
+            return start.value, axes.gradient(start.gradient)
+        point = fit.evaluate(axes.move(start.theta, v))
+        if point.value < best.value:
+            best = point
+            if distance(best) <= near * fit.goal(best.value):
+                raise _StageOver
+        if fit.passes() >= last or fit.passes_left() <= 2:
+            raise _StageOver
+        return point.value, axes.gradient(point.gradient)
+
+    options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
+    options |= {"ftol": 0.0, "gtol": 0.0}
+    if distance(start) > near * fit.goal(start.value):
+        try:
+            minimize(
+                objective,
+                np.zeros(axes.size),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=Bounds(*axes.limits(start.theta)),
+                options=options,
+            )
+        except _StageOver:
+            pass
+    fit.move(best, distance(best), False)
+
+
+def _newton_step(fit, axes):
+    """Newton's step on the face, by conjugate gradients, and the distance after it.
+
+    It is believed where it took off F what Newton's model had promised, and the
+    gradient after it, also of what is then at a bound, is part of the distance.
+    """
+    point, goal = fit.point, fit.goal(fit.point.value)
+    hessian, free = fit.problem.hessian(point.theta), axes.free(point)
+    residual = -axes.slope(point)
+    direction, v, gain = residual, np.zeros(axes.size), 0.0
+    norm = first = residual @ residual
+    lengths, ratios, least, rest = [], [], 1.0, np.inf
+    while norm > 0 and len(lengths) < MAX_CG and fit.passes_left() > 1:
+        product = axes.gradient(hessian(axes.step(direction))) * free
+        curvature = direction @ product
+        if curvature <= 0:  # rounding; the Hessian has no such direction
+            break
+        lengths.append(norm / curvature)
+        v = v + lengths[-1] * direction
+        residual = residual - lengths[-1] * product
+        gain += 0.5 * lengths[-1] * norm
+        ratios.append((residual @ residual) / norm)
+        norm *= ratios[-1]
+        direction = residual + ratios[-1] * direction
+        least = _least_eigenvalue(lengths, ratios)
+        rest = 0.5 * norm / least
+        # before that the least eigenvalue has not been seen
+        if gain > FAR * goal or (norm <= 0.01 * first and rest <= 0.1 * goal):
+            break
+    trial = fit.evaluate(axes.move(point.theta, v))
+    missed = axes.slope(trial) + residual * axes.free(trial)
+    distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
+    noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
+    error = max(abs(point.value - trial.value - gain) - noise, 0.0)
+    # a step that is nothing beside the goal need only be right to a factor of two
+    trusted = error <= (1.0 if 10 * max(gain, distance) <= goal else 0.2) * gain
+    if trial.value < point.value or (trusted and error == 0):
+        fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))
+    elif 10 * (gain + rest) <= goal:
+        # variables at bounds after it spoilt the step; without it that much is left
+        fit.move(point, 10 * (gain + rest), True)
+
+
+def _least_eigenvalue(lengths, ratios):
+    """Half the least Ritz value of conjugate gradients."""
+    inverse, beta = 1 / np.array(lengths), np.array(ratios)[:-1]
+    diagonal = inverse.copy()
+    diagonal[1:] += beta * inverse[:-1]
+    beside = np.sqrt(beta) * inverse[:-1]
+    (least,) = eigvalsh_tridiagonal(
+        diagonal, beside, select="i", select_range=(0, 0), check_finite=False
+    )
+    return max(0.5 * least, 1e-12)
