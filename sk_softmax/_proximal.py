@@ -380,6 +380,8 @@ def semismooth_newton(H, q, u, part, size):
         face = np.append(free, np.where(free, np.sign(trial), trial))
         if np.array_equal(face, last):
             return v
+        if not free.any():
+            continue
         slope = (q + H @ (v - u) + part.gradient(trial))[free]
         try:
             factor = cho_factor(H[np.ix_(free, free)], check_finite=False)
