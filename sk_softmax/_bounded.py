@@ -9,7 +9,7 @@ true Hessian measure what is left there.
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import eigvalsh_tridiagonal
+from scipy.linalg.lapack import dsterf
 from scipy.optimize import Bounds, minimize
 
 from ._coordinates import build_diagonal
@@ -238,8 +238,7 @@ def _least_eigenvalue(lengths, ratios):
     inverse, beta = 1 / np.array(lengths), np.array(ratios)[:-1]
     diagonal = inverse.copy()
     diagonal[1:] += beta * inverse[:-1]
-    beside = np.sqrt(beta) * inverse[:-1]
-    (least,) = eigvalsh_tridiagonal(
-        diagonal, beside, select="i", select_range=(0, 0), check_finite=False
-    )
+    # LAPACK's own routine, which wants one entry at least beside the diagonal
+    beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
+    least = dsterf(diagonal, beside)[0][0]
     return max(0.5 * least, 1e-12)
