@@ -330,7 +330,7 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
         v = _last_digits(H, q, u, part, u)
         if np.abs(part.violation(v, q + H @ (v - u)) * root).max() <= tol * first:
             return v
-    if not hasattr(part, "group"):
+    elif not hasattr(part, "group"):
         v = semismooth_newton(H, q, u, part, size)
         if v is not None:
             return v
