@@ -10,6 +10,8 @@ from ._frame import framed
 
 # What a chunk of rows of p x z takes: about a core's caches.
 CHUNK_BYTES = 2**22
+# Rows in a chunk whose Gram matrices are small.
+GRAM_ROWS = 512
 # A row that is certain of its class counts by this in that class's block: where all
 # are certain, gradients of rounding would be taken far.
 CERTAIN = 1e-6
@@ -60,11 +62,9 @@ def _hessian(problem, X, P, weight, frame):
     # those stay in the cache; arrays of more come afresh from the system each time.
     (m,) = weight.shape
     H = zeros((K * d1, K * d1), P)
-    most = 512 if 32 * (K * d1) ** 2 <= CHUNK_BYTES else 1024
+    most = GRAM_ROWS if 32 * (K * d1) ** 2 <= CHUNK_BYTES else 1024
     chunk = min(max(CHUNK_BYTES // (8 * K * d1), 256), most)
-    step = max(-(-m // max(round(m / chunk), 1)), 1)  # a block may be empty
-    for start in range(0, m, step):
-        part = slice(start, min(start + step, m))
+    for part in _chunks(m, chunk):
         Z = framed(problem, X[part, :], frame)
         A = (P[:, part] * root[part])[:, None, :] * Z
         A = reshape(A, (K * d1, -1))
@@ -82,18 +82,20 @@ def loss_blocks(problem, theta, frame):
 
 def _blocks(problem, X, P, weight, frame):
     """A block of rows' part, (K, d + 1, d + 1), of the Hessian's blocks."""
-    Z = framed(problem, X, frame)
-    return (_grams(Z, P * (1 + CERTAIN - P) * weight),)
+    root = namespace(P).sqrt(P * (1 + CERTAIN - P) * weight)
+    grams = zeros((P.shape[0], problem.shape[1], problem.shape[1]), P)
+    for part in _chunks(*weight.shape, GRAM_ROWS):
+        Z = framed(problem, X[part, :], frame)
+        for k in range(P.shape[0]):
+            A = Z * root[k, part]
+            grams[k, ...] += A @ A.T
+    return (grams,)
 
 
-def _grams(Z, weights):
-    """Gram matrices of Z, (d, m), with the weights of each row of (K, m)."""
-    root = namespace(weights).sqrt(weights)
-    grams = zeros((root.shape[0], Z.shape[0], Z.shape[0]), Z)
-    for k in range(root.shape[0]):
-        A = Z * root[k, :]
-        grams[k, ...] = A @ A.T
-    return grams
+def _chunks(m, size):
+    """Slices of m rows, about `size` each."""
+    step = max(-(-m // max(round(m / size), 1)), 1)  # a block may be empty
+    return [slice(start, min(start + step, m)) for start in range(0, m, step)]
 
 
 def class_curvature(problem, X, P, weight):
