@@ -25,6 +25,7 @@ from sk_softmax import (
     SoftmaxClassifierCV,
     _folds,
     _leave_one_out,
+    _path,
     softmax_path,
 )
 from sk_softmax._proximal import WorkingSet
@@ -216,6 +217,14 @@ def test_neighbours_on_a_path_are_near_and_verified(load, name):
         )
         assert value - best <= max(2e-6 * (null - best), 1e-13)
     assert np.median(path.n_iter) <= (12 if name == "digits" else 4)
+
+
+def test_long_steps_of_a_path_start_on_a_line(load, monkeypatch):
+    X, y = load("digits")
+    Cs = np.logspace(-4, 4, 10)
+    n_iter = softmax_path(X, y, Cs=Cs).n_iter.sum()
+    monkeypatch.setattr(_path, "_extrapolate", lambda optima, t: None)
+    assert n_iter < 0.8 * softmax_path(X, y, Cs=Cs).n_iter.sum()
 
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
