@@ -11,6 +11,7 @@ from sk_softmax._coordinates import BUILDERS, build
 from sk_softmax._cost import preference
 from sk_softmax._curvature import class_directions
 from sk_softmax._frame import Frame
+from sk_softmax._problem import Problem
 from sk_softmax._rows import Rows
 from sk_softmax._solver import solve
 
@@ -94,15 +95,35 @@ def test_hessian_becomes_the_identity(n_classes, fit_intercept, container, stren
 
 
 @pytest.mark.parametrize("kind", ["kronecker", "diagonal"])
-def test_diagonal_becomes_one(kind, n_classes, fit_intercept, container):
+@pytest.mark.parametrize("point", [somewhere, Problem.null_point])
+def test_diagonal_becomes_one(point, kind, n_classes, fit_intercept, container):
     problem = make(n_classes, fit_intercept=fit_intercept, container=container)
-    theta = somewhere(problem)
+    theta = point(problem)
     coordinates, _ = build(problem, theta, Frame(problem), [kind])
     H = transformed_hessian(problem, theta, coordinates)
     moving = np.diag(H) > 1e-12
     still = 0 if fit_intercept else class_directions(problem).shape[1]
     assert (~moving).sum() == still
     np.testing.assert_allclose(np.diag(H)[moving], 1, atol=1e-8)
+
+
+def test_without_features_the_hessian_is_a_kronecker_product(n_classes, container):
+    problem = make(n_classes, container=container, strength=0)
+    theta = problem.null_point()
+    coordinates, _ = build(problem, theta, Frame(problem), ["kronecker"])
+    H = transformed_hessian(problem, theta, coordinates)
+    np.testing.assert_allclose(H, np.eye(len(H)), atol=1e-8)
+
+
+@pytest.mark.parametrize("n_classes", [3, 4])
+def test_offsets_differ_between_rows_also_without_features(n_classes):
+    problem = make(n_classes)
+    problem.offset = np.sin(np.arange(N * n_classes)).reshape(N, -1)
+    problem.has_offset = True
+    theta = problem.null_point()
+    coordinates, _ = build(problem, theta, Frame(problem), ["kronecker"])
+    H = transformed_hessian(problem, theta, coordinates)
+    np.testing.assert_allclose(np.diag(H), 1, atol=1e-8)
 
 
 @pytest.mark.parametrize("strength", [0.0, 1e-3, 1e3])
