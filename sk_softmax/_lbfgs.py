@@ -14,7 +14,8 @@ from scipy.linalg.lapack import dtrtrs
 class LimitedMemory:
     """Inverse Hessian from pairs of steps and changes of the gradient.
 
-    Where no pair says more it is the identity: coordinates are made for that.
+    Where no pair says more it is the identity, for coordinates are made for that, or
+    more where the last pair has met less curvature.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ class LimitedMemory:
             return gradient
         S, Y, R = self._steps[:n], self._changes[:n], self._upper[:n, :n]
         p, _ = dtrtrs(R, S @ gradient)
-        rest = self._gram[:n, :n] @ p + np.diag(R) * p - Y @ gradient
+        # the curvature along the last step, where it is less than the identity's
+        g = max(R[-1, -1] / self._gram[n - 1, n - 1], 1.0)
+        rest = g * (self._gram[:n, :n] @ p) + np.diag(R) * p - g * (Y @ gradient)
         q, _ = dtrtrs(R, rest, trans=1)
-        return gradient + q @ S - p @ Y
+        return g * gradient + q @ S - g * (p @ Y)

@@ -34,6 +34,8 @@ class Line:
     direction : ndarray of shape (K, d + 1)
     slope : float
         Of the objective at the start.
+    length : float
+        The step that was found last.
     """
 
     def __init__(self, fit):
@@ -41,7 +43,7 @@ class Line:
         n_bytes = 3 * self._problem.rows.dtype.itemsize * self._problem.rows.shape[0]
         keeps = n_bytes * self._problem.shape[0] <= MAX_BYTES
         self._keeps, self._kept = keeps, None
-        self._step, self._point = 0.0, None
+        self._step, self._point, self.length = 0.0, None, 1.0
 
     def turn(self, point, direction):
         """Start at the point; if the last line ended there its logits are known."""
@@ -78,6 +80,7 @@ class Line:
             sure = False
             better = value < self.start.value
             if better and abs(slope) <= -FLAT * self.slope:
+                self.length = step
                 return step, self.take(step)
             if better and slope < 0:
                 if high == np.inf:  # where the secant meets zero
@@ -94,6 +97,7 @@ class Line:
             if high_slope > 0:
                 part = np.clip(low_slope / (low_slope - high_slope), 0.05, most)
             step = low + float(part) * (high - low)
+        self.length = low or 1.0
         return (low, self.take(low)) if low > 0 else (low, None)
 
     def _try(self, step, wants_gradient):

@@ -252,7 +252,7 @@ def _lbfgs(fit, line, coordinates, near, shortest, renewed, least=0.0):
     point, gradient = fit.point, coordinates.gradient(fit.point.gradient)
     memory = LimitedMemory(coordinates.size, MEMORY)
     # how much less the distance has to become, in logarithms
-    to_go, softest, step, status = [], np.inf, 1.0, None
+    to_go, softest, status = [], np.inf, None
     while status is None:
         distance = 0.5 * (gradient @ gradient)
         to_go.append(_log_ratio(distance, near * fit.goal(point.value)))
@@ -264,8 +264,9 @@ def _lbfgs(fit, line, coordinates, near, shortest, renewed, least=0.0):
         else:
             direction = -(memory @ gradient)
             line.turn(point, coordinates.step(direction))
-            sure = step == 1 and fit.passes_left() > 1
-            step, better = line.search(min(max(2 * step, 0.05), 1.0), sure)
+            sure = line.length == 1 and fit.passes_left() > 1
+            first = min(max(2 * line.length, 0.05), 1.0)
+            step, better = line.search(first, sure)
             if better is None:
                 status = "stuck"
             else:
