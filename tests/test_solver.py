@@ -137,14 +137,14 @@ def test_more_passes_are_never_worse(load):
 PASSES = {
     "iris": 15,
     "wine": 16,
-    "breast_cancer": 18,
-    "digits": 130,
-    "satellite": 70,
-    "segment": 140,
+    "breast_cancer": 20,
+    "digits": 40,
+    "satellite": 30,
+    "segment": 70,
     "income": 35,
     "dna": 35,
-    "tissue": 85,
-    "spam": 50,
+    "tissue": 40,
+    "spam": 40,
 }
 
 
