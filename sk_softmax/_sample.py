@@ -13,7 +13,7 @@ from ._cost import CALL_FLOPS
 from ._frame import Frame
 
 # The rows that are drawn, at least and at most, as parts of all of them.
-LEAST_PART, MOST_PART = 1 / 16, 1 / 4
+LEAST_PART, MOST_PART = 1 / 16, 1 / 8
 # How many rows there have to be in a class for each of its coefficients.
 ROWS_PER_COEF = 10
 # What the sample's features may take in memory.

@@ -98,5 +98,6 @@ def samples(monkeypatch):
     monkeypatch.setattr(_sample, "WORTHWHILE_CALLS", 0)
     monkeypatch.setattr(_sample, "ROWS_PER_COEF", 1)
     monkeypatch.setattr(_sample, "LEAST_PART", 0.2)
+    monkeypatch.setattr(_sample, "MOST_PART", 0.3)
     monkeypatch.setattr(_solver, "draw", draw)
     return drawn
