@@ -26,11 +26,9 @@ From the top down; imports run down this list only:
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
-- `_solver`: L-BFGS in good coordinates; when to stop; what to report
+- `_solver`: scipy.optimize in good coordinates; when to stop; what to report
 - `_bounded`: L-BFGS-B, where bounds are all that is not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
-- `_line`: the objective along a line, from logits that are kept
-- `_lbfgs`: the inverse Hessian as L-BFGS knows it
 - `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal`: the step of proximal Newton on a working set
 - `_coordinates`: the change of variables in which the Hessian is near the identity

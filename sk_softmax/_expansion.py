@@ -65,9 +65,9 @@ class Continued(Problem):
         self.past = past
         self.total_weight = total_weight
 
-    def complete(self, theta, *sums):
-        """F and its gradient, from sums of the rows' loss and of its gradient."""
-        value, gradient = super().complete(theta, *sums)
+    def value_gradient(self, theta):
+        """F and its gradient: one pass over the data."""
+        value, gradient = super().value_gradient(theta)
         past, past_gradient = self.past.value_gradient(theta)
         return (
             value + past / self.total_weight,

@@ -163,10 +163,6 @@ class Problem:
         """F and its gradient: one pass over the data."""
         self.n_evaluations += 1
         value, gW, gb = self.sum(_value_gradient, (theta,), self.pass_flops)
-        return self.complete(theta, value, gW, gb)
-
-    def complete(self, theta, value, gW=0.0, gb=0.0):
-        """F and its gradient, from sums of the rows' loss and of its gradient."""
         penalty, penalty_gradient = self.penalty.value_gradient(theta[:, :-1])
         gradient = np.zeros(self.shape)
         np.divide(gW, self.total_weight, out=gradient[:, :-1])

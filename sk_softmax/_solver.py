@@ -1,4 +1,4 @@
-"""L-BFGS in good coordinates; when to stop; what to report.
+"""scipy.optimize in good coordinates; when to stop; what to report.
 
 A fit alternates L-BFGS in coordinates taken at the current point with fresh
 coordinates, since the Hessian changes as the probabilities do. In coordinates
@@ -14,17 +14,16 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dsterf
+from scipy.optimize import minimize
 
 from ._bounded import applies, descend_in_bounds
 from ._coordinates import build, row_space
 from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
-from ._lbfgs import LimitedMemory
-from ._line import Line
 from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
 from ._sample import draw
 
-# Pairs that L-BFGS remembers: more than the usual 10, for they cost K d and save
+# Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
 # passes over the data.
 MEMORY = 30
 # Evaluations at least in the first coordinates, and how much more in each next ones.
@@ -46,6 +45,10 @@ FLATTERED = 4
 SAMPLE_TOL = 1e-3
 # Conjugate gradient steps for the distance to the optimum.
 MAX_CG = 30
+
+
+class _StageOver(Exception):
+    """Raised through scipy.optimize when the point is good enough or time is up."""
 
 
 def solve(problem, start=None, *, leftover=None, kinds=None, **options):
@@ -129,7 +132,6 @@ def descend(problem, start=None, *, kinds=None, **options):
     Result
     """
     fit = Fit(problem, start, **options)
-    line = Line(fit)
     kinds = kinds or preference(problem)
     builds, ends = passes_to_build(problem), passes_to_end(problem)
     coordinates, kind, least = _inherit(fit, kinds)
@@ -148,7 +150,7 @@ def descend(problem, start=None, *, kinds=None, **options):
         shortest = max(FIRST_STAGE * GROWTH**stage, shortest)
         renewed = ends.get(kinds[0], 0) - passes_to_verify(kind)
         target = least or near
-        status, least = _lbfgs(fit, line, coordinates, target, shortest, renewed, least)
+        status, least = _lbfgs(fit, coordinates, target, shortest, renewed, least)
         # what was exact at the start is no more, and the end is to be verified
         outdated = stage == 0 and kind != kinds[0] and not inherited
         outdated &= worth + passes_to_verify(kinds[0]) < passes_to_verify(kind)
@@ -159,7 +161,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
             before = fit.distance
-            better, least = _newton(fit, line, coordinates, least, worth)
+            better, least = _newton(fit, coordinates, least, worth)
             near *= 0.1
             keep = better and fit.distance < FLATTERED * before
             least = least if fit.converged else 0.0  # it was another point's
@@ -195,7 +197,7 @@ def refine(problem, coordinates, **options):
     Result
     """
     fit = Fit(problem, None, **options)
-    status, _ = _lbfgs(fit, Line(fit), coordinates, 1, np.inf, 0)
+    status, _ = _lbfgs(fit, coordinates, 1, np.inf, 0)
     fit.converged = status == "near"
     return fit.result(coordinates)
 
@@ -235,7 +237,7 @@ def _fresh_coordinates(fit, kinds, stage):
     return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
 
-def _lbfgs(fit, line, coordinates, near, shortest, renewed, least=0.0):
+def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Moves the fit to the best point seen, with F - F* as far as the coordinates can
@@ -249,35 +251,52 @@ def _lbfgs(fit, line, coordinates, near, shortest, renewed, least=0.0):
     least : float
         As it was, or 0 where a step met less curvature.
     """
-    point, gradient = fit.point, coordinates.gradient(fit.point.gradient)
-    memory = LimitedMemory(coordinates.size, MEMORY)
+    best = start = fit.point
+    best_gradient = coordinates.gradient(start.gradient)
+    size = np.linalg.norm(best_gradient)
+    if 0.5 * size**2 <= near * fit.goal(start.value):
+        fit.move(start, 0.5 * size**2, False)
+        return "near", least
+    first = start.value, best_gradient * size
+    softest = np.inf
     # how much less the distance has to become, in logarithms
-    to_go, softest, status = [], np.inf, None
-    while status is None:
-        distance = 0.5 * (gradient @ gradient)
-        to_go.append(_log_ratio(distance, near * fit.goal(point.value)))
-        over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
+    to_go = [_log_ratio(0.5 * size**2, near * fit.goal(start.value))]
+
+    def objective(u):
+        # scipy's first step has length one, whatever the gradient; in units of
+        # the gradient's size that is the step to the optimum.
+        nonlocal best, best_gradient, softest
+        if not u.any():
+            return first
+        point = fit.evaluate(start.theta + coordinates.step(u * size))
+        gradient = coordinates.gradient(point.gradient)
+        change = gradient * size - first[1]
+        softest = min(softest, (change @ u) / (u @ u * size**2))
+        if point.value < best.value:
+            best, best_gradient = point, gradient
+        distance = 0.5 * (best_gradient @ best_gradient)
+        to_go.append(_log_ratio(distance, near * fit.goal(best.value)))
         if to_go[-1] <= 0:
-            status = "near"
-        elif over or fit.passes_left() <= 0:
-            status = "longer"
-        else:
-            direction = -(memory @ gradient)
-            line.turn(point, coordinates.step(direction))
-            sure = line.length == 1 and fit.passes_left() > 1
-            first = min(max(2 * line.length, 0.05), 1.0)
-            step, better = line.search(first, sure)
-            if better is None:
-                status = "stuck"
-            else:
-                old, point = gradient, better
-                gradient = coordinates.gradient(point.gradient)
-                change = gradient - old
-                softest = min(
-                    softest, change @ direction / (step * direction @ direction)
-                )
-                memory.add(step * direction, change)
-    fit.move(point, distance, False)
+            raise _StageOver("near")
+        over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
+        if over or fit.passes_left() <= 0:
+            raise _StageOver("longer")
+        return point.value, gradient * size
+
+    options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
+    options |= {"ftol": 0.0, "gtol": 0.0}
+    try:
+        minimize(
+            objective,
+            np.zeros(coordinates.size),
+            jac=True,
+            method="L-BFGS-B",
+            options=options,
+        )
+        status = "stuck"  # the line search found nothing better
+    except _StageOver as over:
+        (status,) = over.args
+    fit.move(best, 0.5 * (best_gradient @ best_gradient), False)
     return status, least if softest >= least else 0.0
 
 
@@ -292,7 +311,7 @@ def _rate(to_go):
     return (to_go[half] - to_go[-1]) / (len(to_go) - 1 - half)
 
 
-def _newton(fit, line, coordinates, least, worth):
+def _newton(fit, coordinates, least, worth):
     """Newton steps, while the model is good and they are cheaper than new coordinates.
 
     Parameters
@@ -312,13 +331,13 @@ def _newton(fit, line, coordinates, least, worth):
     moved, again = False, True
     while again and not fit.converged and fit.passes_left() > 1:
         before = fit.passes()
-        better, again, least = _newton_step(fit, line, coordinates, least, worth)
+        better, again, least = _newton_step(fit, coordinates, least, worth)
         moved |= better
         again &= fit.passes() - before < worth
     return moved, least
 
 
-def _newton_step(fit, line, coordinates, known, worth):
+def _newton_step(fit, coordinates, known, worth):
     """A Newton step by conjugate gradients, and the distance F - F* after it.
 
     The coordinates alone may flatter: what they take for curvature need not be
@@ -375,8 +394,7 @@ def _newton_step(fit, line, coordinates, known, worth):
     if lengths and not seen:
         least, bound = _least_eigenvalue_and_bound(lengths, ratios)
         rest = max(0.5 * norm * bound, 0.0)
-    line.turn(point, coordinates.step(v))
-    trial = line.take(1.0)
+    trial = fit.evaluate(point.theta + coordinates.step(v))
     # in the norm of the inverse Hessian: what the steps left, and what the
     # model had missed
     missed = coordinates.gradient(trial.gradient) + residual
@@ -393,11 +411,6 @@ def _newton_step(fit, line, coordinates, known, worth):
     else:
         trusted = error <= gain
     better = _is_better(trial, point, coordinates, fit.eps)
-    if not better and error > gain:
-        _, shorter = line.search(0.25, False)
-        if shorter is not None:
-            fit.move(shorter, distance, False)
-            return True, False, 0.0
     # a trial that is not better is no nearer to the optimum
     end = trial if better else point
     fit.move(end, distance, trusted and distance <= fit.goal(end.value))

@@ -55,6 +55,12 @@ def test_imports_run_down_the_map(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_only_the_solvers_call_scipy_optimize(module):
+    found = [n for n in imports(ast.walk(tree(module))) if "scipy.optimize" in n]
+    assert not found or module in ("_solver", "_bounded")
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_optional_packages_are_imported_where_they_are_needed(module):
     """At the top of a module stand the required packages and Python's own only."""
     for name in imports(tree(module).body):

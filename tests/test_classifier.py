@@ -340,16 +340,16 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
         classifier.fit(X[:, :3], y > 0)
     before = snapshot(classifier)
     passes = 0
-    whole_sum = _problem.Problem.sum
+    value_gradient = _problem.Problem.value_gradient
 
-    def interrupted(self, *args):
+    def interrupted(self, theta):
         nonlocal passes
         passes += 1
         if passes == moment:
             raise error
-        return whole_sum(self, *args)
+        return value_gradient(self, theta)
 
-    monkeypatch.setattr(_problem.Problem, "sum", interrupted)
+    monkeypatch.setattr(_problem.Problem, "value_gradient", interrupted)
     n_threads = threading.active_count()
     with pytest.raises(error):
         classifier.fit(X, y)

@@ -470,11 +470,10 @@ def test_scorers(rows, scoring, weighted):
     y = y == 1
     weight = weight if weighted else None
     folds = list(StratifiedKFold(3).split(X, y))
-    cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring, tol=1e-8)
-    cv.fit(X, y, weight)
+    cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring).fit(X, y, weight)
     with config_context(enable_metadata_routing=True):
         search = GridSearchCV(
-            SoftmaxClassifier(tol=1e-8).set_fit_request(sample_weight=True),
+            SoftmaxClassifier().set_fit_request(sample_weight=True),
             {"C": CS},
             cv=folds,
             scoring=get_scorer(scoring).set_score_request(sample_weight=True),
