@@ -6,7 +6,7 @@ import numpy as np
 
 from ._array_api import asum, like, namespace, reshape, zeros
 from ._cost import build_flops
-from ._frame import framed
+from ._frame import framed, moments
 
 # What a chunk of rows of p x z takes: about a core's caches.
 CHUNK_BYTES = 2**22
@@ -126,12 +126,4 @@ def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
 def class_moments(problem, X, P, weight, frame, Q):
     """A block's weights, first and second moments for each of the directions Q."""
     c = problem.loss.curvature(P, like(Q, X)) * weight
-    if problem.rows.is_sparse:
-        Z = X.copy()
-        Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
-        square = Z.copy()
-        square.data = Z.data**2
-    else:
-        Z = frame(X)
-        square = Z**2
-    return asum(c, axis=1), c @ Z, c @ square
+    return asum(c, axis=1), *moments(problem, X, frame, c)

@@ -11,8 +11,10 @@ class Frame:
 
     Attributes
     ----------
+    mean : float64 ndarray of shape (d,)
     centre, scale : float64 ndarrays of shape (d,)
-        ``(x - centre) * scale`` is at most 1 in size.
+        ``(x - centre) * scale`` is at most 1 in size. Without an intercept the centre
+        is zero, else the mean.
     constant : bool ndarray of shape (d,)
         Features that, up to rounding, say no more than the intercept.
     """
@@ -21,10 +23,11 @@ class Frame:
         rows = problem.rows
         least, most = rows.range()
         with np.errstate(over="ignore", divide="ignore"):
+            (total,) = problem.sum(weighted_total, (), problem.pass_flops)
+            # clipped, so that a constant column becomes exactly zero
+            self.mean = np.clip(total / problem.total_weight, least, most)
             if problem.fit_intercept:
-                (total,) = problem.sum(weighted_total, (), problem.pass_flops)
-                # clipped, so that a constant column becomes exactly zero
-                self.centre = np.clip(total / problem.total_weight, least, most)
+                self.centre = self.mean
                 size = np.maximum(most - self.centre, self.centre - least)
             else:
                 self.centre = np.zeros(rows.shape[1])
@@ -51,6 +54,22 @@ class Frame:
         Z = Z - like(self.centre, Z)[features]
         Z *= like(self.scale, Z)[features]
         return Z
+
+
+def moments(problem, X, frame, weights):
+    """Sums of a block's features in the frame and of their squares, (q, d) each.
+
+    With the weights (q, m). Sparse features are scaled, but not centred.
+    """
+    if problem.rows.is_sparse:
+        Z = X.copy()
+        Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
+        square = Z.copy()
+        square.data = Z.data**2
+    else:
+        Z = frame(X)
+        square = Z * Z
+    return weights @ Z, weights @ square
 
 
 def framed(problem, X, frame):

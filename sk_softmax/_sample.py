@@ -10,18 +10,18 @@ without one.
 import numpy as np
 
 from ._cost import CALL_FLOPS
-from ._frame import Frame
+from ._frame import Frame, moments
 
 # The rows that are drawn, at least and at most, as parts of all of them.
 LEAST_PART, MOST_PART = 1 / 16, 1 / 8
 # How many rows there have to be in a class for each of its coefficients.
 ROWS_PER_COEF = 10
 # What the sample's features may take in memory.
-MAX_SAMPLE_BYTES = 2**26
+MAX_SAMPLE_BYTES = 2**24
 # A pass has to cost as much as this many calls from Python for fewer rows to save any.
 WORTHWHILE_CALLS = 20
-# How much less a feature may vary in the sample than in all rows.
-SAME_SPREAD = 0.1
+# How far a feature's mean in the sample may be from that in all rows.
+STANDARD_ERRORS = 5
 
 
 def draw(problem):
@@ -51,8 +51,7 @@ def draw(problem):
         return None, None  # a few rows have much of the weight
     frame = Frame(problem)
     frame.hold_constants()
-    spread = _spread(problem, frame)
-    if not (_spread(sample, frame) >= SAME_SPREAD * spread).all():
+    if not _has_the_mean(sample, frame):
         return None, frame
     return sample, frame
 
@@ -63,17 +62,19 @@ def _one_of_each_run(n, m):
     return np.random.default_rng(0).integers(bounds[:-1], bounds[1:])
 
 
-def _spread(problem, frame):
-    """The features' mean square in the frame, (d,)."""
-    (total,) = problem.sum(_squares, (frame,), problem.pass_flops / 2)
-    return total / problem.total_weight
+def _has_the_mean(sample, frame):
+    """Whether the sample's features have all rows' mean, up to what chance does.
+
+    A feature that varies in rows outside of the sample alone does not: there it has no
+    spread that would allow for the difference.
+    """
+    sums = sample.sum(_moments, (frame,), sample.pass_flops)
+    mean, square = (total / sample.total_weight for total in sums)
+    centre = 0 if sample.rows.is_sparse else frame.centre
+    expected = (frame.mean - centre) * frame.scale
+    chance = np.sqrt(square / sample.rows.shape[0])
+    return (abs(mean - expected) <= STANDARD_ERRORS * chance).all()
 
 
-def _squares(problem, rows, X, frame):
-    if problem.rows.is_sparse:
-        Z = X.copy()
-        Z.data = (Z.data * frame.scale[Z.indices].astype(Z.dtype)) ** 2
-        return (problem.weights(rows) @ Z,)
-    Z = frame(X)
-    Z *= Z
-    return (problem.weights(rows) @ Z,)
+def _moments(problem, rows, X, frame):
+    return moments(problem, X, frame, problem.weights(rows))

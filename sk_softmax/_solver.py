@@ -84,23 +84,35 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
 
 def _from_sample(problem, kinds, options):
     """Minimise a smooth problem, beginning with some of its rows where that pays."""
+    start, leftover, spent = _sample_optimum(problem, kinds, options)
+    left = {"max_iter": max(options["max_iter"] - spent, 1)}
+    result = descend(problem, start, kinds=kinds, leftover=leftover, **options | left)
+    return replace(result, n_iter=result.n_iter + spent)
+
+
+def _sample_optimum(problem, kinds, options):
+    """What a sample of the rows tells.
+
+    Returns
+    -------
+    start : ndarray of shape (K, d + 1) or None
+    leftover : Leftover or None
+    spent : int
+        How many passes over all rows it cost.
+    """
     sample, frame = draw(problem)
     leftover = None if frame is None else Leftover(frame)
     if sample is None:
-        return descend(problem, kinds=kinds, leftover=leftover, **options)
+        return None, leftover, 0
     part = sample.rows.shape[0] / problem.rows.shape[0]
-    cheap = kinds or preference(problem, part)
-    tol, max_iter = max(options["tol"], SAMPLE_TOL), options["max_iter"]
+    limits = {"tol": max(options["tol"], SAMPLE_TOL), "max_iter": options["max_iter"]}
     with sample.rows.threads():
-        limits = {"tol": tol, "max_iter": max_iter}
-        start = descend(sample, kinds=cheap, leftover=leftover, **limits).theta
-        coordinates, kind = build(sample, start, frame, cheap)
-    spent = int(np.ceil(part * sample.n_evaluations))
+        start = descend(sample, kinds=kinds, leftover=leftover, **limits).theta
+        kinds = kinds or preference(problem, part)
+        coordinates, kind = build(sample, start, frame, kinds)
     strength = problem.penalty.strength
     leftover = Leftover(frame, coordinates=coordinates, kind=kind, strength=strength)
-    options = options | {"max_iter": max(max_iter - spent, 1)}
-    result = descend(problem, start, kinds=kinds, leftover=leftover, **options)
-    return replace(result, n_iter=result.n_iter + spent)
+    return start, leftover, int(np.ceil(part * sample.n_evaluations))
 
 
 def _lifted(lift, options):
