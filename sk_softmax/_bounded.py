@@ -9,12 +9,11 @@ true Hessian measure what is left there.
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg.lapack import dsterf
 from scipy.optimize import Bounds, minimize
 
 from ._coordinates import build_diagonal
 from ._cost import passes_to_build
-from ._optimum import Fit
+from ._optimum import Fit, least_ritz_value
 from ._proximal_newton import proximal_newton
 
 # Working sets need about so many Hessians. They are left alone where the Hessian is
@@ -214,7 +213,7 @@ def _newton_step(fit, axes):
         ratios.append((residual @ residual) / norm)
         norm *= ratios[-1]
         direction = residual + ratios[-1] * direction
-        least = _least_eigenvalue(lengths, ratios)
+        least = max(0.5 * least_ritz_value(lengths, ratios), 1e-12)
         rest = 0.5 * norm / least
         # before that the least eigenvalue has not been seen
         if gain > FAR * goal or (norm <= 0.01 * first and rest <= 0.1 * goal):
@@ -231,14 +230,3 @@ def _newton_step(fit, axes):
     elif 10 * (gain + rest) <= goal:
         # variables at bounds after it spoilt the step; without it that much is left
         fit.move(point, 10 * (gain + rest), True)
-
-
-def _least_eigenvalue(lengths, ratios):
-    """Half the least Ritz value of conjugate gradients."""
-    inverse, beta = 1 / np.array(lengths), np.array(ratios)[:-1]
-    diagonal = inverse.copy()
-    diagonal[1:] += beta * inverse[:-1]
-    # LAPACK's own routine, which wants one entry at least beside the diagonal
-    beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
-    least = dsterf(diagonal, beside)[0][0]
-    return max(0.5 * least, 1e-12)

@@ -105,7 +105,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
         Intercepts; zero without `fit_intercept`.
     n_iter_ : ndarray of shape (1,), int32
-        Passes over the data: evaluations of the objective and Hessian products.
+        Passes over the data: evaluations of the objective and Hessian products. Those
+        over a sample, where there are many rows, count by its part of them.
     optimality_ : float
         Estimated relative suboptimality of the solution, see `tol`.
     converged_ : bool

@@ -13,13 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import LinAlgError
-from scipy.linalg.lapack import dsterf
 from scipy.optimize import minimize
 
 from ._bounded import applies, descend_in_bounds
 from ._coordinates import build, row_space
 from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
-from ._optimum import Fit, Leftover, Point
+from ._optimum import Fit, Leftover, Point, least_ritz_value
 from ._proximal_newton import proximal_newton
 from ._sample import draw
 
@@ -440,14 +439,8 @@ def _least_eigenvalue_and_bound(lengths, ratios, known=0.0):
     The bound times the squared residual is at least the squared error in the
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
     """
-    inverse = 1 / np.array(lengths)
-    beta = np.array(ratios)[:-1]
-    diagonal = inverse.copy()
-    diagonal[1:] += beta * inverse[:-1]
-    # LAPACK's own routine, which wants one entry at least beside the diagonal
-    beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
-    least = dsterf(diagonal, beside)[0][0]
-    least = max(min(0.5 * least, known or np.inf), 1e-12)
+    least = 0.5 * least_ritz_value(lengths, ratios)
+    least = max(min(least, known or np.inf), 1e-12)
     bound = 1 / least
     for length, ratio in zip(lengths, ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)
