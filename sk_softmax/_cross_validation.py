@@ -350,6 +350,12 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
         if isinstance(problem, DaskProblem):
             return None, self._folds_of_chunks(problem, params), {}
+        if is_soft(y) and isinstance(self.scoring, str):
+            raise ValueError(
+                f"scoring={self.scoring!r} compares predictions with labels, and y "
+                "holds soft labels: use scoring=None, the log-loss, or a callable of "
+                "(estimator, X, y)."
+            )
         labels = np.asarray(y) if is_soft(y) else classes[problem.target]
         if self._is_loo():
             return labels, [None], {}

@@ -715,3 +715,13 @@ def test_scores_know_the_names_of_the_features(load):
     assert classifier.score(frame, y) > 0.9
     with pytest.raises(ValueError, match="feature names"):
         classifier.score(frame[list("dcba")], y)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_a_scorer_of_labels_and_soft_labels(make_rows, scoring):
+    X, y, _ = make_rows(60, 3, 3)
+    Y = np.eye(3)[y] * 0.7 + 0.1
+    with pytest.raises(ValueError, match=f"scoring='{scoring}'.*soft labels"):
+        SoftmaxClassifierCV(CS, cv=3, scoring=scoring).fit(X, Y)
+    chosen = SoftmaxClassifierCV(CS, cv=3, scoring=lambda model, X, Y: model.score(X, Y))
+    assert chosen.fit(X, Y).C_ == SoftmaxClassifierCV(CS, cv=3).fit(X, Y).C_
