@@ -723,5 +723,7 @@ def test_a_scorer_of_labels_and_soft_labels(make_rows, scoring):
     Y = np.eye(3)[y] * 0.7 + 0.1
     with pytest.raises(ValueError, match=f"scoring='{scoring}'.*soft labels"):
         SoftmaxClassifierCV(CS, cv=3, scoring=scoring).fit(X, Y)
-    chosen = SoftmaxClassifierCV(CS, cv=3, scoring=lambda model, X, Y: model.score(X, Y))
+    chosen = SoftmaxClassifierCV(
+        CS, cv=3, scoring=lambda model, X, Y: model.score(X, Y)
+    )
     assert chosen.fit(X, Y).C_ == SoftmaxClassifierCV(CS, cv=3).fit(X, Y).C_
