@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
+from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build_diagonal
 from ._cost import passes_to_build
-from ._optimum import Fit, least_ritz_value
+from ._optimum import Fit
 from ._proximal_newton import proximal_newton
 
 # Working sets need about so many Hessians. They are left alone where the Hessian is
@@ -197,29 +198,22 @@ def _newton_step(fit, axes):
     """
     point, goal = fit.point, fit.goal(fit.point.value)
     hessian, free = fit.problem.hessian(point.theta), axes.free(point)
-    residual = -axes.slope(point)
-    direction, v, gain = residual, np.zeros(axes.size), 0.0
-    norm = first = residual @ residual
-    lengths, ratios, least, rest = [], [], 1.0, np.inf
-    while norm > 0 and len(lengths) < MAX_CG and fit.passes_left() > 1:
-        product = axes.gradient(hessian(axes.step(direction))) * free
-        curvature = direction @ product
-        if curvature <= 0:  # rounding; the Hessian has no such direction
+    cg = ConjugateGradients(
+        lambda v: axes.gradient(hessian(axes.step(v))) * free, -axes.slope(point)
+    )
+    least, rest = 1.0, np.inf
+    while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
+        if not cg.step():
             break
-        lengths.append(norm / curvature)
-        v = v + lengths[-1] * direction
-        residual = residual - lengths[-1] * product
-        gain += 0.5 * lengths[-1] * norm
-        ratios.append((residual @ residual) / norm)
-        norm *= ratios[-1]
-        direction = residual + ratios[-1] * direction
-        least = max(0.5 * least_ritz_value(lengths, ratios), 1e-12)
-        rest = 0.5 * norm / least
+        least = max(0.5 * cg.least_ritz_value(), 1e-12)
+        rest = 0.5 * cg.norm / least
         # before that the least eigenvalue has not been seen
-        if gain > FAR * goal or (norm <= 0.01 * first and rest <= 0.1 * goal):
+        seen = cg.norm <= 0.01 * cg.first
+        if cg.gain > FAR * goal or (seen and rest <= 0.1 * goal):
             break
-    trial = fit.evaluate(axes.move(point.theta, v))
-    missed = axes.slope(trial) + residual * axes.free(trial)
+    gain = cg.gain
+    trial = fit.evaluate(axes.move(point.theta, cg.v))
+    missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
     error = max(abs(point.value - trial.value - gain) - noise, 0.0)

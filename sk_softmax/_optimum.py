@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg.lapack import dsterf
 
 from ._frame import Frame
 
@@ -225,17 +224,3 @@ class Fit:
             return 0.0
         gain = self.null.value - self.point.value + self.distance
         return float(min(self.distance / max(gain, self.floor), 1.0))
-
-
-def least_ritz_value(lengths, ratios):
-    """The least eigenvalue that conjugate gradients have seen.
-
-    From their step lengths and the ratios of the squared residuals: both make the
-    tridiagonal matrix of Lanczos' method.
-    """
-    inverse, beta = 1 / np.array(lengths), np.array(ratios)[:-1]
-    diagonal = inverse.copy()
-    diagonal[1:] += beta * inverse[:-1]
-    # LAPACK's own routine, which wants one entry at least beside the diagonal
-    beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
-    return dsterf(diagonal, beside)[0][0]

@@ -16,9 +16,10 @@ from scipy.linalg import LinAlgError
 from scipy.optimize import minimize
 
 from ._bounded import applies, descend_in_bounds
+from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build, row_space
 from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
-from ._optimum import Fit, Leftover, Point, least_ritz_value
+from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
 from ._sample import draw
 
@@ -375,40 +376,30 @@ def _newton_step(fit, coordinates, known, worth):
     """
     point, goal = fit.point, fit.goal(fit.point.value)
     hessian = fit.problem.hessian(point.theta)
-    residual = -coordinates.gradient(point.gradient)
-    direction = residual
-    v = np.zeros_like(residual)
-    norm = first = residual @ residual
-    lengths, ratios = [], []
-    gain, least, seen = 0.0, known or 1.0, False
-    rest = 0.5 * norm / least
-    while norm > 0 and len(lengths) < MAX_CG and fit.passes_left() > 1:
-        product = coordinates.gradient(hessian(coordinates.step(direction)))
-        curvature = direction @ product
-        if curvature <= 0:  # rounding; the Hessian has no such direction
+    cg = ConjugateGradients(
+        lambda v: coordinates.gradient(hessian(coordinates.step(v))),
+        -coordinates.gradient(point.gradient),
+    )
+    least, seen = known or 1.0, False
+    rest = 0.5 * cg.norm / least
+    while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
+        if not cg.step():
             break
-        lengths.append(norm / curvature)
-        v = v + lengths[-1] * direction
-        residual = residual - lengths[-1] * product
-        gain += 0.5 * lengths[-1] * norm
-        ratios.append((residual @ residual) / norm)
-        norm *= ratios[-1]
-        direction = residual + ratios[-1] * direction
         # before that the least eigenvalue has not been seen
-        seen = known > 0 or norm <= 0.01 * first
-        far = FAR if len(lengths) < worth else NEAR
+        seen = known > 0 or cg.norm <= 0.01 * cg.first
+        far = FAR if len(cg.lengths) < worth else NEAR
         if seen:
-            least, bound = _least_eigenvalue_and_bound(lengths, ratios, known)
-            rest = max(0.5 * norm * bound, 0.0)  # rounding may leave it below
-        if (seen and rest <= 0.3 * goal) or gain > far * goal:
+            least, bound = _least_eigenvalue_and_bound(cg, known)
+            rest = max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
+        if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
             break
-    if lengths and not seen:
-        least, bound = _least_eigenvalue_and_bound(lengths, ratios)
-        rest = max(0.5 * norm * bound, 0.0)
-    trial = fit.evaluate(point.theta + coordinates.step(v))
+    if cg.lengths and not seen:
+        least, bound = _least_eigenvalue_and_bound(cg)
+        rest = max(0.5 * cg.norm * bound, 0.0)
+    gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
     # in the norm of the inverse Hessian: what the steps left, and what the
     # model had missed
-    missed = coordinates.gradient(trial.gradient) + residual
+    missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     # the logits' rounding is F's, also where F is next to nothing
     noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
@@ -431,18 +422,18 @@ def _newton_step(fit, coordinates, known, worth):
     return better, again, least if known else 0.0
 
 
-def _least_eigenvalue_and_bound(lengths, ratios, known=0.0):
-    """Of what conjugate gradients with these step lengths and ratios have seen.
+def _least_eigenvalue_and_bound(cg, known=0.0):
+    """Of what conjugate gradients have seen.
 
     The least eigenvalue is at most the known one, if there is one.
 
     The bound times the squared residual is at least the squared error in the
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
     """
-    least = 0.5 * least_ritz_value(lengths, ratios)
+    least = 0.5 * cg.least_ritz_value()
     least = max(min(least, known or np.inf), 1e-12)
     bound = 1 / least
-    for length, ratio in zip(lengths, ratios, strict=True):
+    for length, ratio in zip(cg.lengths, cg.ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)
     return least, bound
 
