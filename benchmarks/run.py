@@ -9,9 +9,10 @@ For each problem (a data set with a penalty):
    begin with, that of our tightest fit and of newton-cholesky's. F0 is the best
    model without features; (F - F*) / (F0 - F*) is the relative suboptimality.
 2. Search, on one thread: each solver goes up its grid of settings until it is at
-   1e-6, then down between the last two, and takes one of the next four if that is
-   quicker. It gives up when a fit takes longer than the time cap or stands still;
-   what it reached is recorded.
+   1e-6, then down between the last two, and takes one of the next four tolerances
+   if that is quicker. It gives up when a fit takes longer than the time cap or
+   stands still; what it reached is recorded. The cap of a peer falls as others get
+   there: only the best peer counts, and who is far behind it is not run for longer.
 3. Timing: all that reached it, on 1 and 2 threads, in turns (A B C A B C ...) in
    this one run; the median is recorded.
 
@@ -47,9 +48,13 @@ TARGET = 1e-6
 RESULTS = Path(__file__).parent / "results"
 # What makes two rows the same problem.
 PROBLEM = ["dataset", "C", "l1_ratio", "group", "fraction"]
-# A peer is given this many times our time, within the bounds (seconds), before it
-# counts as not having reached the goal: it is not the best peer then.
-PATIENCE, LEAST_CAP = 20, 1.0
+# A peer is given this many times our time, and this many times that of the best peer
+# so far, before it counts as not having reached the goal: it is not the best peer
+# then. But at least so many seconds.
+PATIENCE, PATIENCE_WITH_PEERS, LEAST_CAP = 20, 3, 0.3
+# Seconds that a fit may take past its cap before its process is killed: R starts
+# anew each time, and the data are loaded.
+GRACE = 10
 # Seconds of repeated fits per solver, and how many at least and at most.
 TIMING_SECONDS, LEAST_REPEATS, MOST_REPEATS = 1.0, 3, 15
 # Idle threads of BLAS and OpenMP spin for some milliseconds before they sleep.
@@ -197,7 +202,7 @@ class Bench:
             del tight["glmnet"]
         for name, setting in tight.items():
             if name in names:
-                row = self.fit(name, setting, 1, "reference", limit=60)
+                row = self.fit(name, setting, 1, "reference", limit=30)
                 self.log(f"  {name:27s} reference F = {row['objective']:.15g}")
 
     def search(self, name, cap):
@@ -213,7 +218,7 @@ class Bench:
         grid, stride = SOLVERS[name].grid, SOLVERS[name].stride
         low, high, best = -1, stride - 1, None
         while True:
-            row = self.fit(name, grid[high], 1, "search", 2 * cap + 20)
+            row = self.fit(name, grid[high], 1, "search", 2 * cap + GRACE)
             if self.reached(row):
                 break
             stands_still = best is not None and row["objective"] == best["objective"]
@@ -226,14 +231,15 @@ class Bench:
             low, high = high, min(high + stride, len(grid) - 1)
         while high - low > 1:
             middle = (low + high) // 2
-            trial = self.fit(name, grid[middle], 1, "search", 2 * cap + 20)
+            trial = self.fit(name, grid[middle], 1, "search", 2 * cap + GRACE)
             if self.reached(trial):
                 high, row = middle, trial
             else:
                 low = middle
-        # what is tighter may be quicker, where a fit takes another way
-        for tighter in range(high + 1, min(high + 5, len(grid))):
-            trial = self.fit(name, grid[tighter], 1, "search", 2 * cap + 20)
+        # a tighter tolerance may be quicker, where a fit takes another way
+        others = 0 if isinstance(grid[high], int) else 4
+        for tighter in range(high + 1, min(high + 1 + others, len(grid))):
+            trial = self.fit(name, grid[tighter], 1, "search", 2 * cap + GRACE)
             if self.reached(trial) and trial["seconds"] < row["seconds"]:
                 high, row = tighter, trial
         return high, row
@@ -247,20 +253,25 @@ class Bench:
         rows = {entry: [] for entry in entries}
         wanted = dict.fromkeys(entries, 1)
         quickest = np.inf
+        limit = dict.fromkeys(settings, self.cap + GRACE)
         for turn in range(MOST_REPEATS):
             for (name, n_threads), index in entries.items():
                 if turn >= wanted[name, n_threads]:
                     continue
                 grid = SOLVERS[name].grid
-                row = self.fit(name, grid[index], n_threads, "timed", self.cap + 10)
+                row = self.fit(name, grid[index], n_threads, "timed", limit[name])
                 if turn == 0:
                     # rounding: what just reached it on one thread may need a bit more
                     for tighter in grid[index + 1 : index + 4]:
                         if self.reached(row) or row["note"]:
                             break
                         entries[name, n_threads] += 1
-                        row = self.fit(name, tighter, n_threads, "timed", self.cap + 10)
+                        row = self.fit(name, tighter, n_threads, "timed", limit[name])
                     quickest = min(quickest, row["seconds"])
+                    if n_threads == thread_counts[0] and not row["note"]:
+                        # threads that slow it down beyond this are not its better
+                        longest = 5 * row["seconds"] + GRACE
+                        limit[name] = min(limit[name], longest)
                     wanted[name, n_threads] = _repeats(row["seconds"], quickest)
                 rows[name, n_threads].append(row)
         for repeats in rows.values():
@@ -289,8 +300,9 @@ class Bench:
                 f"  {name:27s} {self.suboptimality(row['objective']):8.1e} in "
                 f"{row['seconds']:9.4f} s at {row['setting']:.4g} {row['note']}"
             )
-            if name == "sk_softmax" and settings[name] is not None:
-                cap = float(np.clip(PATIENCE * row["seconds"], LEAST_CAP, self.cap))
+            if settings[name] is not None:
+                patience = PATIENCE if name == "sk_softmax" else PATIENCE_WITH_PEERS
+                cap = min(cap, max(patience * row["seconds"], LEAST_CAP))
         reached = {name: i for name, i in settings.items() if i is not None}
         self.time(reached, thread_counts)
         K = n_classes

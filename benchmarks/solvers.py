@@ -349,6 +349,8 @@ def fit_adelie(X, y, task, tol, n_threads):
 
 DEFAULT = [None]
 
+# In the order of their turns: who is often the quickest comes first, because the
+# others are not waited for much longer.
 SOLVERS = {
     "sk_softmax": Solver(
         fit_ours, "sk_softmax", HALF_DECADES[:23], 2, "sk_softmax", l1=True, group=True
@@ -367,8 +369,6 @@ SOLVERS = {
         "sklearn",
         max_hessian=MAX_HESSIAN,
     ),
-    "lbfgs": Solver(_logistic("lbfgs"), "sklearn", ITERATIONS, 7, "sklearn"),
-    "newton-cg": Solver(_logistic("newton-cg"), "sklearn", ITERATIONS, 7, "sklearn"),
     "newton-cholesky": Solver(
         _logistic("newton-cholesky"),
         "sklearn",
@@ -376,17 +376,6 @@ SOLVERS = {
         7,
         "sklearn",
         max_hessian=MAX_HESSIAN,
-    ),
-    "saga": Solver(
-        _logistic("saga"), "sklearn", ITERATIONS, 7, "sklearn", l1=True, threaded=False
-    ),
-    # newton-cg, newton-cholesky and sparse X it hands on to scikit-learn
-    "sklearnex": Solver(
-        fit_sklearnex, "sklearnex", ITERATIONS, 7, "sklearnex", sparse=False
-    ),
-    "torch-lbfgs": Solver(fit_torch, "torch", ITERATIONS, 7, "torch"),
-    "cyanure": Solver(
-        fit_cyanure, "cyanure", ITERATIONS, 7, "cyanure", l1=True, group=True
     ),
     "glmnet": Solver(
         _glmnet_down(1),
@@ -418,6 +407,19 @@ SOLVERS = {
         sparse=False,
         l2=False,
         group=True,
+    ),
+    "cyanure": Solver(
+        fit_cyanure, "cyanure", ITERATIONS, 7, "cyanure", l1=True, group=True
+    ),
+    "newton-cg": Solver(_logistic("newton-cg"), "sklearn", ITERATIONS, 7, "sklearn"),
+    # newton-cg, newton-cholesky and sparse X it hands on to scikit-learn
+    "sklearnex": Solver(
+        fit_sklearnex, "sklearnex", ITERATIONS, 7, "sklearnex", sparse=False
+    ),
+    "lbfgs": Solver(_logistic("lbfgs"), "sklearn", ITERATIONS, 7, "sklearn"),
+    "torch-lbfgs": Solver(fit_torch, "torch", ITERATIONS, 7, "torch"),
+    "saga": Solver(
+        _logistic("saga"), "sklearn", ITERATIONS, 7, "sklearn", l1=True, threaded=False
     ),
 }
 
