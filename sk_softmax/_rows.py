@@ -39,6 +39,8 @@ PARTIAL_BYTES = 2**28
 # Handing a block to another thread costs about 0.1 ms, the time of this many
 # floating point operations.
 THREADING_FLOPS = 2e7
+# Entries in a row from which on NumPy compares rows as fast as it can.
+COMPARED_ENTRIES = 1024
 # How much of a mapped file is read before its pages are given back: little beside
 # memory, much beside the page tables' own cost.
 MAPPED_BYTES = 2**25
@@ -227,9 +229,17 @@ class Rows:
             least[has_zeros] = np.minimum(least[has_zeros], 0)
             most[has_zeros] = np.maximum(most[has_zeros], 0)
             return least, most
-        for _, X in self.read():
-            np.minimum(least, X.min(axis=0), out=least)
-            np.maximum(most, X.max(axis=0), out=most)
+        found = {}
+
+        def look(rows, X):
+            found[rows.start] = _extremes(X)
+            return ()
+
+        # an entry waits for memory, as long as for so many operations
+        self.sum(look, 30 * self.entries)
+        for block_least, block_most in found.values():
+            np.minimum(least, block_least, out=least)
+            np.maximum(most, block_most, out=most)
         return least, most
 
 
@@ -304,6 +314,23 @@ def give_back(file):
     # A copy-on-write map would lose what was written to it.
     if hasattr(mmap, "MADV_DONTNEED") and file.mode in ("r", "r+", "w+"):
         file.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _extremes(X):
+    """Least and greatest entry of each column of a dense X, (d,) each."""
+    m, d = X.shape
+    # Rows of few entries are slow to compare one by one: so many as one.
+    together = COMPARED_ENTRIES // d if d and X.flags.c_contiguous else 1
+    if together > 1 and m > together:
+        even = m - m % together
+        wide, rest = X[:even].reshape(-1, together * d), X[even:]
+        ends = [
+            np.concatenate([end.reshape(together, d), rest])
+            for end in (wide.min(axis=0), wide.max(axis=0))
+        ]
+    else:
+        ends = X, X
+    return ends[0].min(axis=0), ends[1].max(axis=0)
 
 
 def _add(terms):

@@ -240,3 +240,35 @@ def test_range(small_blocks, container):
     np.testing.assert_array_equal(least, dense.min(axis=0))
     np.testing.assert_array_equal(most, dense.max(axis=0))
     assert least.dtype == most.dtype == np.float64
+
+
+@pytest.mark.parametrize("m", [1, 5, 86, 1000])
+@pytest.mark.parametrize("order", "CF")
+def test_extremes_of_a_block(m, order):
+    X = np.asarray(features(m), order=order)
+    least, most = _rows._extremes(X)
+    np.testing.assert_array_equal(least, X.min(axis=0))
+    np.testing.assert_array_equal(most, X.max(axis=0))
+    X[-1, 3], X[0, 4] = np.nan, np.inf  # which a mapped file is searched for
+    least, most = _rows._extremes(X)
+    assert np.isnan([least[3], most[3]]).all() and most[4] == np.inf
+    assert np.isfinite(np.delete([least, most], [3, 4], axis=1)).all()
+
+
+def test_range_is_looked_for_on_the_threads(small_blocks):
+    with threadpool_limits(2, user_api="blas"), Rows(features(), 3).threads() as rows:
+        if rows._n_threads < 2:
+            pytest.skip("this BLAS has one thread")
+        seen, look = set(), _rows._extremes
+        both = threading.Barrier(2, timeout=30)
+
+        def watched(X):
+            if threading.get_ident() not in seen:
+                seen.add(threading.get_ident())
+                both.wait()  # passes only if a second thread comes
+            return look(X)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_rows, "_extremes", watched)
+            rows.range()
+    assert len(seen) == 2
