@@ -323,7 +323,7 @@ class Bench:
 
 def _repeats(seconds, quickest):
     """How often to time a fit: the slow and hopeless ones once."""
-    if seconds > max(10, 5 * quickest):
+    if seconds > max(0.5, 5 * quickest):
         return 1
     return int(np.clip(np.ceil(TIMING_SECONDS / seconds), LEAST_REPEATS, MOST_REPEATS))
 
