@@ -1,11 +1,14 @@
 """What a fit costs, in units that say how much could still be gained.
 
     python -m benchmarks.cost passes --data FOLDER
+    python -m benchmarks.cost options --data FOLDER
     python -m benchmarks.cost memory | growth | threads | crossval
 
 ========  ====================================================================
 passes    evaluations of the data to 1e-6, and time in bare passes, for each data
           set. A bare pass is ``X W^T`` and ``R X`` by BLAS (or SciPy's CSR) alone.
+options   each option at its neutral value, and bounds with the l2 penalty, in times
+          of the fit without them, in turns
 memory    peak memory above X of a dense fit, n = 1e6, d = 50, K = 10
 growth    time against n, d, K and nnz: slopes on a log-log scale
 threads   time on 1 and 2 threads where n d K >= 1e8
@@ -150,6 +153,71 @@ def passes(options):
                 # the floors: X read once, and the flops of the bare pass
                 "evaluation_over_floor": evaluation / max(read, bare),
             }
+
+
+# Options
+
+
+def neutral(X, y):
+    """Arguments of the estimator and of fit that leave the problem what it is."""
+    n_classes = int(y.max()) + 1
+    rows = n_classes if n_classes > 2 else 1
+    zeros = np.zeros((rows, X.shape[1]))
+    offset = np.zeros((len(y), n_classes) if n_classes > 2 else len(y))
+    return {
+        "neutral penalty_factor": ({"penalty_factor": zeros + 1.0}, {}),
+        "neutral bounds": ({"bounds": (-np.inf, np.inf)}, {}),
+        "neutral coef_prior": ({"coef_prior": zeros}, {}),
+        "neutral classes": ({"classes": np.arange(n_classes)}, {}),
+        "neutral offset": ({}, {"offset": offset}),
+        "neutral sample_weight": ({}, {"sample_weight": np.ones(len(y))}),
+    }
+
+
+def bounded(X):
+    """Three kinds of bounds: signs, signs of some, and boxes in the features' units."""
+    some = np.where(np.arange(X.shape[1]) % 2, -np.inf, 0.0)
+    if sparse.issparse(X):
+        variance = X.multiply(X).mean(axis=0) - np.square(X.mean(axis=0))
+        scale = np.sqrt(np.asarray(variance).ravel())
+    else:
+        scale = X.std(axis=0)
+    box = 1 / np.where(scale > 0, scale, 1.0)
+    return {
+        "bounds: not negative": ({"bounds": (0.0, np.inf)}, {}),
+        "bounds: some not negative": ({"bounds": (some, np.inf)}, {}),
+        "bounds: box": ({"bounds": (-box, box)}, {}),
+    }
+
+
+def option_costs(options):
+    """A row per data set, C and option; each fit in turn with the one without it."""
+    for name in options.only or datasets.names(options.data):
+        X, y = datasets.load(name, options.data)
+        for C in options.C:
+            for what, (settings, arguments) in (neutral(X, y) | bounded(X)).items():
+                times = {"plain": [], "option": []}
+                turns = 3 * REPEATS
+                while turns > 0:
+                    for who, estimator, more in (
+                        ("plain", SoftmaxClassifier(C=C), {}),
+                        ("option", SoftmaxClassifier(C=C, **settings), arguments),
+                    ):
+                        start = time.perf_counter()
+                        estimator.fit(X, y, **more)
+                        times[who].append(time.perf_counter() - start)
+                    turns -= 1 if times["option"][-1] < 0.1 else 4
+                plain, option = map(statistics.median, times.values())
+                yield {
+                    "dataset": name,
+                    "C": C,
+                    "option": what,
+                    "seconds_plain": plain,
+                    "seconds": option,
+                    "ratio": option / plain,
+                    "n_iter": int(estimator.n_iter_[0]),
+                    "converged": bool(estimator.converged_),
+                }
 
 
 # Memory
@@ -303,6 +371,7 @@ def crossval(options):
 
 COMMANDS = {
     "passes": (passes, ["dataset", "C"]),
+    "options": (option_costs, ["dataset", "C", "option"]),
     "memory": (memory, ["dataset"]),
     "growth": (growth, ["dataset", "grows"]),
     "threads": (threads, ["dataset"]),
