@@ -294,12 +294,18 @@ def penalty_factors(penalty_factor, shape, names, grouped):
     factor = by_feature(penalty_factor, "penalty_factor", shape, names, default=1.0)
     if not (factor >= 0).all():
         raise ValueError("penalty_factor must not be negative or NaN.")
-    if grouped and factor.ndim == 2 and (factor != factor[:1]).any():
+    # What is the same for all classes, or for all features, is said once: rotations
+    # of what has one factor are coordinates, and a group has one.
+    for axis, length in enumerate(factor.shape):
+        first = factor.take([0], axis)
+        if length > 1 and (factor == first).all():
+            factor = first
+    if grouped and factor.ndim == 2 and len(factor) > 1:
         raise ValueError(
             "penalty_factor must be the same for all classes of a feature where "
             "penalty_group='class'."
         )
-    return factor[:1] if grouped and factor.ndim == 2 else factor
+    return factor
 
 
 def bounds(bounds, shape, names):

@@ -39,6 +39,24 @@ def test_penalty_factors(value, expected):
     )
 
 
+@pytest.mark.parametrize(
+    "value, shape",
+    [
+        (np.full(SHAPE, 3.0), (1, 1)),
+        (np.full(4, np.inf), (1,)),
+        (np.tile([[1.0], [2.0], [3.0]], (1, 4)), (3, 1)),
+        (np.tile([1.0, 2.0, 3.0, 4.0], (3, 1)), (1, 4)),
+        (np.arange(12.0).reshape(SHAPE), SHAPE),
+    ],
+)
+def test_equal_penalty_factors_are_one(value, shape):
+    found = arguments.penalty_factors(value, SHAPE, NAMES, grouped=False)
+    assert found.shape == shape
+    np.testing.assert_array_equal(
+        np.broadcast_to(found, SHAPE), np.zeros(SHAPE) + value
+    )
+
+
 def test_no_penalty_factors():
     assert arguments.penalty_factors(None, SHAPE, None, grouped=False) == 1.0
 

@@ -399,10 +399,13 @@ def test_neutral_values_change_nothing(noisy, penalty):
         {"bounds": (-np.full(6, INF), INF + zero)},
         {"penalty_factor": 1.0},
         {"penalty_factor": np.ones(6)},
+        {"penalty_factor": 1 + zero},
         {"coef_prior": zero},
         {"classes": np.unique(y)},
     ):
-        assert_same(fit(X, y, **penalty, **neutral), expected)
+        found = fit(X, y, **penalty, **neutral)
+        assert_same(found, expected)
+        assert found.n_iter_ == expected.n_iter_  # and cost no pass
     n, K = len(y), y.max() + 1
     offset = np.zeros(n if K == 2 else (n, K))
     assert_same(fit(X, y, offset=offset, **penalty), expected)
