@@ -1,5 +1,9 @@
 """What coordinates cost, in floating point operations and in passes over the data."""
 
+import numpy as np
+
+from ._rows import BLOCK_BYTES
+
 # No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
 # application costs more than the passes over the data that it could save.
 MAX_BYTES = 2**28
@@ -20,14 +24,39 @@ def build_flops(problem):
     K, d1 = problem.shape
     q = max(K - 1, 1)
     n = problem.rows.shape[0]
+    moments = {
+        kind: min(_moment_flops(problem, kind)) for kind in ("hessian", "blocks")
+    }
     return {
-        # Fat products run at twice the speed of the skinny ones that set the unit;
-        # elementwise work on (n, K d) arrays is what small ones pay for.
-        "hessian": 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1 + 1.3 * (q * d1) ** 3,
-        "blocks": K * n * d1 * (d1 + 30) + 2 * K * d1**3 + problem.pass_flops,
+        "hessian": moments["hessian"] + 1.3 * (q * d1) ** 3,
+        "blocks": moments["blocks"] + 2 * K * d1**3 + problem.pass_flops,
         "kronecker": 1.5 * n * d1**2 + 10 * d1**3 + 150 * n * d1 + problem.pass_flops,
         "diagonal": 2 * problem.pass_flops,
     }
+
+
+def _moment_flops(problem, kind):
+    """What the second moments cost for a kind, from dense rows and by `_pairs`."""
+    K, d1 = problem.shape
+    n = problem.rows.shape[0]
+    if kind == "hessian":
+        # Fat products run at twice the speed of the skinny ones that set the unit;
+        # elementwise work on (n, K d) arrays is what small ones pay for.
+        dense, n_weights = 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1, K * (K + 1) // 2
+    else:
+        dense, n_weights = K * n * d1 * (d1 + 30), K
+    if not problem.rows.is_sparse:
+        return dense, np.inf
+    row = problem.rows.entries / n + 1
+    # to make a pair costs as much as forty weights' sums of it; a block's are added up
+    pairs, blocks = n * row * (row + 1) / 2, 8 * n * (row + 2 * K) / BLOCK_BYTES
+    return dense, pairs * (180 + 4 * n_weights) + 30 * blocks * d1**2 * n_weights
+
+
+def pairs_pay(problem, kind):
+    """Whether pairs of a sparse row's entries are cheaper than dense products."""
+    dense, pairs = _moment_flops(problem, kind)
+    return pairs < dense
 
 
 def passes_to_build(problem):

@@ -5,8 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from ._array_api import asum, like, namespace, reshape, zeros
-from ._cost import build_flops
+from ._cost import build_flops, pairs_pay
 from ._frame import framed, moments
+from ._pairs import pair_sums, second_moments
 
 # What a chunk of rows of p x z takes: about a core's caches.
 CHUNK_BYTES = 2**22
@@ -37,7 +38,14 @@ def loss_hessian(problem, theta, frame, Q):
     """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
     (K, d1), q = problem.shape, Q.shape[1]
     flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
-    (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
+    a, b = np.triu_indices(K)
+    if pairs_pay(problem, "hessian"):
+        args = _class_pairs, (frame, a, b), flops, size // 2
+        (sums,) = problem.curvature_sum(theta, *args)
+        H = np.empty((K, d1, K, d1))
+        H[a, :, b] = H[b, :, a] = second_moments(sums, frame)
+    else:
+        (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
     if K > 1:
         # The probabilities sum to one, so that a class's moment is what its products
         # with all classes sum to: those of p x z tell diag(p) too.
@@ -72,12 +80,25 @@ def _hessian(problem, X, P, weight, frame):
     return (H,)
 
 
+def _class_pairs(problem, X, P, weight, frame, a, b):
+    """A block's part of what `_hessian` is, of sparse rows, for classes a[i], b[i]."""
+    P = P[a] * P[b] if len(P) > 1 else problem.loss.curvature(P, None)
+    return pair_sums(problem, X, P * weight, frame)
+
+
 def loss_blocks(problem, theta, frame):
     """The Hessian's blocks of one class, (K, d + 1, d + 1), of the loss at theta."""
     K, d1 = problem.shape
     flops = build_flops(problem)["blocks"]
-    (loss,) = problem.curvature_sum(theta, _blocks, (frame,), flops, 8 * K * d1 * d1)
-    return loss
+    pairs = pairs_pay(problem, "blocks")
+    args = _pair_blocks if pairs else _blocks, (frame,), flops, 8 * K * d1 * d1
+    (loss,) = problem.curvature_sum(theta, *args)
+    return second_moments(loss, frame) if pairs else loss
+
+
+def _pair_blocks(problem, X, P, weight, frame):
+    """A block of sparse rows' part of the Hessian's blocks, as half sums."""
+    return pair_sums(problem, X, P * (1 + CERTAIN - P) * weight, frame)
 
 
 def _blocks(problem, X, P, weight, frame):

@@ -18,7 +18,13 @@ from scipy.optimize import minimize
 from ._bounded import applies, descend_in_bounds
 from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build, row_space
-from ._cost import passes_to_build, passes_to_end, passes_to_verify, preference
+from ._cost import (
+    pairs_pay,
+    passes_to_build,
+    passes_to_end,
+    passes_to_verify,
+    preference,
+)
 from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
 from ._sample import draw
@@ -242,9 +248,10 @@ def _inherit(fit, kinds):
 def _fresh_coordinates(fit, kinds, stage):
     """Coordinates at the point, and their kind."""
     # without features the probabilities are the same for all rows, and the Hessian
-    # is a Kronecker product
+    # is a Kronecker product; which is dearer where pairs make the other
     exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
     exact = exact and kinds[0] in ("hessian", "blocks")
+    exact = exact and not pairs_pay(fit.problem, kinds[0])
     kinds = ["kronecker"] * exact + list(kinds)
     return build(fit.problem, fit.point.theta, fit.frame, kinds)
 

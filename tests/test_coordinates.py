@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from conftest import make_problem
+from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.linalg import LinAlgError
 
-from sk_softmax import _coordinates, _cost, _inverse_roots
+from sk_softmax import _coordinates, _cost, _curvature, _inverse_roots, _pairs
 from sk_softmax._coordinates import BUILDERS, build
-from sk_softmax._cost import preference
-from sk_softmax._curvature import class_directions
+from sk_softmax._cost import pairs_pay, preference
+from sk_softmax._curvature import class_directions, loss_blocks, loss_hessian
 from sk_softmax._frame import Frame
 from sk_softmax._problem import Problem
 from sk_softmax._rows import Rows
@@ -284,3 +285,36 @@ def test_about_the_same_penalty_takes_the_same_factor(n_classes):
 def test_curvature_that_rounding_left_below_zero_stays_still():
     root = _inverse_roots.inverse_root(np.array([-1e-20, 0.0, 4.0]))
     np.testing.assert_array_equal(root, [0, 0, 0.5])
+
+
+@pytest.mark.parametrize("sums", [loss_hessian, loss_blocks])
+@pytest.mark.parametrize("parts", [1, 2], ids=["canonical", "in parts"])
+def test_pairs_make_the_moments_of_dense_rows(
+    monkeypatch, n_classes, fit_intercept, sums, parts
+):
+    dense = make(n_classes, fit_intercept=fit_intercept)
+    theta, frame = somewhere(dense), Frame(dense)
+    X = sparse.csr_array(dense.rows.X)
+    if parts == 2:  # every entry twice, half of it each, in no order
+        rows, columns = X.nonzero()
+        twice = np.tile(rows, 2), np.tile(columns, 2)
+        order = np.argsort(twice[0], kind="stable")
+        X = type(X)(
+            (np.tile(X.data / 2, 2)[order], twice[1][order], 2 * X.indptr), X.shape
+        )
+    monkeypatch.setattr(_pairs, "MAX_PAIRS", 50)  # rows at a time: a few
+    monkeypatch.setattr(_curvature, "pairs_pay", lambda p, kind: p.rows.is_sparse)
+    few = dense.with_rows(Rows(X, dense.shape[0]), dense.penalty)
+    args = (class_directions(dense),) if sums is loss_hessian else ()
+    expected, found = (sums(problem, theta, frame, *args) for problem in (dense, few))
+    assert_allclose(found, expected, atol=1e-12 * abs(expected).max())
+
+
+def test_pairs_pay_where_rows_have_few_entries():
+    rng = np.random.default_rng(0)
+    for density, pay in (0.02, True), (1.0, False):
+        X = sparse.random(2000, 200, density, "csr", random_state=rng)
+        problem = make_problem(X, np.arange(2000) % 5)
+        assert pairs_pay(problem, "blocks") == pay
+        assert pairs_pay(problem, "hessian") == pay
+        assert not pairs_pay(make_problem(X.toarray(), np.arange(2000) % 5), "blocks")
