@@ -24,6 +24,13 @@ class Frame:
         least, most = rows.range()
         with np.errstate(over="ignore", divide="ignore"):
             (total,) = problem.sum(weighted_total, (), problem.pass_flops)
+        if not np.isfinite(total).all():
+            raise ValueError(
+                f"X's feature {int(np.argmin(np.isfinite(total)))} is so large that its "
+                f"sum overflows in {rows.dtype}: divide it by a constant"
+                + (", or pass X as float64." if rows.dtype.itemsize < 8 else ".")
+            )
+        with np.errstate(over="ignore", divide="ignore"):
             # clipped, so that a constant column becomes exactly zero
             self.mean = np.clip(total / problem.total_weight, least, most)
             if problem.fit_intercept:

@@ -63,6 +63,21 @@ def test_features_of_any_size(iris, factors, container):
     assert classifier.score(container(X * factors), y) > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+@pytest.mark.parametrize("option", [{}, {"l1_ratio": 1.0}, {"bounds": (0, np.inf)}])
+@pytest.mark.parametrize(
+    "factor, dtype, way_out",
+    [(1e37, np.float32, "as float64"), (5e306, np.float64, "a constant.")],
+)
+def test_features_whose_sum_overflows(iris, factor, dtype, way_out, option):
+    X, y = iris
+    X = X * [1, 1, factor, 1]
+    classifier = SoftmaxClassifier(**option)
+    with pytest.raises(ValueError, match=f"X's feature 2 .* overflows .* {way_out}"):
+        classifier.fit(X.astype(dtype), y)
+    assert not hasattr(classifier, "coef_")
+
+
 def columns(X):
     """X with constant, all-zero, duplicate and collinear columns beside it."""
     ones = np.ones((len(X), 1))
