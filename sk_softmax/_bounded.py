@@ -215,8 +215,7 @@ def _newton_step(fit, axes):
     trial = fit.evaluate(axes.move(point.theta, cg.v))
     missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
-    error = max(abs(point.value - trial.value - gain) - noise, 0.0)
+    error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
     # a step that is nothing beside the goal need only be right to a factor of two
     trusted = error <= (1.0 if 10 * max(gain, distance) <= goal else 0.2) * gain
     if trial.value < point.value or (trusted and error == 0):

@@ -68,6 +68,15 @@ def passes_to_build(problem):
     }
 
 
+def passes_to_build_part(problem, size):
+    """How many passes cost as much as the Hessian of so many of the variables."""
+    n, K = problem.rows.shape[0], problem.shape[0]
+    # of a sparse row's products only those of its entries
+    row = min(size, K * (problem.rows.entries / n + 1))
+    flops = n * row * (0.4 * row + 36) + CALL_FLOPS
+    return flops / (problem.pass_flops + CALL_FLOPS)
+
+
 def passes_to_end(problem, share=1):
     """How many passes over the data cost as much as a fit in new coordinates.
 

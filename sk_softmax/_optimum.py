@@ -177,6 +177,10 @@ class Fit:
         """F - F* that is near enough where F is this value."""
         return max(self.tol * (self.null.value - value), 4 * self.eps * abs(value))
 
+    def noise(self, point):
+        """What rounding may make of a change of F, also where F is next to nothing."""
+        return 1e3 * self.eps * max(abs(point.value), abs(self.null.value))
+
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
         self.point, self.distance, self.converged = point, distance, bool(converged)

@@ -73,6 +73,20 @@ class Penalty:
         self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), shape)
         self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
+    @cached_property
+    def rest(self):
+        """The feasible coefficients nearest to the prior mean, broadcastable."""
+        return self.feasible(self.prior) if self.has_bounds else self.prior
+
+    @cached_property
+    def kinked(self):
+        """Which coefficients have an l1 term or bounds, (K, d).
+
+        With bounds alone all count: there would be too many without.
+        """
+        bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
+        return (self.l1 > 0) | bounded | (not self.has_l1)
+
     @property
     def is_smooth(self):
         """Whether there is nothing but the quadratic part."""
@@ -180,8 +194,11 @@ class Separable:
     def violation(self, u, gradient):
         """How steeply the objective falls along a feasible direction, by variable."""
         if not self.bounded:
-            inside = np.maximum(np.abs(gradient) - self.weight, 0)
-            return np.where(u != 0, np.abs(gradient + self.gradient(u)), inside)
+            violation = np.maximum(np.abs(gradient) - self.weight, 0)
+            moving = np.flatnonzero(u)  # mostly a few
+            sign = np.sign(u[moving])
+            violation[moving] = np.abs(gradient[moving] + self.weight[moving] * sign)
+            return violation
         left = gradient + np.where(u > 0, self.weight, -self.weight)
         right = gradient + np.where(u < 0, -self.weight, self.weight)
         fall = np.where(u < self.upper, np.maximum(-right, 0), 0)

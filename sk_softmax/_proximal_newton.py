@@ -6,8 +6,11 @@ of the quadratic model plus the penalty. While the model describes what its step
 do, its Hessian serves the next round too.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from ._cost import passes_to_build_part
 from ._optimum import Fit
 from ._proximal import WorkingSet
 
@@ -39,68 +42,165 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
     Result
     """
     fit = Fit(problem, start, **options) if fit is None else fit
-    H = working = None
-    on_path = options.get("leftover") is not None
-    if fit.leftover.coordinates is not None:
-        working, H = fit.leftover.coordinates
-        working, H = working.with_penalty(problem, H)
-    fresh, trusted = False, H is not None
-    previous, damping = np.inf, Damping()
+    model = Model(fit, on_path=options.get("leftover") is not None)
     while not fit.converged and fit.passes_left() > 0:
-        point = fit.point
-        chosen, violating, in_turns = _choose(problem, point, fit.frame, working)
-        if H is None or (chosen & ~working.chosen).any():
-            if on_path:
-                chosen |= _soon(problem, point, fit.frame, chosen)
-            working = WorkingSet(problem, fit.frame, chosen)
-            H, fresh = working.hessian(point.theta), True
+        step = model.step()
+        near = step.distance <= fit.goal(fit.point.value)
+        fit.move(fit.point, step.known, model.trusted and step.reliable and near)
+        if fit.converged or step.ends_turns:
+            break
+        if model.is_stale(step):
+            model.drop()
+            continue
+        trial = _search(fit, step, model.damping.level)
+        if trial is not None:
+            model.learn(step, trial)
+            fit.move(trial, step.known, False)
+            fit.report()
+        elif model.fresh and step.reliable and step.distance <= 1e3 * fit.floor:
+            fit.converged = True
+        elif not model.recover():
+            break
+    return fit.result(model.leftover())
+
+
+class Step(NamedTuple):
+    """What a model says of the way to the optimum.
+
+    Attributes
+    ----------
+    direction : (K, d + 1)
+    landing : (K, d)
+        The coefficients after it, on zero and on the bounds to the last bit.
+    gain : float
+        What it promises to take off F.
+    distance : float
+        F - F* as far as the working set knows.
+    known : float
+        The same, or infinity where there are violators without.
+    reliable : bool
+        Whether there are none, and the model is F's own.
+    ends_turns : bool
+        Whether the set is only one of several, and its part is done.
+    """
+
+    direction: np.ndarray
+    landing: np.ndarray
+    gain: float
+    distance: float
+    known: float
+    reliable: bool
+    ends_turns: bool
+
+
+class Model:
+    """The quadratic model of a fit's objective, and how far it is to be trusted.
+
+    Parameters
+    ----------
+    fit : Fit
+    on_path : bool
+        Whether the fit starts from the last one of a path.
+
+    Attributes
+    ----------
+    fresh : bool
+        Whether the Hessian was taken at the fit's point.
+    trusted : bool
+        Whether the last step did what the model had promised.
+    damping : Damping
+    """
+
+    def __init__(self, fit, on_path):
+        self._fit, self._on_path = fit, on_path
+        self._working = self._H = None
+        if fit.leftover.coordinates is not None:
+            working, H = fit.leftover.coordinates
+            self._working, self._H = working.with_penalty(fit.problem, H)
+        self.fresh, self.trusted = False, self._H is not None
+        self.damping, self._previous = Damping(), np.inf
+
+    def step(self):
+        """The step to the model's minimum, on a working set that fits the point."""
+        fit, point, working = self._fit, self._fit.point, self._working
+        chosen, violating, in_turns = _choose(fit.problem, point, fit.frame, working)
+        if self._H is None or (chosen & ~working.chosen).any():
+            if self._on_path:
+                chosen |= _soon(fit.problem, point, fit.frame, chosen)
+            working = self._working = WorkingSet(fit.problem, fit.frame, chosen)
+            self._H, self.fresh = working.hessian(point.theta), True
         complete = not (violating & ~working.chosen).any()
+        level, W = self.damping.level, point.theta[:, :-1]
         direction, landing, gain, rest = working.step(
-            H, point.theta[:, :-1], point.gradient, damping.level, near=on_path
+            self._H, W, point.gradient, level, near=self._on_path
         )
         distance = gain + rest
-        if not fresh:  # the model is trusted to a fifth
+        if not self.fresh:  # the model is trusted to a fifth
             distance *= 1.2
         if in_turns:  # while gains fall fast, all that follow are no more than this one
             distance *= 2
-            complete &= gain <= 0.3 * previous
-        reliable = complete and damping.level == 0
-        near = distance <= fit.goal(point.value)
-        known = distance if complete else np.inf
-        fit.move(point, known, reliable and trusted and near)
-        if fit.converged or (in_turns and not complete and distance <= fit.floor):
-            break
-        if not fresh and not (trusted and gain <= 0.3 * previous):
-            H = None  # the model has gone stale
-            continue
-        # F is not negative: a model that promises more than there is goes too far
-        lengths = [1.0, 0.3, 0.09, 0.027][: 1 if damping.level else 4]
-        lengths = lengths if gain <= point.value else []
-        trial = _search(fit, direction, landing, lengths, gain)
-        if trial is None:
-            if fresh and reliable and distance <= 1e3 * fit.floor:
-                fit.converged = True
-            elif not fresh:
-                H = None
-            elif damping.level > MOST_DAMPING:
-                break
-            else:
-                damping.raise_()
-            continue
-        taken, noise = point.value - trial.value, 1e3 * fit.eps * abs(point.value)
-        small = 10 * distance <= fit.goal(trial.value)
-        damping.lower(taken > 0.5 * gain - noise, small)
+            complete &= gain <= 0.3 * self._previous
+        return Step(
+            direction,
+            landing,
+            gain,
+            distance,
+            known=distance if complete else np.inf,
+            reliable=complete and level == 0,
+            ends_turns=in_turns and not complete and distance <= fit.floor,
+        )
+
+    def is_stale(self, step):
+        """Whether the Hessian is an old one that no longer describes the steps."""
+        return not self.fresh and not (
+            self.trusted and step.gain <= 0.3 * self._previous
+        )
+
+    def drop(self):
+        """Have the Hessian taken anew."""
+        self._H = None
+
+    def learn(self, step, trial):
+        """What a step that was taken tells of the model."""
+        fit, gain = self._fit, step.gain
+        taken, noise = fit.point.value - trial.value, fit.noise(fit.point)
+        goal = fit.goal(trial.value)
+        small = 10 * step.distance <= goal
+        self.damping.lower(taken > 0.5 * gain - noise, small)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
-        trusted = abs(taken - gain) - noise <= (1.0 if small else 0.2) * gain
-        fit.move(trial, known, False)
-        previous, fresh = gain, False
-        if not trusted:
-            H = None
-        fit.report()
-    # of use to the next fit of a path
-    left = (working, H) if fit.converged and H is not None else None
-    return fit.result(left)
+        error = max(abs(taken - gain) - noise, 0.0)
+        self.trusted = error <= (1.0 if small else 0.2) * gain
+        self._previous, self.fresh = gain, False
+        if not self.trusted or self._worth_building(error, gain, goal):
+            self.drop()
+
+    def _worth_building(self, error, gain, goal):
+        """Whether a new Hessian costs less than the rounds that it would save.
+
+        What the model missed is about what is left. The old Hessian's rounds make it
+        less by the same factor each, those of a new one by its square at least.
+        """
+        if error <= goal:
+            return False
+        rounds = np.log(error / goal) / np.log(gain / error)
+        size = self._working.chosen.sum() + self._fit.problem.shape[0]
+        return passes_to_build_part(self._fit.problem, size) < 0.5 * rounds
+
+    def recover(self):
+        """After a step that failed, another model; False where there is none left."""
+        if not self.fresh:
+            self.drop()
+        elif self.damping.level > MOST_DAMPING:
+            return False
+        else:
+            self.damping.raise_()
+        return True
+
+    def leftover(self):
+        """Of use to the next fit of a path."""
+        useful = self._fit.converged and self._H is not None
+        return (self._working, self._H) if useful else None
 
 
 class Damping:
@@ -147,10 +247,9 @@ def _choose(problem, point, frame, working):
     """
     W = point.theta[:, :-1]
     violation = _violation(problem, point, frame)
-    moving = W != problem.penalty.feasible(
-        np.broadcast_to(problem.penalty.prior, W.shape)
-    )
-    moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)
+    moving = W != problem.penalty.rest
+    if problem.penalty.has_bounds:
+        moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)
     if problem.penalty.grouped:
         moving |= moving.any(axis=0)
         violation = np.broadcast_to(violation.max(axis=0), W.shape)
@@ -190,14 +289,18 @@ def _greatest(values, n):
     return mask.reshape(values.shape)
 
 
-def _search(fit, direction, landing, lengths, gain):
-    """The first point along the direction that keeps part of the model's promise."""
+def _search(fit, step, damping):
+    """The first point along the step that keeps part of the model's promise."""
+    gain, value = step.gain, fit.point.value
+    if gain > value:  # F is not negative: the model goes too far
+        return None
+    lengths = [1.0] if damping else [1.0, 0.3, 0.09, 0.027]
     for length in lengths[: fit.passes_left()]:
-        theta = fit.point.theta + length * direction
+        theta = fit.point.theta + length * step.direction
         if length == 1.0:
-            theta[:, :-1] = landing
+            theta[:, :-1] = step.landing
         theta[:, :-1] = fit.problem.penalty.feasible(theta[:, :-1])
         trial = fit.evaluate(theta)
-        if trial.value <= fit.point.value - 0.01 * length * gain + 0.25 * fit.floor:
+        if trial.value <= value - 0.01 * length * gain + 0.25 * fit.floor:
             return trial
     return None

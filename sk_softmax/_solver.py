@@ -408,9 +408,7 @@ def _newton_step(fit, coordinates, known, worth):
     # model had missed
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    # the logits' rounding is F's, also where F is next to nothing
-    noise = 1e3 * fit.eps * max(abs(point.value), abs(fit.null.value))
-    error = max(abs(point.value - trial.value - gain) - noise, 0.0)
+    error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
     # Where classes are separated F falls like an exponential, and a step takes 1.3
     # times what the model says, for ever; what is left is twice what it says.
     if 10 * max(gain, distance) > goal:

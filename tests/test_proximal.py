@@ -12,8 +12,9 @@ from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
-from sk_softmax._proximal import WorkingSet, minimise_model, semismooth_newton
+from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_newton import proximal_newton
+from sk_softmax._quadratic_model import minimise_model, semismooth_newton
 from sk_softmax._rows import Rows
 
 INF = np.inf

@@ -1,0 +1,256 @@
+"""Minimum of a quadratic plus the penalty, without a look at the data.
+
+Coordinate descent, or guesses, find the face of the penalty (which variables are
+zero, which at a bound), Newton's step on that face does the rest.
+"""
+
+import warnings
+
+import numpy as np
+from scipy.linalg import lapack
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lasso_path
+
+# Steps on one model. Faces settle after about ten; what a hundred do not settle,
+# the next model will.
+MAX_MODEL_STEPS = 100
+# A face found by guessing takes up to six guesses, or they go in circles.
+MAX_FACES = 10
+# After so many from the last fit of a path the face is not near, and coordinate
+# descent finds it sooner.
+FEW_MODEL_STEPS = 6
+
+
+class Reduced:
+    """A quadratic model without the variables that go where the others send them.
+
+    Those have no kink: the intercepts and what is not penalised. Their block of H is
+    singular for K >= 3, where constant vectors do not count.
+
+    Attributes
+    ----------
+    H, q : (N, N), (N,)
+        Of the variables that are `kept`.
+    gain : float
+        What the others take off the model while these stay.
+    """
+
+    def __init__(self, H, slope, kept, noise):
+        self._kept, self._others = kept, ~kept
+        block = H[~kept][:, ~kept]
+        values, vectors = np.linalg.eigh(block)
+        # p (1 - p) is known to eps, not to eps times itself
+        known = values > noise * max(values.max(), 0.01)
+        vectors = vectors[:, known]
+        self._inverse = vectors / values[known] @ vectors.T
+        self._cross, self._slope = H[~kept][:, kept], slope[~kept]
+        back = self._cross.T @ self._inverse
+        self.H = H[kept][:, kept] - back @ self._cross
+        self.q = slope[kept] - back @ self._slope
+        self.gain = 0.5 * self._slope @ self._inverse @ self._slope
+
+    def direction(self, d):
+        """All variables, from those that are kept."""
+        whole = np.empty(len(self._kept))
+        whole[self._kept] = d
+        whole[self._others] = -self._inverse @ (self._slope + self._cross @ d)
+        return whole
+
+
+def model_change(H, q, u, part, v):
+    d = v - u
+    return q @ d + 0.5 * d @ (H @ d) + part.value(v) - part.value(u)
+
+
+def what_is_left(H, q, u, part, v):
+    """About what is still to be taken off the model at v."""
+    left = part.violation(v, q + H @ (v - u))
+    curvature = np.diag(H)
+    curvature = np.maximum(curvature, 1e-12 * curvature.max(initial=0))
+    return 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
+
+
+def minimise_model(H, q, u, part, near=False, tol=1e-6):
+    """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
+
+    Parameters
+    ----------
+    H : (N, N) positive semidefinite
+    q, u : (N,)
+    part : Separable or Grouped
+    near : bool
+        Whether the face of the minimiser is near, and coordinate descent can wait.
+    tol : float
+        KKT violation at which to stop, relative to that at u.
+
+    Returns
+    -------
+    v : (N,)
+    """
+    if len(u) == 0:
+        return u
+    diagonal = np.diag(H)
+    size = np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-300))
+    H = H + np.diag(1e-11 * size)  # collinear features leave H singular
+    root = 1 / np.sqrt(size)
+    violation = part.violation(u, q)
+    first = (violation * root).max()
+    if first == 0:
+        return u
+    if part.is_lasso and not violation[~part.free(u)].any():
+        # in the end the face is the last one's
+        v = _last_digits(H, q, u, part, u)
+        if (part.violation(v, q + H @ (v - u)) * root).max() <= tol * first:
+            return v
+    elif not part.is_lasso and not hasattr(part, "group"):
+        v = semismooth_newton(H, q, u, part, size)
+        if v is not None:
+            return v
+    step = None
+    v, value = u, 0.0
+    few = FEW_MODEL_STEPS if near else 0
+    for i in range(MAX_MODEL_STEPS):
+        if part.is_lasso and i == few:
+            trial = _coordinate_descent(H, q, u, part.weight)
+            trial_value = model_change(H, q, u, part, trial)
+            if trial_value < value:
+                v, value = trial, trial_value
+        gradient = q + H @ (v - u)
+        if (part.violation(v, gradient) * root).max() <= tol * first:
+            break
+        before = value
+        step = _steps(H, size, part) if step is None else step
+        trial = part.prox(v - step * gradient, step)
+        trial_value = model_change(H, q, u, part, trial)
+        if trial_value <= value:
+            v, value = trial, trial_value
+        trial, trial_value = _face_step(H, q, u, part, v, value)
+        if trial_value < value:
+            v, value = trial, trial_value
+        stuck = before - value <= 1e-15 * abs(value)
+        if stuck and (i >= few or not part.is_lasso):
+            break
+    return _last_digits(H, q, u, part, v)
+
+
+def semismooth_newton(H, q, u, part, size):
+    """The minimiser by its face, where that settles soon; else None.
+
+    What a gradient step, as long as each variable's own curvature permits, would put
+    on zero or a bound is held there, Newton's step takes the others, and so on until
+    no variable changes: the primal-dual active set method (Hintermueller, Ito and
+    Kunisch, doi:10.1137/S1052623401383558). For the lasso it mostly goes in circles.
+    """
+    v, face = u, np.empty(0)
+    for _ in range(MAX_FACES):
+        gradient = q + H @ (v - u)
+        trial = part.prox(v - gradient / size, 1 / size)
+        free = part.free(trial)
+        # free variables by their sign, which is neither a bound nor zero
+        v, last = np.where(free, v, trial), face
+        face = np.append(free, np.where(free, np.sign(trial), trial))
+        if np.array_equal(face, last):
+            return v
+        if not free.any():
+            continue
+        slope = (q + H @ (v - u) + part.gradient(trial))[free]
+        newton = _solve(H[np.ix_(free, free)], slope)
+        if newton is None:
+            return None
+        v[free] -= newton
+    return None
+
+
+def _last_digits(H, q, u, part, v):
+    """Newton's step on v's face, judged by the KKT violation.
+
+    The model's value tells points apart to half the digits only; a fit that rests
+    on it would depend on the order of the rows.
+    """
+    gradient = q + H @ (v - u)
+    trial = v + _newton_direction(H, part, v, gradient)
+    violation = part.violation(trial, q + H @ (trial - u)).max()
+    stays = np.array_equal(part.onto_face(v, trial), trial)
+    return trial if stays and violation < part.violation(v, gradient).max() else v
+
+
+def _newton_direction(H, part, v, gradient):
+    """Newton's step from v on the penalty's face, zero where that is singular."""
+    free = part.free(v)
+    direction = np.zeros_like(v)
+    if free.any():
+        curvature = H[np.ix_(free, free)]
+        part.add_hessian(curvature, v, free)
+        slope = (gradient + part.gradient(v))[free]
+        newton = _solve(curvature, slope)
+        if newton is not None:
+            direction[free] = -newton
+    return direction
+
+
+def _solve(A, b):
+    """The solution of A x = b, or None where A is not positive definite.
+
+    LAPACK's own routine: what SciPy does around it takes longer on small models.
+    """
+    _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
+    return x if info == 0 else None
+
+
+def _coordinate_descent(H, q, u, weight):
+    """The lasso's model to a few digits, by scikit-learn's coordinate descent.
+
+    It wants one weight for all and a design matrix: the Cholesky factor is one.
+    """
+    unit = np.median(weight)
+    scale = unit / weight
+    H = H * scale[:, None] * scale
+    target = scale * (H @ (u / scale) / scale - q)
+    R, info = lapack.dpotrf(H)
+    if info != 0:
+        return u
+    y, _ = lapack.dtrtrs(R, target, trans=1)
+    # to check the parameters takes longer than to solve a small model
+    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        _, coefs, _ = lasso_path(
+            R,
+            y,
+            alphas=[unit / len(u)],
+            precompute=H,
+            Xy=target,
+            coef_init=u / scale,
+            tol=1e-8,
+            max_iter=1000,
+            check_input=False,
+        )
+    return coefs[:, 0] * scale
+
+
+def _steps(H, size, part):
+    """Step lengths of the proximal gradient, the same within a group."""
+    if hasattr(part, "group"):
+        largest = np.zeros(len(part.weight))
+        np.maximum.at(largest, part.group, size)
+        size = largest[part.group]
+    root = 1 / np.sqrt(size)
+    # the rows' absolute sums bound the greatest eigenvalue
+    greatest = np.abs(H * root[:, None] * root).sum(axis=1).max()
+    return 1 / (greatest * size)
+
+
+def _face_step(H, q, u, part, v, value):
+    """Newton's step from v on the penalty's face, shortened until it gains."""
+    d = _newton_direction(H, part, v, q + H @ (v - u))
+    free = d != 0
+    if not free.any():
+        return v, value
+    # All the way, ending at zero or a bound for what would cross it; else to the
+    # first that does, where the model is quadratic and falls all the way.
+    for length in (1.0, part.reach(v, free, d[free]) * (1 + 1e-12), 0.25, 0.01):
+        trial = part.onto_face(v, v + length * d)
+        trial_value = model_change(H, q, u, part, trial)
+        if trial_value < value:
+            return trial, trial_value
+    return v, value
