@@ -90,6 +90,18 @@ class WorkingSet:
         H[np.arange(N), np.arange(N)] += other.ridge() - self.ridge()
         return other, H
 
+    def learn(self, H, before, after):
+        """Put the curvature met between two points into H: the BFGS update."""
+        step = after.theta - before.theta
+        step[:, -1] += step[:, :-1] @ self.centre
+        s = np.append(step[self.index] / self.scale, step[:, -1])
+        y = np.concatenate(self.gradient(after.gradient - before.gradient))
+        Hs = H @ s
+        met, expected = s @ y, s @ Hs
+        if met > 1e-8 * expected > 0:  # else it is rounding
+            H += np.multiply.outer(y / met, y)
+            H -= np.multiply.outer(Hs / expected, Hs)
+
     def step(self, H, W, G, damping=0.0, near=False):
         """The model's minimiser.
 

@@ -135,8 +135,8 @@ class Model:
             self._H, W, point.gradient, level, near=self._on_path
         )
         distance = gain + rest
-        if not self.fresh:  # the model is trusted to a fifth
-            distance *= 1.2
+        if not self.fresh:  # it is another point's, but for what has been learned
+            distance *= 1.5
         if in_turns:  # while gains fall fast, all that follow are no more than this one
             distance *= 2
             complete &= gain <= 0.3 * self._previous
@@ -174,14 +174,18 @@ class Model:
         self._previous, self.fresh = gain, False
         if not self.trusted or self._worth_building(error, gain, goal):
             self.drop()
+        else:
+            self._working.learn(self._H, fit.point, trial)
 
     def _worth_building(self, error, gain, goal):
         """Whether a new Hessian costs less than the rounds that it would save.
 
+        On a path the old one serves on: what its steps met is what is ahead.
+
         What the model missed is about what is left. The old Hessian's rounds make it
         less by the same factor each, those of a new one by its square at least.
         """
-        if error <= goal:
+        if self._on_path or error <= goal:
             return False
         rounds = np.log(error / goal) / np.log(gain / error)
         size = self._working.chosen.sum() + self._fit.problem.shape[0]
