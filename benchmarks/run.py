@@ -13,8 +13,9 @@ For each problem (a data set with a penalty):
    if that is quicker. It gives up when a fit takes longer than the time cap or
    stands still; what it reached is recorded. The cap of a peer falls as others get
    there: only the best peer counts, and who is far behind it is not run for longer.
-3. Timing: all that reached it, on 1 and 2 threads, in turns (A B C A B C ...) in
-   this one run; the median is recorded.
+3. Timing: all that reached it, but peers only up to three times the time of the
+   quickest of them, on 1 and 2 threads, in turns (A B C A B C ...) in this one run;
+   the median is recorded.
 
 Solvers that cannot share a process do not: each family has its own, which loads the
 data itself and is killed where a fit does not end. `results/NAME.csv` has a row per
@@ -290,7 +291,7 @@ class Bench:
         n_classes = int(self.y.max()) + 1
         names = [n for n in names if SOLVERS[n].supports(self.X, n_classes, self.task)]
         self.references(names)
-        settings, cap = {}, self.cap
+        settings, seconds, cap = {}, {}, self.cap
         for name in names:
             if len(SOLVERS[name].grid) == 1:  # the default: nothing to look for
                 settings[name] = 0
@@ -301,9 +302,13 @@ class Bench:
                 f"{row['seconds']:9.4f} s at {row['setting']:.4g} {row['note']}"
             )
             if settings[name] is not None:
+                seconds[name] = row["seconds"]
                 patience = PATIENCE if name == "sk_softmax" else PATIENCE_WITH_PEERS
                 cap = min(cap, max(patience * row["seconds"], LEAST_CAP))
-        reached = {name: i for name, i in settings.items() if i is not None}
+        quickest = min([s for n, s in seconds.items() if n != "sk_softmax"], default=0)
+        far = {n for n, s in seconds.items() if s > PATIENCE_WITH_PEERS * quickest}
+        far.discard("sk_softmax")
+        reached = {n: i for n, i in settings.items() if i is not None and n not in far}
         self.time(reached, thread_counts)
         K = n_classes
         nnz = self.X.nnz if sparse.issparse(self.X) else ""

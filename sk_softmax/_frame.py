@@ -24,11 +24,12 @@ class Frame:
         least, most = rows.range()
         with np.errstate(over="ignore", divide="ignore"):
             (total,) = problem.sum(weighted_total, (), problem.pass_flops)
-        if not np.isfinite(total).all():
+        finite = np.isfinite(total)
+        if not finite.all():
+            wider = ", or pass X as float64" if rows.dtype == np.float32 else ""
             raise ValueError(
-                f"X's feature {int(np.argmin(np.isfinite(total)))} is so large that its "
-                f"sum overflows in {rows.dtype}: divide it by a constant"
-                + (", or pass X as float64." if rows.dtype.itemsize < 8 else ".")
+                f"X's feature {int(np.argmin(finite))} is so large that its sum "
+                f"overflows in {rows.dtype}: divide it by a constant{wider}."
             )
         with np.errstate(over="ignore", divide="ignore"):
             # clipped, so that a constant column becomes exactly zero
