@@ -28,9 +28,11 @@ from threadpoolctl import ThreadpoolController
 
 from ._array_api import is_foreign, take_rows
 
-# A block's X, logits and residuals: about a core's L2 cache. Smaller blocks cost
-# more in Python's lock than they save in cache misses.
-BLOCK_BYTES = 2**21
+# A block's X, logits and residuals: about a core's L2 cache, where there are few
+# blocks. Where there would be many they are up to so many times as large: what NumPy
+# does to a small block is over before Python's lock is, for which threads queue after
+# each operation, and that costs more than the cache misses.
+BLOCK_BYTES, MANY_BLOCKS, GROWTH = 2**21, 16, 4
 # Blocks that are added up before the total: bounds the partial sums in memory
 # and the number of threads that can be of use.
 MAX_STRANDS = 64
@@ -120,11 +122,14 @@ class Rows:
         entries = X.nnz / n if self.is_sparse else d
         self.entries = entries * n
         row_bytes = self.dtype.itemsize * (entries + 2 * n_outputs)
-        n_blocks = max(1, min(math.ceil(n * row_bytes / BLOCK_BYTES), n))
+        n_blocks = math.ceil(n * row_bytes / BLOCK_BYTES)
         if self.is_sparse:
             # A block's gradient is a dense (K, d): no more of them than it takes
             # for their sum to cost less than the entries themselves.
-            n_blocks = int(np.clip(self.entries // (2 * d), 1, n_blocks))
+            n_blocks = min(n_blocks, int(self.entries // (2 * d)))
+        elif n_blocks > MANY_BLOCKS:
+            n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
+        n_blocks = max(1, min(n_blocks, n))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
         self._x_bytes = self.entries * self.dtype.itemsize

@@ -208,7 +208,7 @@ def test_threads_do_not_change_a_bit(make_rows, container, dtype, solver, monkey
     else:
         X = np.asarray(X, order=container)
     # many blocks, and work for all threads in each pass
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**16)
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**14)
     assert len(_rows.Rows(X, 4).blocks) > 30
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 1e5)
     fits = []
