@@ -1,8 +1,7 @@
 """Inverse roots of curvature, as far as it is known in floating point."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 
 def inverse_factor(H, problem):
@@ -12,13 +11,10 @@ def inverse_factor(H, problem):
     # unit diagonal, also where nothing moves (jacobi is 0 there)
     H[np.diag_indices(len(H))] = 1
     noise = rounding(problem, len(H))
-    try:
-        L = cholesky(H, lower=True, check_finite=False)
-        if np.square(np.diag(L)).min() > 1e4 * noise:
-            inverse, _ = dtrtri(L, lower=True, overwrite_c=True)
-            return jacobi[:, None] * inverse.T
-    except LinAlgError:
-        pass
+    L, failed = dpotrf(H, lower=True)
+    if not failed and np.square(L.diagonal()).min() > 1e4 * noise:
+        inverse, _ = dtrtri(L, lower=True, overwrite_c=True)
+        return jacobi[:, None] * inverse.T
     # Collinear features: the Cholesky factor of what is left by rounding would be
     # rounding. Eigenvectors keep the other directions exact.
     eigenvalues, V = np.linalg.eigh(H)

@@ -61,34 +61,38 @@ class _SingleThreadedBlas:
         self._lock = threading.Lock()
         self._users = 0
         self._controller = None
-        self._limiter = None
-        self._n_threads = 1
+        self._counts = []
 
     def __enter__(self):
         with self._lock:
             if self._users == 0:
                 if self._controller is None:
                     self._controller = ThreadpoolController().select(user_api="blas")
-                counts = [lib.num_threads for lib in self._controller.lib_controllers]
-                # What the user, OMP_NUM_THREADS or loky told BLAS is what we use.
-                self._n_threads = min(counts, default=1)
-                self._let_any_thread()
-                self._limiter = self._controller.limit(limits=1)
+                libraries = self._controller.lib_controllers
+                self._counts = [library.num_threads for library in libraries]
+                self._set([1] * len(libraries))
             self._users += 1
-            return self._n_threads
+            # What the user, OMP_NUM_THREADS or loky told BLAS is what we use.
+            return min(self._counts, default=1)
 
     def __exit__(self, *exc):
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._let_any_thread()
-                self._limiter.restore_original_limits()
-                self._let_any_thread()
+                self._set(self._counts)
 
-    def _let_any_thread(self):
-        """Let whichever thread is next set the limits, where they are one thread's."""
-        for library in self._controller.lib_controllers:
-            if hasattr(library, "clear_controlling_thread"):
+    def _set(self, counts):
+        """Set the libraries' numbers of threads; the next may come from any thread.
+
+        The controller's own `limit` asks each library for all that is known of it,
+        which takes as long as a pass over small data.
+        """
+        for library, count in zip(self._controller.lib_controllers, counts, strict=True):
+            may_be_others = hasattr(library, "clear_controlling_thread")
+            if may_be_others:
+                library.clear_controlling_thread(force=True)
+            library.set_num_threads(count)
+            if may_be_others:
                 library.clear_controlling_thread(force=True)
 
 

@@ -9,6 +9,7 @@ conjugate gradients on the true Hessian. The Newton step that this gives for
 nothing is taken too, and is what reaches the last digits.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -160,13 +161,15 @@ def descend(problem, start=None, *, kinds=None, **options):
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
-            coordinates, kind = _fresh_coordinates(fit, kinds, stage)
+            coordinates, kind = _fresh_coordinates(fit, kinds, stage, builds)
             least, debt = 0.0, -fit.passes()
         worth = builds.get(kinds[0], 0)
         # long enough to be worth the building
         shortest = 0 if inherited else min(builds.get(kind, 0), 100)
         shortest = max(FIRST_STAGE * GROWTH**stage, shortest)
         renewed = ends.get(kinds[0], 0) - passes_to_verify(kind)
+        if fit.point is fit.null and not inherited:
+            renewed -= worth  # the probabilities move so far that it is paid anyway
         target = least or near
         status, least = _lbfgs(fit, coordinates, target, shortest, renewed, least)
         # what was exact at the start is no more, and the end is to be verified
@@ -245,13 +248,17 @@ def _inherit(fit, kinds):
     return coordinates, left.kind, least
 
 
-def _fresh_coordinates(fit, kinds, stage):
+def _fresh_coordinates(fit, kinds, stage, builds):
     """Coordinates at the point, and their kind."""
     # without features the probabilities are the same for all rows, and the Hessian
-    # is a Kronecker product; which is dearer where pairs make the other
+    # is a Kronecker product; which is dearer where there are few features, or where
+    # pairs make the other
     exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
-    exact = exact and kinds[0] in ("hessian", "blocks")
     exact = exact and not pairs_pay(fit.problem, kinds[0])
+    exact = exact and (
+        kinds[0] == "blocks"
+        or (kinds[0] == "hessian" and builds["kronecker"] < builds["hessian"])
+    )
     kinds = ["kronecker"] * exact + list(kinds)
     return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
@@ -289,8 +296,8 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
             return first
         point = fit.evaluate(start.theta + coordinates.step(u * size))
         gradient = coordinates.gradient(point.gradient)
-        change = gradient * size - first[1]
-        softest = min(softest, (change @ u) / (u @ u * size**2))
+        scaled = gradient * size
+        softest = min(softest, ((scaled - first[1]) @ u) / (u @ u * size**2))
         if point.value < best.value:
             best, best_gradient = point, gradient
         distance = 0.5 * (best_gradient @ best_gradient)
@@ -300,7 +307,7 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
         over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
         if over or fit.passes_left() <= 0:
             raise _StageOver("longer")
-        return point.value, gradient * size
+        return point.value, scaled
 
     options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
     options |= {"ftol": 0.0, "gtol": 0.0}
@@ -321,7 +328,7 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
 
 def _log_ratio(a, b):
     """Of numbers that may be zero."""
-    return np.log(max(a, 1e-300)) - np.log(max(b, 1e-300))
+    return math.log(max(a, 1e-300)) - math.log(max(b, 1e-300))
 
 
 def _rate(to_go):
