@@ -87,7 +87,8 @@ class _SingleThreadedBlas:
         The controller's own `limit` asks each library for all that is known of it,
         which takes as long as a pass over small data.
         """
-        for library, count in zip(self._controller.lib_controllers, counts, strict=True):
+        libraries = self._controller.lib_controllers
+        for library, count in zip(libraries, counts, strict=True):
             may_be_others = hasattr(library, "clear_controlling_thread")
             if may_be_others:
                 library.clear_controlling_thread(force=True)

@@ -117,7 +117,7 @@ def infer(
     >>> from sk_softmax.inference import infer
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> X, y = X[["age", "bmi"]], np.digitize(y, [100, 200])
-    >>> classifier = SoftmaxClassifier(C=np.inf).fit(X, y)
+    >>> classifier = SoftmaxClassifier(C=np.inf, tol=1e-8).fit(X, y)
     >>> result = infer(classifier, X, y)
     >>> result.coef_table(reference=0).round(3)
        class      feature    coef     se      z      p   lower  upper
