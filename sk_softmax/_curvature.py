@@ -4,7 +4,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._array_api import asum, like, namespace, reshape, zeros
+from ._array_api import (
+    asum,
+    entries,
+    like,
+    namespace,
+    place,
+    positive_part,
+    reshape,
+    subtract_at,
+    zeros,
+)
 from ._cost import build_flops, pairs_pay
 from ._frame import framed, moments
 from ._pairs import pair_sums, second_moments
@@ -87,30 +97,48 @@ def _class_pairs(problem, X, P, weight, frame, a, b):
 
 
 def loss_blocks(problem, theta, frame):
-    """The Hessian's blocks of one class, (K, d + 1, d + 1), of the loss at theta."""
+    """The Hessian's blocks of one class, (K, d + 1, d + 1), of the loss at theta.
+
+    Plus curvature for the rows that theta misjudges, see `_misjudged`.
+    """
     K, d1 = problem.shape
-    flops = build_flops(problem)["blocks"]
+    flops = problem.pass_flops / 2 + build_flops(problem)["blocks"]
     pairs = pairs_pay(problem, "blocks")
-    args = _pair_blocks if pairs else _blocks, (frame,), flops, 8 * K * d1 * d1
-    (loss,) = problem.curvature_sum(theta, *args)
+    args = theta, problem.total_weight, frame, pairs
+    (loss,) = problem.sum(_blocks, args, flops, 8 * K * d1 * d1)
     return second_moments(loss, frame) if pairs else loss
 
 
-def _pair_blocks(problem, X, P, weight, frame):
-    """A block of sparse rows' part of the Hessian's blocks, as half sums."""
-    return pair_sums(problem, X, P * (1 + CERTAIN - P) * weight, frame)
-
-
-def _blocks(problem, X, P, weight, frame):
-    """A block of rows' part, (K, d + 1, d + 1), of the Hessian's blocks."""
-    root = namespace(P).sqrt(P * (1 + CERTAIN - P) * weight)
+def _blocks(problem, rows, X, theta, total_weight, frame, pairs):
+    """A block of rows' part of the Hessian's blocks, or of their half sums."""
+    P = problem.loss.proba(problem.logits(rows, X, theta))
+    curvature = P * (1 + CERTAIN - P)
+    if problem.has_labels and P.shape[0] > 1:
+        own = place(problem.target[rows])
+        curvature = subtract_at(curvature, own, -_misjudged(entries(P, own)))
+    curvature *= problem.weights(rows) / total_weight
+    if pairs:
+        return pair_sums(problem, X, curvature, frame)
+    root = namespace(P).sqrt(curvature)
     grams = zeros((P.shape[0], problem.shape[1], problem.shape[1]), P)
-    for part in _chunks(*weight.shape, GRAM_ROWS):
+    for part in _chunks(X.shape[0], GRAM_ROWS):
         Z = framed(problem, X[part, :], frame)
         for k in range(P.shape[0]):
             A = Z * root[k, part]
             grams[k, ...] += A @ A.T
     return (grams,)
+
+
+def _misjudged(p):
+    """Curvature to be added in their own class's block to rows of probability p in it.
+
+    A row of a small p pulls with all its weight, but has next to no curvature: steps
+    would go far beyond where its p is large. This adds up to 1 / (2 - 2 log p), about
+    the curvature of the loss's quadratic bound (Jaakkola and Jordan,
+    doi:10.1023/A:1008932416310). Where the model is right such rows are rare, as their
+    p says, and it adds a tenth of what the class's block is at most.
+    """
+    return (1 - p) * positive_part(0.5 / (1 - namespace(p).log(p + 1e-37)) - p)
 
 
 def _chunks(m, size):

@@ -149,6 +149,15 @@ def test_blocks_of_classes_alike_are_the_hessian():
     np.testing.assert_allclose(eigenvalues[D + 1 :], 1.5, rtol=1e-5)
 
 
+def test_misjudged_rows_have_curvature_in_their_class(container):
+    problem = make(3, container=container)
+    theta = problem.null_point()
+    theta[0, -1] -= 30  # and the class is without curvature
+    block = loss_blocks(problem, theta, Frame(problem))[0]
+    share = problem.class_mass()[0] / problem.total_weight
+    assert share / 70 < block[-1, -1] < share / 60
+
+
 def test_two_classes_need_no_better_than_kronecker():
     """One direction among the classes: the product is the Hessian itself."""
     problem = make(2)
