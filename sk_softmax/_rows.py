@@ -32,15 +32,17 @@ from ._array_api import is_foreign, take_rows
 # blocks. Where there would be many they are up to so many times as large: what NumPy
 # does to a small block is over before Python's lock is, for which threads queue after
 # each operation, and that costs more than the cache misses.
-BLOCK_BYTES, MANY_BLOCKS, GROWTH = 2**21, 16, 4
+BLOCK_BYTES, MANY_BLOCKS, GROWTH = 2**21, 8, 4
 # Blocks that are added up before the total: bounds the partial sums in memory
 # and the number of threads that can be of use.
 MAX_STRANDS = 64
 # What the partial sums of one sum may take together.
 PARTIAL_BYTES = 2**28
-# Handing a block to another thread costs about 0.1 ms, the time of this many
-# floating point operations.
-THREADING_FLOPS = 2e7
+# Threads pay where a block is worth so many floating point operations, half a
+# millisecond: in less they take longer to hand Python's lock to each other.
+THREADING_FLOPS = 1.5e7
+# How many operations it takes to read an entry from memory.
+READING_FLOPS = 20
 # Entries in a row from which on NumPy compares rows as fast as it can.
 COMPARED_ENTRIES = 1024
 # How much of a mapped file is read before its pages are given back: little beside
@@ -134,6 +136,8 @@ class Rows:
             n_blocks = min(n_blocks, int(self.entries // (2 * d)))
         elif n_blocks > MANY_BLOCKS:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
+        if n_blocks > 2:  # so that two threads, or four, end together
+            n_blocks += -n_blocks % 4
         n_blocks = max(1, min(n_blocks, n))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
@@ -174,8 +178,9 @@ class Rows:
     def sum(self, function, flops, result_bytes=0):
         """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
 
-        `flops` is the work of the whole sum: below `THREADING_FLOPS` it is done
-        by the calling thread alone. The result does not depend on that. Where
+        `flops` is the work of the whole sum beside reading X: below
+        `THREADING_FLOPS` a block it is done by the calling thread alone. The result
+        does not depend on that. Where
         `result_bytes` is large beside X, there are fewer partial sums.
         """
         if len(self.blocks) == 1:
@@ -187,7 +192,8 @@ class Rows:
             n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, most))
         bounds = np.linspace(0, len(self.blocks), n_strands + 1).astype(int)
         partial = [None] * n_strands
-        todo = list(range(n_strands))[::-1]
+        # the longest first, so that threads end together
+        todo = sorted(range(n_strands)[::-1], key=lambda i: bounds[i + 1] - bounds[i])
 
         def work():
             while todo:
@@ -199,7 +205,7 @@ class Rows:
                 partial[strand] = _add(function(*block) for block in strand_blocks)
 
         helpers = []
-        if self._pool is not None and flops > THREADING_FLOPS:
+        if self._pool is not None and self._pays(flops):
             helpers = [self._pool.submit(work) for _ in range(self._n_threads - 1)]
         try:
             work()
@@ -208,6 +214,13 @@ class Rows:
             for helper in helpers:
                 helper.result()
         return _add(iter(partial))
+
+    def _pays(self, flops):
+        """Whether threads do."""
+        if self.is_sparse:  # SciPy's products are a few long operations
+            return flops > THREADING_FLOPS
+        work = flops + READING_FLOPS * self.entries
+        return work > THREADING_FLOPS * len(self.blocks)
 
     def bring(self, args):
         """The arguments of a block's function, as the blocks can use them."""
@@ -245,8 +258,7 @@ class Rows:
             found[rows.start] = _extremes(X)
             return ()
 
-        # an entry waits for memory, as long as for so many operations
-        self.sum(look, 30 * self.entries)
+        self.sum(look, READING_FLOPS * self.entries)
         for block_least, block_most in found.values():
             np.minimum(least, block_least, out=least)
             np.maximum(most, block_most, out=most)

@@ -23,7 +23,7 @@ CONTAINERS = {
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few rows and threads for any amount of work."""
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1024)
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
 
 
@@ -277,3 +277,37 @@ def test_range_is_looked_for_on_the_threads(small_blocks):
             patch.setattr(_rows, "_extremes", watched)
             rows.range()
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("n", [30_000, 80_000, 150_000, 400_000])
+def test_two_and_four_threads_get_as_many_blocks_each(n):
+    rows = Rows(np.zeros((n, 50)), 7)
+    assert len(rows.blocks) % 4 == 0
+    sizes = {part.stop - part.start for part, _ in rows.blocks}
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_threads_take_the_longest_strands_first():
+    rows = Rows(np.zeros((80_000, 50)), 7)
+    starts = [part.start for part, _ in rows.blocks]
+    assert len(starts) == 8
+    seen = []
+
+    def function(part, X):
+        seen.append(starts.index(part.start))
+        return (np.zeros(3),)
+
+    rows.n_strands = 6
+    rows.sum(function, 0)
+    assert seen == [2, 3, 6, 7, 0, 1, 4, 5]
+
+
+def test_short_blocks_stay_in_the_calling_thread():
+    """Threads would wait for each other longer than for the blocks."""
+    rows = Rows(np.zeros((20_000, 50)), 7)
+    work = _rows.THREADING_FLOPS * len(rows.blocks)
+    reading = _rows.READING_FLOPS * 50 * 20_000
+    assert rows._pays(1.01 * work - reading)
+    assert not rows._pays(0.99 * work - reading)
+    rows = Rows(sparse.csr_array(np.eye(2000)), 7)
+    assert rows._pays(1.01 * _rows.THREADING_FLOPS)
