@@ -15,7 +15,7 @@ From the top down; imports run down this list only:
 - `_singular`: inverse of the information, or why there is none
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
-- `_folds`: the paths of a fold, and their scores
+- `_folds`: the folds, their paths and their scores
 - `_path`: softmax_path: many C, warm starts, the grid
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack

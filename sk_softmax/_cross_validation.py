@@ -1,6 +1,5 @@
 """SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
 
-import numbers
 import warnings
 from contextlib import closing
 from functools import partial
@@ -17,18 +16,22 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
 from ._classifier import SoftmaxClassifier, check_bool, separation
 from ._dask import DaskProblem
-from ._folds import Judged, Search, fit_fold
+from ._folds import (
+    Judged,
+    Search,
+    fit_folds,
+    folds_of_chunks,
+    without_class_weight,
+)
 from ._path import at, base_problem, check_Cs, refuse_infinite, solve_path
 from ._predictor import all_or_nothing
-from ._problem import Problem
 from ._progress import begin_fit, with_callbacks
 
 LOO = "approximate-loo"
@@ -224,7 +227,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
-        judged = self._judged(problem, y, sample_weight)
+        judged = problem
+        if self.class_weight is not None:
+            judged = without_class_weight(problem, self, y, sample_weight)
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
@@ -245,9 +250,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self._is_loo():
             outcomes = [search.leave_one_out(problem, judged, task)]
         else:
-            outcomes = self._fit_folds(
-                search, problem, judged, folds, labels, score_params, task
-            )
+            scorer = None
+            if self.scoring is not None:
+                scorer = get_scorer(self.scoring), labels, score_params
+            n_jobs = effective_n_jobs(self.n_jobs)
+            outcomes = fit_folds(search, problem, judged, folds, scorer, task, n_jobs)
         thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
         Cs = search.Cs
         if self._is_loo():  # whose scores are pairs
@@ -297,59 +304,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         shared = SoftmaxClassifier().get_params().keys() & self.get_params().keys()
         return SoftmaxClassifier(**{name: getattr(self, name) for name in shared})
 
-    def _judged(self, problem, y, sample_weight):
-        """The problem as the scores see it: without the weights of the classes."""
-        if self.class_weight is None:
-            return problem
-        if isinstance(problem, DaskProblem):
-            raise ValueError(
-                f"class_weight={self.class_weight!r}: with dask's X the folds are "
-                "judged by the weights that they are fitted with. Pass sample_weight."
-            )
-        dtype = problem.rows.dtype
-        classes, target, mass = arguments.targets(y, self.classes, dtype)
-        weight = arguments.row_weights(
-            sample_weight, None, classes, target, mass, dtype
-        )
-        return Problem(
-            problem.rows,
-            problem.loss,
-            target,
-            weight,
-            problem.penalty,
-            problem.fit_intercept,
-            problem.offset,
-        )
-
-    def _fit_folds(self, search, problem, judged, folds, labels, score_params, task):
-        X = problem.rows.X
-        scorer = None if self.scoring is None else get_scorer(self.scoring)
-        n_jobs = effective_n_jobs(self.n_jobs)
-        jobs = (
-            delayed(fit_fold)(
-                search,
-                problem,
-                judged,
-                i,
-                train,
-                test,
-                scorer
-                and (
-                    scorer,
-                    labels[test],
-                    _check_method_params(X, score_params, indices=test),
-                ),
-                n_jobs > 1,
-                task,
-            )
-            for i, (train, test) in enumerate(folds)
-        )
-        return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
-
     def _splits(self, problem, classes, y, sample_weight, params):
         """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
         if isinstance(problem, DaskProblem):
-            return None, self._folds_of_chunks(problem, params), {}
+            return None, folds_of_chunks(problem, self.cv, self.scoring, params), {}
         if is_soft(y) and isinstance(self.scoring, str):
             raise ValueError(
                 f"scoring={self.scoring!r} compares predictions with labels, and y "
@@ -373,21 +331,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if not folds:
             raise ValueError(f"cv={self.cv!r} gives no splits.")
         return labels, folds, score_params
-
-    def _folds_of_chunks(self, problem, params):
-        """Contiguous folds of dask's X."""
-        n_folds = 5 if self.cv is None else self.cv
-        if not isinstance(n_folds, numbers.Integral) or n_folds < 2:
-            raise ValueError(
-                f"cv={self.cv!r}: for dask's X it is a number of contiguous folds, at "
-                "least 2. Where X fits in memory, pass X.compute()."
-            )
-        if self.scoring is not None or params:
-            raise ValueError(
-                f"scoring={self.scoring!r} and {sorted(params)}: for dask's X there is "
-                "scoring=None, the log-loss, and there are no other parameters of fit."
-            )
-        return problem.folds(n_folds)
 
     def _choose(self):
         """Position of the choice among l1 ratios and Cs; sets C_1se_."""

@@ -1,10 +1,14 @@
-"""The fits of cross-validation: the paths of a fold, and their scores."""
+"""The folds of cross-validation: which they are, their paths, and their scores."""
 
+import numbers
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params
 
+from . import _arguments as arguments
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._leave_one_out import leave_one_out_loss
@@ -127,32 +131,67 @@ class Search:
         )
 
 
-def fit_fold(search, problem, judged, i, train, test, scoring, alone, task):
-    """Outcome of fold i, as `Search.fit` returns it."""
+def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
+    """Outcomes of the folds, as `Search.fit` returns them, `n_jobs` at a time.
+
+    Parameters
+    ----------
+    search : Search
+    problem, judged : Problem
+        Of all rows, as they are fitted and as they are scored.
+    folds : list of (train, test)
+    scorer : tuple or None
+        A scorer, the labels of all rows and the scorer's parameters of them; None is
+        the log-loss.
+    task : Task
+    n_jobs : int
+    """
+    jobs = (
+        delayed(_fit_fold)(search, problem, judged, i, fold, scorer, n_jobs > 1, task)
+        for i, fold in enumerate(folds)
+    )
+    return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+
+
+def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
+    """Outcome of fold i, on a single thread or on all."""
     if i >= search.n_folds:
         return None
     name = f"fold {i + 1}/{search.n_splits}, "
+    train, test = fold
     fold, held = take(problem, train), take(judged, test)
     if not held.total_weight > 0 or not fold.total_weight > 0:
         raise ValueError(f"{name}no row has a weight: use other folds.")
     refuse_infinite(fold, search.Cs, search.classes)
-
-    def judge(theta, C):
-        if scoring is None:
-            return -log_loss(held, theta)
-        scorer, y, params = scoring
-        dtype = held.rows.dtype
-        coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
-        model = Judged(search.classes, coef, intercept, held.offset)
-        return scorer(model, held.rows.X, y, **params)
-
+    judge = _log_score(held)
+    if scorer is not None:
+        judge = _named_score(scorer, problem.rows.X, test, held, search.classes)
     task = search.paths(task, "fold", i, _some_data(task, train))
     # where folds are fitted at once each has one thread
-    with _single_threaded_blas if alone else fold.rows.threads():
+    with _single_threaded_blas if single else fold.rows.threads():
         fields, last = search.fit(fold, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
     return fields, last
+
+
+def _log_score(held):
+    """Minus the log-loss of the rows held out, a function of theta and C."""
+    return lambda theta, C: -log_loss(held, theta)
+
+
+def _named_score(scorer, X, test, held, classes):
+    """What the scorer says of the rows held out, a function of theta and C."""
+    score, labels, params = scorer
+    y, params = labels[test], _check_method_params(X, params, indices=test)
+
+    def judge(theta, C):
+        dtype = held.rows.dtype
+        coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
+        model = Judged(classes, coef, intercept, held.offset)
+        return score(model, held.rows.X, y, **params)
+
+    return judge
 
 
 def _some_data(task, index):
@@ -183,6 +222,43 @@ def take(problem, index):
         problem.fit_intercept,
         some(problem.offset),
     )
+
+
+def without_class_weight(problem, classifier, y, sample_weight):
+    """The problem as the scores see it: without the weights of the classes."""
+    if isinstance(problem, DaskProblem):
+        raise ValueError(
+            f"class_weight={classifier.class_weight!r}: with dask's X the folds are "
+            "judged by the weights that they are fitted with. Pass sample_weight."
+        )
+    dtype = problem.rows.dtype
+    classes, target, mass = arguments.targets(y, classifier.classes, dtype)
+    weight = arguments.row_weights(sample_weight, None, classes, target, mass, dtype)
+    return Problem(
+        problem.rows,
+        problem.loss,
+        target,
+        weight,
+        problem.penalty,
+        problem.fit_intercept,
+        problem.offset,
+    )
+
+
+def folds_of_chunks(problem, cv, scoring, params):
+    """Contiguous folds of dask's X."""
+    n_folds = 5 if cv is None else cv
+    if not isinstance(n_folds, numbers.Integral) or n_folds < 2:
+        raise ValueError(
+            f"cv={cv!r}: for dask's X it is a number of contiguous folds, at least 2. "
+            "Where X fits in memory, pass X.compute()."
+        )
+    if scoring is not None or params:
+        raise ValueError(
+            f"scoring={scoring!r} and {sorted(params)}: for dask's X there is "
+            "scoring=None, the log-loss, and there are no other parameters of fit."
+        )
+    return problem.folds(n_folds)
 
 
 class Judged(SoftmaxClassifier):
