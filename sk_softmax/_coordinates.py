@@ -122,10 +122,8 @@ class Hessian:
         self.strength = problem.penalty.strength
         H = loss.copy()
         feature = np.arange(len(frame.scale))
-        penalty = np.broadcast_to(problem.penalty.curvature(), (len(Q), len(feature)))
-        H[:, feature, :, feature] += np.einsum(
-            "ka,kj,kb->jab", Q, penalty * frame.scale**2, Q
-        )
+        penalty = problem.penalty.curvature() * frame.scale**2
+        H[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
         self.size = Q.shape[1] * H.shape[1]
         T = inverse_factor(H.reshape(self.size, -1), problem)
         T = _leave_frame(T.reshape(Q.shape[1], -1, T.shape[1]), frame)

@@ -48,8 +48,8 @@ def loss_hessian(problem, theta, frame, Q):
     """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
     (K, d1), q = problem.shape, Q.shape[1]
     flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
-    a, b = np.triu_indices(K)
     if pairs_pay(problem, "hessian"):
+        a, b = np.triu_indices(K)
         args = _class_pairs, (frame, a, b), flops, size // 2
         (sums,) = problem.curvature_sum(theta, *args)
         H = np.empty((K, d1, K, d1))

@@ -104,6 +104,8 @@ class Problem:
         Where by them less than half a row is misjudged in all, every row is on the
         right side; larger ones then are better still, without end.
         """
+        if self.penalty.ridge.all():  # as in most fits, which need not look
+            return np.zeros(max(len(theta), 2), dtype=bool)
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
         if not free[:, :-1].any():

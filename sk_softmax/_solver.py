@@ -279,27 +279,28 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
     """
     best = start = fit.point
     best_gradient = coordinates.gradient(start.gradient)
-    size = np.linalg.norm(best_gradient)
-    if 0.5 * size**2 <= near * fit.goal(start.value):
-        fit.move(start, 0.5 * size**2, False)
+    distance = 0.5 * (best_gradient @ best_gradient)
+    if distance <= near * fit.goal(start.value):
+        fit.move(start, distance, False)
         return "near", least
-    first = start.value, best_gradient * size
+    size = math.sqrt(2 * distance)
+    scaled = first = best_gradient * size
     softest = np.inf
     # how much less the distance has to become, in logarithms
-    to_go = [_log_ratio(0.5 * size**2, near * fit.goal(start.value))]
+    to_go = [_log_ratio(distance, near * fit.goal(start.value))]
 
-    def objective(u):
+    def value(u):
         # scipy's first step has length one, whatever the gradient; in units of
         # the gradient's size that is the step to the optimum.
-        nonlocal best, best_gradient, softest
+        nonlocal best, best_gradient, scaled, softest
         if not u.any():
-            return first
+            return start.value
         point = fit.evaluate(start.theta + coordinates.step(u * size))
-        gradient = coordinates.gradient(point.gradient)
-        scaled = gradient * size
-        softest = min(softest, ((scaled - first[1]) @ u) / (u @ u * size**2))
+        here = coordinates.gradient(point.gradient)
+        scaled = here * size
+        softest = min(softest, ((scaled - first) @ u) / (u @ u * size**2))
         if point.value < best.value:
-            best, best_gradient = point, gradient
+            best, best_gradient = point, here
         distance = 0.5 * (best_gradient @ best_gradient)
         to_go.append(_log_ratio(distance, near * fit.goal(best.value)))
         if to_go[-1] <= 0:
@@ -307,15 +308,20 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
         over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
         if over or fit.passes_left() <= 0:
             raise _StageOver("longer")
-        return point.value, scaled
+        return point.value
+
+    def gradient(_):
+        # scipy asks for it where it has just asked for the value; if they came as a
+        # pair, it would keep them by the point, which takes as long as half a pass
+        return scaled
 
     options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
     options |= {"ftol": 0.0, "gtol": 0.0}
     try:
         minimize(
-            objective,
+            value,
             np.zeros(coordinates.size),
-            jac=True,
+            jac=gradient,
             method="L-BFGS-B",
             options=options,
         )
