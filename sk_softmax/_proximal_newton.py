@@ -19,6 +19,9 @@ from ._proximal import WorkingSet
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Gradients of this times their size tell which coefficients come in soon.
 SOON = 1.2
+# A model is trusted up to the first relative error; at the second, which grows by the
+# round where F falls like an exponential, it would know nothing of the distance.
+TRUSTED, BELIEVED = 0.2, 0.45
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.
@@ -119,6 +122,7 @@ class Model:
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
         self.damping, self._previous = Damping(), np.inf
+        self._wrong = 0.0
 
     def step(self):
         """The step to the model's minimum, on a working set that fits the point."""
@@ -134,7 +138,8 @@ class Model:
         direction, landing, gain, rest = working.step(
             self._H, W, point.gradient, level, near=self._on_path
         )
-        distance = gain + rest
+        # what the last step's model got wrong this one may get wrong too
+        distance = (gain + rest) / (1 - self._wrong / BELIEVED)
         if not self.fresh:  # it is another point's, but for what has been learned
             distance *= 1.5
         if in_turns:  # while gains fall fast, all that follow are no more than this one
@@ -169,10 +174,11 @@ class Model:
         self.damping.lower(taken > 0.5 * gain - noise, small)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
-        error = max(abs(taken - gain) - noise, 0.0)
-        self.trusted = error <= (1.0 if small else 0.2) * gain
+        error = abs(taken - gain)
+        self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
+        self._wrong = min(error / max(gain, 1e-300), TRUSTED)
         self._previous, self.fresh = gain, False
-        if not self.trusted or self._worth_building(error, gain, goal):
+        if not self.trusted or self._worth_building(error - noise, gain, goal):
             self.drop()
         else:
             self._working.learn(self._H, fit.point, trial)
@@ -185,7 +191,7 @@ class Model:
         What the model missed is about what is left. The old Hessian's rounds make it
         less by the same factor each, those of a new one by its square at least.
         """
-        if self._on_path or error <= goal:
+        if self._on_path or not goal < error < gain:
             return False
         rounds = np.log(error / goal) / np.log(gain / error)
         size = self._working.chosen.sum() + self._fit.problem.shape[0]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from sk_softmax import SoftmaxClassifier, _proximal_newton, _rows
@@ -301,6 +302,27 @@ def test_rare_classes_leave_no_more_than_rounding(l1_ratio):
         frequency = np.bincount(y[rows]) * [1e3, 1e-4, 1e-4]
         expected = frequency / frequency.sum()
         np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("load", [load_iris, load_wine])
+def test_optimality_is_not_flattered(load, dtype, tol):
+    """Away from the optimum each model misses as much as the last one."""
+    X, y = load(return_X_y=True)
+    X = X.astype(dtype)
+    options = {"C": 0.87 if load is load_iris else 0.0046, "l1_ratio": 1}
+    fit = SoftmaxClassifier(tol=tol, **options).fit(X, y)
+    best = SoftmaxClassifier(tol=1e-10, **options).fit(X.astype(np.float64), y)
+
+    def value(model):
+        loss = log_loss(y, model.predict_proba(X.astype(np.float64)))
+        return loss + np.abs(model.coef_).sum() / (options["C"] * len(y))
+
+    null = log_loss(y, np.tile(np.bincount(y) / len(y), (len(y), 1)))
+    gap = (value(fit) - value(best)) / (null - value(best))
+    assert fit.converged_
+    assert gap <= 1.5 * fit.optimality_ <= 1.5 * tol
 
 
 def test_converges_only_with_all_violators_in_the_working_set(monkeypatch):
