@@ -56,10 +56,10 @@ class Kronecker:
     Parameters
     ----------
     Q : (K, q) directions among the classes
-    U : (d, r) directions among the features, or None for the features themselves
-    scale : (q, r + 1) the intercept's last
+    U : (d, d) directions among the features, or None for the features themselves
+    scale : (q, d + 1) the intercept's last
     centre : (q, d) or (1, d) what the intercept absorbs
-    ridge : (q, r + 1) part of the curvature that is the penalty's, or 0
+    ridge : (q, d + 1) part of the curvature that is the penalty's, or 0
     strength : float
         Of the penalty.
     """
@@ -68,6 +68,7 @@ class Kronecker:
         self.Q, self.U, self.scale, self.centre = Q, U, scale, centre
         self.ridge, self.strength = ridge, strength
         self.size = scale.size
+        self._centres = np.broadcast_to(centre, (scale.shape[0], centre.shape[1]))
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty."""
@@ -87,22 +88,21 @@ class Kronecker:
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
-        V = v.reshape(self.scale.shape) * self.scale
-        W = V[:, :-1] if self.U is None else V[:, :-1] @ self.U.T
-        theta = np.empty((len(V), self.centre.shape[1] + 1))
-        theta[:, :-1] = W
-        theta[:, -1] = V[:, -1] - (W * self.centre).sum(axis=1)
+        theta = v.reshape(self.scale.shape) * self.scale
+        if self.U is not None:
+            theta[:, :-1] = theta[:, :-1] @ self.U.T
+        # where there are many features, time goes to arrays that come afresh
+        theta[:, -1] -= np.einsum("kj,kj->k", theta[:, :-1], self._centres)
         return self.Q @ theta
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
         G = self.Q.T @ G
-        W = G[:, :-1] - G[:, -1:] * self.centre
-        V = np.empty(self.scale.shape)
-        V[:, :-1] = W if self.U is None else W @ self.U
-        V[:, -1] = G[:, -1]
-        V *= self.scale
-        return V.ravel()
+        G[:, :-1] -= G[:, -1:] * self.centre
+        if self.U is not None:
+            G[:, :-1] = G[:, :-1] @ self.U
+        G *= self.scale
+        return G.ravel()
 
 
 class Hessian:
@@ -285,7 +285,7 @@ def _eigenbasis(problem, C):
 
 
 def _part(ridge, curvature):
-    """Of the curvature that is the ridge's, (q, r + 1); none of the intercept's."""
+    """Of the curvature that is the ridge's, (q, d + 1); none of the intercept's."""
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(curvature > 1e-280, ridge / curvature, 0.0)
     return np.column_stack([part, np.zeros(len(part))])

@@ -106,7 +106,7 @@ class Penalty:
         """The quadratic part and its gradient (K, d)."""
         if not self.has_ridge:  # with 74,000 features a tenth of a pass
             return 0.0, np.broadcast_to(0.0, W.shape)
-        U = W - self.prior
+        U = W - self.prior if np.ndim(self.prior) else W
         gradient = self.ridge * U
         return 0.5 * np.vdot(gradient, U), gradient
 

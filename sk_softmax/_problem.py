@@ -18,7 +18,6 @@ import numpy as np
 from ._array_api import (
     cast,
     class_masses,
-    is_foreign,
     like,
     take_rows,
     to_numpy,
@@ -155,16 +154,23 @@ class Problem:
     def linear(self, X, theta):
         """W x + b of a block's rows, (K, m) in X's dtype."""
         theta = like(theta, X)
-        Z = theta[:, :-1] @ X.T
-        if not is_foreign(Z):  # sparse X answers with the transpose of an (m, K) array
-            Z = np.ascontiguousarray(Z)
+        W = theta[:, :-1]
+        if self.rows.is_sparse:  # whose transpose would be a copy
+            Z = np.ascontiguousarray((X @ W.T).T)
+        else:
+            Z = W @ X.T
         Z += theta[:, -1:]
         return Z
+
+    def _in_order(self, theta):
+        """Theta as products with X take it: sparse ones with a feature's in a row."""
+        return np.asfortranarray(theta) if self.rows.is_sparse else theta
 
     def value_gradient(self, theta):
         """F and its gradient: one pass over the data."""
         self.n_evaluations += 1
-        value, gW, gb = self.sum(_value_gradient, (theta,), self.pass_flops)
+        args = (self._in_order(theta),)
+        value, gW, gb = self.sum(_value_gradient, args, self.pass_flops)
         penalty, penalty_gradient = self.penalty.value_gradient(theta[:, :-1])
         gradient = np.zeros(self.shape)
         np.divide(gW, self.total_weight, out=gradient[:, :-1])
@@ -183,7 +189,7 @@ class Problem:
 
         def product(direction):
             self.n_evaluations += 1
-            args = theta, direction, probabilities
+            args = theta, self._in_order(direction), probabilities
             HW, Hb = self.sum(_hessian_product, args, self.pass_flops)
             H = np.zeros(self.shape)
             np.divide(HW, self.total_weight, out=H[:, :-1])
@@ -196,7 +202,7 @@ class Problem:
 
     def curvature_sum(self, theta, function, args, flops, result_bytes=0):
         """Sum over the blocks of ``function(self, X, P, weights / S, *args)``."""
-        args = theta, self.total_weight, function, args
+        args = self._in_order(theta), self.total_weight, function, args
         return self.sum(_curvature, args, self.pass_flops / 2 + flops, result_bytes)
 
     def class_mass(self):

@@ -133,7 +133,7 @@ class Rows:
         if self.is_sparse:
             # A block's gradient is a dense (K, d): no more of them than it takes
             # for their sum to cost less than the entries themselves.
-            n_blocks = min(n_blocks, int(self.entries // (2 * d)))
+            n_blocks = min(n_blocks, int(self.entries // (6 * d)))
         elif n_blocks > MANY_BLOCKS:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
         if n_blocks > 2:  # so that two threads, or four, end together
