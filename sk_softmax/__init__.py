@@ -43,6 +43,7 @@ From the top down; imports run down this list only:
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits
 - `_penalty`: what the coefficients cost
+- `_products`: products of a block of rows with few vectors
 - `_array_rows`: rows of foreign arrays, and which kind of rows an X has
 - `_rows`: any X as a sum over row blocks
 - `_array_api`: arrays of other libraries than NumPy, and the border to NumPy

@@ -23,6 +23,7 @@ from ._array_api import (
     to_numpy,
     total,
 )
+from ._products import combination, linear
 
 
 class Problem:
@@ -158,7 +159,7 @@ class Problem:
         if self.rows.is_sparse:  # whose transpose would be a copy
             Z = np.ascontiguousarray((X @ W.T).T)
         else:
-            Z = W @ X.T
+            Z = linear(W, X)
         Z += theta[:, -1:]
         return Z
 
@@ -264,7 +265,7 @@ def _value_gradient(problem, rows, X, theta):
     Z = problem.logits(rows, X, theta)
     target, weight = problem.target[rows, ...], problem.weights(rows)
     value, R = problem.loss.residual(Z, target, weight)
-    return value, R @ X, total(R, axis=1)
+    return value, combination(R, X), total(R, axis=1)
 
 
 def _hessian_product(problem, rows, X, theta, direction, probabilities):
@@ -274,7 +275,7 @@ def _hessian_product(problem, rows, X, theta, direction, probabilities):
     P = probabilities[rows.start]
     R = problem.loss.curvature_product(P, problem.linear(X, direction))
     R *= problem.weights(rows)
-    return R @ X, total(R, axis=1)
+    return combination(R, X), total(R, axis=1)
 
 
 def _curvature(problem, rows, X, theta, total_weight, function, args):

@@ -1,0 +1,50 @@
+"""Products of a block of rows with few vectors of coefficients or of residuals.
+
+BLAS first copies what it multiplies into an order of its own. With a matrix of few
+rows beside a long one that takes as long as the product. Of pieces of `PIECE` rows it
+makes no copy, or one that stays in the nearest cache. NumPy's `matmul` of a stack of
+pieces is one call.
+"""
+
+import numpy as np
+
+# Rows in a piece; how many there have to be in a block, for passes over few are not
+# what a fit waits for; and of how many coefficients at most: more of them leave no
+# room in that cache.
+PIECE, LEAST_ROWS, MOST_COEF = 64, 2**13, 1024
+
+
+def linear(W, X):
+    """W X^T, (K, m), of coefficients (K, d)."""
+    pieces = _pieces(X, len(W))
+    if pieces is None:
+        return W @ X.T
+    Z = np.empty((len(W), len(X)), X.dtype)
+    even = len(pieces) * PIECE
+    np.matmul(W, pieces.transpose(0, 2, 1), out=_stacked(Z[:, :even]))
+    np.matmul(W, X[even:].T, out=Z[:, even:])
+    return Z
+
+
+def combination(R, X):
+    """R X, (K, d), of weights (K, m)."""
+    pieces = _pieces(X, len(R))
+    if pieces is None:
+        return R @ X
+    even = len(pieces) * PIECE
+    total = np.matmul(_stacked(R[:, :even]), pieces).sum(axis=0)
+    total += R[:, even:] @ X[even:]
+    return total
+
+
+def _pieces(X, K):
+    """A view of X but the last rows, (c, PIECE, d), or None where it does not pay."""
+    (m, d), applies = X.shape, isinstance(X, np.ndarray) and X.flags.c_contiguous
+    if not applies or m < LEAST_ROWS or K * d > MOST_COEF:
+        return None
+    return X[: m // PIECE * PIECE].reshape(-1, PIECE, d)
+
+
+def _stacked(Z):
+    """A view of (K, c * PIECE) as (c, K, PIECE)."""
+    return Z.reshape(len(Z), -1, PIECE).transpose(1, 0, 2)
