@@ -102,7 +102,7 @@ class WorkingSet:
             H += np.multiply.outer(y / met, y)
             H -= np.multiply.outer(Hs / expected, Hs)
 
-    def step(self, H, W, G, damping=0.0, near=False):
+    def step(self, H, W, G, damping=0.0):
         """The model's minimiser.
 
         Parameters
@@ -113,9 +113,6 @@ class WorkingSet:
         damping : float
             Curvature that H gets more in every variable, where the model promised
             too much. In the frame's units curvatures are at most about 1.
-
-        near : bool
-            Whether the minimiser's face is near.
 
         Returns
         -------
@@ -139,7 +136,7 @@ class WorkingSet:
         part = penalty.part(index, scale)
         prior = np.broadcast_to(penalty.prior, W.shape)[index]
         u = (W[index] - prior) / scale
-        new = minimise_model(reduced.H, reduced.q, u, part, near)
+        new = minimise_model(reduced.H, reduced.q, u, part)
         gain = reduced.gain - model_change(reduced.H, reduced.q, u, part, new)
         rest = what_is_left(reduced.H, reduced.q, u, part, new)
         d = reduced.direction(new - u)

@@ -135,9 +135,7 @@ class Model:
             self._H, self.fresh = working.hessian(point.theta), True
         complete = not (violating & ~working.chosen).any()
         level, W = self.damping.level, point.theta[:, :-1]
-        direction, landing, gain, rest = working.step(
-            self._H, W, point.gradient, level, near=self._on_path
-        )
+        direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
         # what the last step's model got wrong this one may get wrong too
         distance = (gain + rest) / (1 - self._wrong / BELIEVED)
         if not self.fresh:  # it is another point's, but for what has been learned

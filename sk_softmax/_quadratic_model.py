@@ -17,9 +17,6 @@ from sklearn.linear_model import lasso_path
 MAX_MODEL_STEPS = 100
 # A face found by guessing takes up to six guesses, or they go in circles.
 MAX_FACES = 10
-# After so many from the last fit of a path the face is not near, and coordinate
-# descent finds it sooner.
-FEW_MODEL_STEPS = 6
 
 
 class Reduced:
@@ -71,7 +68,7 @@ def what_is_left(H, q, u, part, v):
     return 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
 
 
-def minimise_model(H, q, u, part, near=False, tol=1e-6):
+def minimise_model(H, q, u, part, tol=1e-6):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -79,8 +76,6 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
     H : (N, N) positive semidefinite
     q, u : (N,)
     part : Separable or Grouped
-    near : bool
-        Whether the face of the minimiser is near, and coordinate descent can wait.
     tol : float
         KKT violation at which to stop, relative to that at u.
 
@@ -109,13 +104,12 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
             return v
     step = None
     v, value = u, 0.0
-    few = FEW_MODEL_STEPS if near else 0
-    for i in range(MAX_MODEL_STEPS):
-        if part.is_lasso and i == few:
-            trial = _coordinate_descent(H, q, u, part.weight)
-            trial_value = model_change(H, q, u, part, trial)
-            if trial_value < value:
-                v, value = trial, trial_value
+    if part.is_lasso:
+        trial = _coordinate_descent(H, q, u, part.weight)
+        trial_value = model_change(H, q, u, part, trial)
+        if trial_value < value:
+            v, value = trial, trial_value
+    for _ in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
         if (part.violation(v, gradient) * root).max() <= tol * first:
             break
@@ -128,8 +122,7 @@ def minimise_model(H, q, u, part, near=False, tol=1e-6):
         trial, trial_value = _face_step(H, q, u, part, v, value)
         if trial_value < value:
             v, value = trial, trial_value
-        stuck = before - value <= 1e-15 * abs(value)
-        if stuck and (i >= few or not part.is_lasso):
+        if before - value <= 1e-15 * abs(value):
             break
     return _last_digits(H, q, u, part, v)
 
