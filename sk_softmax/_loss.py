@@ -36,6 +36,15 @@ from ._array_api import (
 )
 
 
+def proba(logits):
+    """Probabilities, (m, K), of logits (m, K) or (m,) for two, which may be lost."""
+    if logits.ndim == 1:
+        return namespace(logits).stack([expit(-logits), expit(logits)], axis=1)
+    P = exp(logits - amax(logits, axis=1)[:, None])
+    P /= asum(P, axis=1)[:, None]
+    return P
+
+
 def log_proba(logits):
     """Logarithms of the probabilities, (m, K), of logits (m, K) or (m,) for two."""
     if logits.ndim == 1:

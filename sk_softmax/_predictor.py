@@ -16,7 +16,6 @@ from ._array_api import (
     cast,
     check_same_namespace,
     common_dtype,
-    exp,
     float_types,
     follow,
     is_dispatched,
@@ -25,7 +24,7 @@ from ._array_api import (
     to_numpy,
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
-from ._loss import log_proba
+from ._loss import log_proba, proba
 from ._rows import MAPPED_BYTES, give_back, memory_map, working_dtype
 
 # What X may be; all of it is read in place.
@@ -173,7 +172,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; each row sums to 1.
         """
-        return exp(self.predict_log_proba(X, offset))
+        return proba(self.decision_function(X, offset))
 
     def score(self, X, y, sample_weight=None, offset=None):
         """Accuracy for labels; minus the mean cross-entropy for soft labels.
