@@ -16,7 +16,7 @@ PIECE, LEAST_ROWS, MOST_COEF = 64, 2**13, 1024
 
 def linear(W, X):
     """W X^T, (K, m), of coefficients (K, d)."""
-    pieces = _pieces(X, len(W))
+    pieces = _pieces(X, W.shape[0])
     if pieces is None:
         return W @ X.T
     Z = np.empty((len(W), len(X)), X.dtype)
@@ -28,7 +28,7 @@ def linear(W, X):
 
 def combination(R, X):
     """R X, (K, d), of weights (K, m)."""
-    pieces = _pieces(X, len(R))
+    pieces = _pieces(X, R.shape[0])
     if pieces is None:
         return R @ X
     even = len(pieces) * PIECE
