@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import make_problem, objective
+from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import _solver
@@ -229,3 +230,21 @@ def test_progress_is_told_after_each_stage(task):
     assert list(values) == sorted(values, reverse=True)
     assert passes[-1] == result.n_iter
     assert values[-1] == result.value
+
+
+def test_diagonal_coordinates_are_renewed_early(monkeypatch):
+    """Words in texts, separated: the diagonal at the end is not that at the start."""
+    rng = np.random.default_rng(0)
+    words = rng.geometric(1 / (1 + np.arange(3000) / 30), (400, 3000)) == 1
+    y = np.arange(400) % 4
+    for k in range(4):
+        words[y == k, k * 750 : k * 750 + 40] |= rng.random((100, 40)) < 0.3
+    X = sparse.csr_matrix(words.astype(float))
+    passes = []
+    for left in 1000, _solver.FRESH_PASSES["diagonal"]:
+        monkeypatch.setitem(_solver.FRESH_PASSES, "diagonal", left)
+        problem = make_problem(X, y, C=100)
+        result = solve(problem, tol=1e-6, max_iter=1000, kinds=["diagonal"])
+        assert result.converged
+        passes.append(result.n_iter)
+    assert passes[1] < 0.8 * passes[0]
