@@ -320,7 +320,9 @@ def bounds(bounds, shape, names):
     lower = by_feature(lower, "bounds", shape, names, default=-np.inf)
     upper = by_feature(upper, "bounds", shape, names, default=np.inf)
     if np.isnan(lower).any() or np.isnan(upper).any():
-        raise ValueError("bounds holds NaN; use -np.inf and np.inf for no bound.")
+        raise ValueError(
+            "bounds holds NaN or None; use -np.inf and np.inf for no bound."
+        )
     lower, upper = np.broadcast_arrays(np.atleast_2d(lower), np.atleast_2d(upper))
     bad = np.argwhere((lower > upper) | (lower == np.inf) | (upper == -np.inf))
     if len(bad):

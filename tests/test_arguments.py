@@ -164,6 +164,7 @@ FITS = {
         ((0.0, 1.0, 2.0), "bounds must be a pair"),
         ((np.nan, 1.0), "bounds holds NaN"),
         ((0.0, [1, 1, 1, np.nan]), "bounds holds NaN"),
+        ((0.0, None), "bounds holds NaN or None; use -np.inf and np.inf"),
         ((1.0, 0.0), "bounds leave nothing for feature"),
         (([0, 0, 2, 0], 1.0), "bounds leave nothing for feature.*2.*lower 2"),
         ((INF, INF), "bounds leave nothing"),
