@@ -33,6 +33,11 @@ def validated(clf, X):
 def plain(clf):
     """A fitted classifier in NumPy; of a SoftmaxClassifierCV with the C it chose."""
     check_is_fitted(clf)
+    if not hasattr(clf, "coef_"):  # a pipeline or a search, which holds the classifier
+        raise TypeError(
+            f"{type(clf).__name__} has no coef_. Of a pipeline pass pipe[-1], of a "
+            "search best_estimator_."
+        )
     if is_foreign(clf.coef_):
         clf = copy(clf)
         for name, value in vars(clf).items():

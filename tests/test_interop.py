@@ -236,6 +236,15 @@ def test_set_output(library):
 # The coefficients with their names
 
 
+@pytest.mark.parametrize("export", [coef_frame, to_sklearn])
+def test_what_holds_a_classifier_has_no_coefficients(export):
+    pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), SoftmaxClassifier()).fit(X, y)
+    with pytest.raises(TypeError, match=r"Pipeline has no coef_.*pipe\[-1\]"):
+        export(pipeline)
+
+
 def test_coef_frame():
     pd = pytest.importorskip("pandas")
     X, y = load_iris(return_X_y=True, as_frame=True)
