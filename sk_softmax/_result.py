@@ -349,7 +349,8 @@ class InferenceResult:
         (code,) = np.nonzero(self.classes == reference)
         if len(code) != 1:
             raise ValueError(
-                f"reference={reference!r} is none of the classes {list(self.classes)}."
+                f"reference={reference!r} is none of the classes "
+                f"{self.classes.tolist()}."
             )
         others = np.delete(np.arange(K), code)
         return others, against_first[others] - against_first[code]
