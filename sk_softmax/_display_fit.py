@@ -1,6 +1,7 @@
 """Displays of how a model was found: path, scores over C, convergence."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import solver_options
 from ._display_style import GREY, axes, dot_style, drawn, line_style
@@ -190,6 +191,12 @@ class CVScoreDisplay:
         -------
         display : CVScoreDisplay
         """
+        if not hasattr(cv, "scores_mean_"):
+            check_is_fitted(cv)
+            raise TypeError(
+                f"{type(cv).__name__} is not a SoftmaxClassifierCV. Of a pipeline pass "
+                "pipe[-1]."
+            )
         if score_name is None:
             scoring = getattr(cv, "scoring", None) or "neg_log_loss"
             score_name = scoring if isinstance(scoring, str) else "Score"
@@ -324,9 +331,14 @@ class ConvergenceDisplay:
             best = solve(problem, tol=0.0, max_iter=10 * clf.max_iter).value
         n_passes, value = map(np.array, zip((1, null), *trace, strict=True))
         best = min(best, value.min())
-        # nothing is known below rounding
-        floor = np.finfo(problem.rows.dtype).eps * abs(best) / (null - best)
-        suboptimality = np.maximum((value - best) / (null - best), floor)
+        # nothing is known below rounding, nor is there anything to gain
+        eps = np.finfo(problem.rows.dtype).eps
+        gain = null - best
+        if gain <= eps * abs(best):  # the model without features is the optimum
+            suboptimality = np.full(len(value), eps)
+        else:
+            floor = eps * abs(best) / gain
+            suboptimality = np.maximum((value - best) / gain, floor)
         name = clf.solver if name is None else name
         return cls(n_passes, suboptimality, tol=clf.tol, name=name).plot(ax)
 

@@ -250,6 +250,8 @@ class ProbabilityDisplay:
         names = names or [f"x{j}" for j in range(data.shape[1])]
 
         def position(key):
+            if isinstance(key, str) and key not in names:
+                raise ValueError(f"no feature is called {key!r}.")
             return names.index(key) if isinstance(key, str) else key
 
         j = position(feature)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -303,6 +304,17 @@ def test_cv_scores_that_are_no_numbers(cv):
     assert display.marks_["best"].get_xdata()[0] == 0.1
 
 
+def test_scores_are_of_a_fitted_classifier_that_has_some(wine):
+    X, y = wine
+    with pytest.raises(NotFittedError):
+        CVScoreDisplay.from_estimator(SoftmaxClassifierCV())
+    with pytest.raises(TypeError, match="SoftmaxClassifier is not a SoftmaxClassif"):
+        CVScoreDisplay.from_estimator(SoftmaxClassifier().fit(X, y))
+    pipeline = make_pipeline(SoftmaxClassifierCV([0.1], cv=3)).fit(X, y)
+    with pytest.raises(TypeError, match=r"Pipeline is not.*pipe\[-1\]"):
+        CVScoreDisplay.from_estimator(pipeline)
+
+
 # Convergence
 
 
@@ -322,6 +334,15 @@ def test_convergence(parameters):
     assert (np.diff(display.suboptimality) <= 0).all()
     assert 0 < display.suboptimality[-1] <= classifier.tol
     assert display.ax_.get_yscale() == "log"
+
+
+def test_convergence_where_there_is_nothing_to_gain(wine):
+    """The penalty leaves no feature: the model without features is the optimum."""
+    X, y = wine
+    classifier = SoftmaxClassifier(C=1e-9, l1_ratio=1.0).fit(X, y)
+    assert not classifier.coef_.any()
+    display = ConvergenceDisplay.from_estimator(classifier, X, y)
+    assert (display.suboptimality <= np.finfo(np.float64).eps).all()
 
 
 def test_convergence_is_the_objectives(wine):
@@ -401,6 +422,15 @@ def test_probabilities_of_arrays(wine, container):
         classifier.predict_proba([row])[0],
     )
     assert display.ax_.get_xlabel() == "x3"
+
+
+def test_probabilities_over_a_feature_that_is_not_there(wine):
+    X, y = wine
+    classifier = SoftmaxClassifier().fit(X, y)
+    with pytest.raises(ValueError, match="no feature is called 'alcool'"):
+        ProbabilityDisplay.from_estimator(classifier, X, "alcool")
+    with pytest.raises(ValueError, match="no feature is called 'hew'"):
+        ProbabilityDisplay.from_estimator(classifier, X, "alcohol", at={"hew": 1})
 
 
 def test_probabilities_of_a_polars_frame(wine):
