@@ -234,7 +234,8 @@ class Problem:
     def null_point(self):
         """The best point without features: zero coefficients, class frequencies.
 
-        Where bounds exclude zero, the coefficients nearest to it.
+        Where bounds exclude zero, the coefficients nearest to it. Offsets are taken
+        for their mean: what all rows have alike is the intercepts'.
         """
         theta = np.zeros(self.shape)
         theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
@@ -243,6 +244,10 @@ class Problem:
             # close enough to it for the loss not to tell the difference.
             frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
             theta[:, -1] = self.loss.null_logits(frequency)
+            if self.has_offset:
+                (offset,) = self.sum(_offset_total, (), self.pass_flops / 8)
+                mean = offset / self.total_weight
+                theta[:, -1] -= mean - mean.mean() if len(mean) > 1 else mean
         return theta
 
 
@@ -259,6 +264,10 @@ def _misjudged(problem, rows, X, theta):
 def weighted_total(problem, rows, X):
     """A block's sum of rows with their weights, (d,)."""
     return (problem.weights(rows) @ X,)
+
+
+def _offset_total(problem, rows, X):
+    return (problem.weights(rows) @ problem.offset[rows, :],)
 
 
 def _value_gradient(problem, rows, X, theta):

@@ -431,6 +431,20 @@ def test_factor_of_a_feature_is_its_unit(noisy, penalty):
     np.testing.assert_allclose(scaled.coef_ * c, by_factor.coef_, atol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}, {"bounds": (-9, 9)}])
+def test_an_offset_that_rows_have_alike_is_the_intercepts(noisy, options):
+    """However large: where the fit starts no probability is 0 or 1 by it."""
+    X, y = noisy
+    K = len(np.unique(y))
+    alike = 1e4 if K == 2 else [1e4, 0, 0]
+    offset = np.zeros(len(y) if K == 2 else (len(y), K)) + alike
+    shifted = SoftmaxClassifier(**options).fit(X, y, offset=offset)
+    plain = SoftmaxClassifier(**options).fit(X, y)
+    scale = np.abs(plain.coef_).max()
+    np.testing.assert_allclose(shifted.coef_, plain.coef_, atol=1e-6 * scale)
+    assert shifted.optimality_ == pytest.approx(plain.optimality_, rel=1e-2, abs=1e-9)
+
+
 def test_equal_bounds_are_an_offset(noisy):
     X, y = noisy
     value = np.random.default_rng(0).normal(size=(1 if y.max() == 1 else 3, 1))

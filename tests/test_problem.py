@@ -162,6 +162,20 @@ def test_null_point_is_the_best_without_features(X, target, weight, n_classes):
     np.testing.assert_allclose(gradient[:, -1], 0, atol=1e-14)
 
 
+def test_null_point_takes_off_what_the_offsets_have_alike(X, weight, n_classes):
+    target = np.arange(N) % n_classes
+    plain = make(X, target, weight)
+    K = plain.shape[0]
+    offset = np.tile(900.0 * np.arange(1, K + 1), (N, 1))
+    problem = make_problem(X, target, C=C, weight=weight, offset=offset)
+    theta = problem.null_point()
+    assert not theta[:, :-1].any()
+    assert K == 1 or theta[:, -1].sum() == pytest.approx(0, abs=1e-9)
+    value, gradient = problem.value_gradient(theta)
+    assert value == pytest.approx(plain.value_gradient(plain.null_point())[0])
+    np.testing.assert_allclose(gradient[:, -1], 0, atol=1e-12)
+
+
 def test_null_point_without_intercept_is_zero(X, target, weight, n_classes):
     assert not make(X, target, weight, False).null_point().any()
 
