@@ -312,6 +312,18 @@ def subtract_at(Z, at, weight):
     return Z
 
 
+def dot(A, B):
+    """A @ B of many rows, summed.
+
+    NumPy's operator keeps Python's lock where its result has 500 entries at most,
+    however long that takes; its function does not, but may copy B if it is no whole.
+    """
+    arrays = isinstance(A, np.ndarray) and isinstance(B, np.ndarray)
+    if arrays and B.flags.c_contiguous:
+        return np.dot(A, B)
+    return A @ B
+
+
 def inner(Z, target):
     """sum_k Z[k, i] target[i, k] for every column i of Z."""
     if not is_foreign(Z):

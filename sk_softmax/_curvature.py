@@ -6,6 +6,7 @@ import numpy as np
 
 from ._array_api import (
     asum,
+    dot,
     entries,
     like,
     namespace,
@@ -86,7 +87,7 @@ def _hessian(problem, X, P, weight, frame):
         Z = framed(problem, X[part, :], frame)
         A = (P[:, part] * root[part])[:, None, :] * Z
         A = reshape(A, (K * d1, -1))
-        H += A @ A.T
+        H += dot(A, A.T)
     return (H,)
 
 
@@ -125,7 +126,7 @@ def _blocks(problem, rows, X, theta, total_weight, frame, pairs):
         Z = framed(problem, X[part, :], frame)
         for k in range(P.shape[0]):
             A = Z * root[k, part]
-            grams[k, ...] += A @ A.T
+            grams[k, ...] += dot(A, A.T)
     return (grams,)
 
 
@@ -159,7 +160,7 @@ def feature_moments(problem, X, P, weight, frame, Q, plain):
     w *= weight
     Z = frame(X)
     A = Z * namespace(w).sqrt(w)[:, None]
-    return asum(w), w @ Z, A.T @ A
+    return asum(w), dot(w, Z), dot(A.T, A)
 
 
 def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
@@ -169,7 +170,7 @@ def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     Y -= like(mean, Y)
     Y = Y @ like(U, Y)
     Y *= Y
-    return c @ Y, asum(c, axis=1)
+    return dot(c, Y), asum(c, axis=1)
 
 
 def class_moments(problem, X, P, weight, frame, Q):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._array_api import full, like
+from ._array_api import dot, full, like
 from ._problem import weighted_total
 
 
@@ -77,7 +77,7 @@ def moments(problem, X, frame, weights):
     else:
         Z = frame(X)
         square = Z * Z
-    return weights @ Z, weights @ square
+    return dot(weights, Z), dot(weights, square)
 
 
 def framed(problem, X, frame):

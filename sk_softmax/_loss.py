@@ -21,6 +21,7 @@ from ._array_api import (
     amax,
     asum,
     cast,
+    dot,
     entries,
     exp,
     expit,
@@ -86,7 +87,7 @@ class Softmax:
             Z -= weight * target.T
         else:
             Z = subtract_at(Z, at, weight)
-        return weight @ (namespace(Z).log(mass) - said), Z
+        return dot(weight, namespace(Z).log(mass) - said), Z
 
     def proba(self, Z):
         """Probabilities, which overwrite Z."""
@@ -110,7 +111,7 @@ class Softmax:
     def mean_curvature(self, P, weight):
         """Weighted sum of diag(p) - p p^T over the rows, (K, K) float64."""
         weighted = P * weight
-        curvature = -cast(weighted @ P.T, widest_float(P))
+        curvature = -cast(dot(weighted, P.T), widest_float(P))
         return add_to_diagonal(curvature, total(weighted, axis=1))
 
     def null_logits(self, frequency):
@@ -138,7 +139,7 @@ class Sigmoid:
         Z = expit(Z, small)
         Z -= t
         Z *= weight
-        return weight @ losses, Z
+        return dot(weight, losses), Z
 
     def proba(self, Z):
         """Probability of the second class, which overwrites Z."""

@@ -18,6 +18,7 @@ import numpy as np
 from ._array_api import (
     cast,
     class_masses,
+    dot,
     like,
     take_rows,
     to_numpy,
@@ -263,7 +264,7 @@ def _misjudged(problem, rows, X, theta):
 
 def weighted_total(problem, rows, X):
     """A block's sum of rows with their weights, (d,)."""
-    return (problem.weights(rows) @ X,)
+    return (dot(problem.weights(rows), X),)
 
 
 def _offset_total(problem, rows, X):

@@ -8,6 +8,8 @@ pieces is one call.
 
 import numpy as np
 
+from ._array_api import dot
+
 # Rows in a piece; how many there have to be in a block, for passes over few are not
 # what a fit waits for; and of how many coefficients at most: more of them leave no
 # room in that cache.
@@ -30,7 +32,7 @@ def combination(R, X):
     """R X, (K, d), of weights (K, m)."""
     pieces = _pieces(X, R.shape[0])
     if pieces is None:
-        return R @ X
+        return dot(R, X)
     even = len(pieces) * PIECE
     total = np.matmul(_stacked(R[:, :even]), pieces).sum(axis=0)
     total += R[:, even:] @ X[even:]

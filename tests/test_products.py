@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from sk_softmax import _products
+from sk_softmax._array_api import dot
 from sk_softmax._products import PIECE, combination, linear
 
 SIZES = [PIECE * 8, PIECE * 8 + 1, PIECE * 20 - 1, 100]
@@ -42,3 +43,27 @@ def test_what_does_not_lie_row_by_row_or_is_small_or_wide_is_left_to_blas():
     for Z in (np.asfortranarray(X), sparse.csr_array(X)):
         np.testing.assert_array_equal(linear(W, Z), linear(W, X))
         np.testing.assert_array_equal(combination(R, Z), combination(R, X))
+
+
+class Watched(np.ndarray):
+    """A matrix that `@` cannot multiply."""
+
+    def __array_ufunc__(self, ufunc, *args, **kwargs):
+        raise AssertionError(f"{ufunc} keeps Python's lock where the result is small")
+
+
+@pytest.mark.parametrize("shape", [(1000,), (2, 1000)])
+def test_sums_of_products_are_not_made_by_the_operator(shape):
+    """Which keeps Python's lock where its result is small: threads then take turns."""
+    weight = np.random.default_rng(0).normal(size=shape)
+    X = np.random.default_rng(1).normal(size=(1000, 3))
+    expected = weight @ X
+    watched = X.view(Watched)
+    with pytest.raises(AssertionError, match="matmul"):
+        weight @ watched
+    np.testing.assert_array_equal(dot(weight, watched), expected)
+    if weight.ndim == 2:
+        few = watched[:100]  # not in pieces
+        np.testing.assert_allclose(
+            combination(weight[:, :100], few), weight[:, :100] @ X[:100]
+        )
