@@ -226,10 +226,17 @@ class Problem:
         return centred
 
     def start_point(self):
-        """Where a fit starts: the prior mean, with the class frequencies."""
+        """Where a fit starts: the prior mean, with the class frequencies.
+
+        They are said of the mean row: features far from zero would make every
+        probability 0 or 1 there, where the objective bends no more.
+        """
         theta = self.null_point()
         if np.ndim(self.penalty.prior):
             theta[:, :-1] = self.penalty.feasible(self.penalty.prior)
+            if self.fit_intercept:
+                (x,) = self.sum(weighted_total, (), self.pass_flops / 2)
+                theta[:, -1] -= theta[:, :-1] @ x / self.total_weight
         return theta
 
     def null_point(self):
