@@ -358,8 +358,8 @@ def test_threads_change_no_bit(make_rows, monkeypatch, container, n_classes):
 
 def test_x_is_not_copied(make_rows, monkeypatch):
     # a few blocks are worked on at a time, here small beside X
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**16)
-    X, y, _ = make_rows(60_000, 60, 3)
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**18)
+    X, y, _ = make_rows(120_000, 60, 3)
     classifier = SoftmaxClassifier(C=np.inf).fit(X, y)
     tracemalloc.start()
     infer(classifier, X, y, cov_type="robust")
