@@ -10,10 +10,9 @@ import numpy as np
 
 from ._array_api import dot
 
-# Rows in a piece; how many there have to be in a block, for passes over few are not
-# what a fit waits for; and of how many coefficients at most: more of them leave no
-# room in that cache.
-PIECE, LEAST_ROWS, MOST_COEF = 64, 2**13, 1024
+# Rows in a piece, and how many there have to be in a block. Of few coefficients a
+# piece's product takes no longer than its call; of many it has no room in that cache.
+PIECE, LEAST_ROWS, LEAST_COEF, MOST_COEF = 64, 512, 150, 1024
 
 
 def linear(W, X):
@@ -42,7 +41,7 @@ def combination(R, X):
 def _pieces(X, K):
     """A view of X but the last rows, (c, PIECE, d), or None where it does not pay."""
     (m, d), applies = X.shape, isinstance(X, np.ndarray) and X.flags.c_contiguous
-    if not applies or m < LEAST_ROWS or K * d > MOST_COEF:
+    if not (applies and m >= LEAST_ROWS and LEAST_COEF <= K * d <= MOST_COEF):
         return None
     return X[: m // PIECE * PIECE].reshape(-1, PIECE, d)
 

@@ -12,8 +12,8 @@ SIZES = [PIECE * 8, PIECE * 8 + 1, PIECE * 20 - 1, 100]
 
 
 @pytest.fixture(autouse=True)
-def few_rows(monkeypatch):
-    monkeypatch.setattr(_products, "LEAST_ROWS", 512)
+def few_coefficients(monkeypatch):
+    monkeypatch.setattr(_products, "LEAST_COEF", 12)
 
 
 @pytest.mark.parametrize("m", SIZES)
@@ -33,12 +33,17 @@ def test_products(m, K, dtype):
         np.testing.assert_allclose(found, expected, rtol=eps, atol=eps * m**0.5)
 
 
-def test_what_does_not_lie_row_by_row_or_is_small_or_wide_is_left_to_blas():
+def test_what_does_not_lie_row_by_row_or_is_small_or_wide_is_left_to_blas(
+    monkeypatch,
+):
     X, wide = np.ones((1000, 12)), np.ones((1000, _products.MOST_COEF))
     assert _products._pieces(X, 3) is not None
     assert np.shares_memory(_products._pieces(X, 3), X)
     for other in (np.asfortranarray(X), X[:, :5], X[:200], wide, sparse.csr_array(X)):
         assert _products._pieces(other, 3) is None
+    monkeypatch.setattr(_products, "LEAST_COEF", 37)
+    assert _products._pieces(X, 3) is None
+    monkeypatch.setattr(_products, "LEAST_COEF", 12)
     W, R = np.ones((3, 12)), np.ones((3, 1000))
     for Z in (np.asfortranarray(X), sparse.csr_array(X)):
         np.testing.assert_array_equal(linear(W, Z), linear(W, X))
