@@ -272,10 +272,13 @@ def balanced(mass):
     return mass.sum() / len(mass) / np.where(mass > 0, mass, np.inf)
 
 
-def offsets(offset, n, n_classes, dtype):
+def offsets(offset, n, classes, dtype):
     """Offsets of the logits, (n, K), (n, 1) for two classes, or None."""
     if offset is None:
         return None
+    n_classes = len(classes)
+    if n_classes > 2 and hasattr(offset, "columns"):
+        offset = _in_order(offset, to_numpy(classes).tolist())
     dtype = dtype_for(offset, dtype)
     offset = numeric(offset, "offset", dtype, ensure_2d=False)
     expected = (n,) if n_classes == 2 else (n, n_classes)
@@ -285,6 +288,19 @@ def offsets(offset, n, n_classes, dtype):
             "a row for two classes, otherwise one for each class."
         )
     return namespace(offset).reshape(offset, (n, -1))
+
+
+def _in_order(offset, classes):
+    """A frame's columns in the order of the classes, if it gives them names."""
+    names = list(offset.columns)
+    if names == list(range(len(names))) or names == classes:
+        return offset
+    if len(names) != len(classes) or set(names) != set(classes):
+        raise ValueError(
+            f"offset has columns {names}, but the classes are {classes}: name the "
+            "columns after the classes, or pass an array in that order."
+        )
+    return offset[classes]
 
 
 def penalty_factors(penalty_factor, shape, names, grouped):

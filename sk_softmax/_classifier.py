@@ -206,8 +206,9 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             row's class is one.
         offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
                 default=None
-            Added to the logits, with a coefficient of 1. The predict methods take
-            the same argument.
+            Added to the logits, with a coefficient of 1. The columns of a DataFrame
+            that are named after the classes may be in any order. The predict methods
+            take the same argument.
 
         Returns
         -------
@@ -398,7 +399,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             sample_weight, self.class_weight, classes, target, mass, dtype
         )
         loss = loss_of(len(classes))
-        offset = arguments.offsets(offset, X.shape[0], len(classes), dtype)
+        offset = arguments.offsets(offset, X.shape[0], classes, dtype)
         rows = rows_of(X, loss.n_outputs, type(self).__name__)
         intercept = bool(self.fit_intercept)
         return Problem(rows, loss, target, weight, None, intercept, offset), classes
@@ -524,7 +525,7 @@ def separation(classes, C, optimality):
         free = "penalty_factor=0"
         step = "Give the features that do so a positive penalty_factor."
     return (
-        f"X separates {classes.tolist()} from the other classes without an error, so "
+        f"X separates classes {classes.tolist()} from all others without an error, so "
         f"that with {free} the optimum is at infinity: the coefficients are finite "
         f"only because the fit stopped when {optimality:.0e} of the objective was "
         f"left. {step}"

@@ -427,7 +427,7 @@ class _Chunk:
             weight = arguments.part_weights(
                 self.sample_weight, class_weight, classes, target, mass, dtype
             )
-            offset = arguments.offsets(self.offset, len(target), len(classes), dtype)
+            offset = arguments.offsets(self.offset, len(target), classes, dtype)
         loss = loss_of(len(classes))
         rows = Rows(self.X, loss.n_outputs)
         problem = _ChunkProblem(rows, loss, target, weight, None, fit_intercept, offset)

@@ -272,12 +272,12 @@ def _two_values(rows, j, names):
 def _rows(clf, X, sample_weight, offset):
     """The rows to take the effects at, as a Likelihood whose target means nothing."""
     target = np.zeros(X.shape[0], int)
-    K = len(clf.classes_)
-    weight = arguments.row_weights(
-        sample_weight, None, clf.classes_, target, None, X.dtype
+    classes = clf.classes_
+    weight = arguments.row_weights(sample_weight, None, classes, target, None, X.dtype)
+    offset = arguments.offsets(offset, len(target), classes, X.dtype)
+    return Likelihood(
+        X, target, len(classes), weight, offset, clf.fit_intercept, shift=False
     )
-    offset = arguments.offsets(offset, len(target), K, X.dtype)
-    return Likelihood(X, target, K, weight, offset, clf.fit_intercept, shift=False)
 
 
 def _mean_row(rows, at, names):

@@ -183,8 +183,13 @@ class Fit:
 
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
-        self.point, self.distance, self.converged = point, distance, bool(converged)
-        if point.value <= self.goal(point.value):  # F* is not negative
+        goal = self.goal(point.value)
+        # The curvature along an intercept is at most 1/4, and so much is to be gained
+        # by it alone, also where saturated probabilities show no curvature at all.
+        least = 2 * np.max(point.gradient[:, -1] ** 2)
+        self.point, self.distance = point, max(distance, least)
+        self.converged = bool(converged and least <= goal)
+        if point.value <= goal:  # F* is not negative
             self.distance, self.converged = point.value, True
 
     def report(self):

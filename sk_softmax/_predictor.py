@@ -55,8 +55,7 @@ def _by_block(method):
         if file is None or X.ndim != 2 or len(X) <= n_rows:
             return method(self, X, offset)
         check_is_fitted(self)
-        n_classes = len(self.classes_)
-        offset = arguments.offsets(offset, len(X), n_classes, working_dtype(X))
+        offset = arguments.offsets(offset, len(X), self.classes_, working_dtype(X))
         result = None
         for start in range(0, len(X), n_rows):
             part = slice(start, start + n_rows)
@@ -103,8 +102,8 @@ class Predictor(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         dtype = float_types(X) if is_dispatched(X) else INPUT["dtype"]
         X = validate_data(self, X, reset=False, **INPUT | {"dtype": dtype})
-        n_classes = self.classes_.shape[0]
-        offset = arguments.offsets(follow(X, offset), X.shape[0], n_classes, X.dtype)
+        classes = self.classes_
+        offset = arguments.offsets(follow(X, offset), X.shape[0], classes, X.dtype)
         X, coef = common_dtype(X, self.coef_)
         logits = X @ coef.T
         if sparse.issparse(logits):  # X and, after sparsify, coef_ too
@@ -112,7 +111,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         logits = logits + self.intercept_
         if offset is not None:
             logits += offset
-        return logits[:, 0] if n_classes == 2 else logits
+        return logits[:, 0] if classes.shape[0] == 2 else logits
 
     @lazily
     @_by_block

@@ -898,3 +898,61 @@ def test_warm_start_saves_passes(load, penalty):
     cold = SoftmaxClassifier(0.5, tol=1e-10, **penalty).fit(X, y)
     warm = classifier.set_params(C=0.5, tol=1e-10).fit(X, y)
     np.testing.assert_allclose(warm.coef_, cold.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_an_offset_are_named_after_the_classes(load, library):
+    X, y = load("iris")
+    y, names = np.array(["a", "b", "c"])[y], ["a", "b", "c"]
+    offset = np.random.default_rng(0).normal(size=(150, 3))
+    frame = pytest.importorskip(library).DataFrame
+    turned = frame({name: offset[:, names.index(name)] for name in "bca"})
+    expected = SoftmaxClassifier().fit(X, y, offset=offset)
+    classifier = SoftmaxClassifier().fit(X, y, offset=turned)
+    np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-10)
+    np.testing.assert_array_equal(
+        expected.predict_proba(X, turned), expected.predict_proba(X, offset)
+    )
+    other = frame({name: offset[:, 0] for name in "abd"})
+    with pytest.raises(ValueError, match=r"offset has columns \['a', 'b', 'd'\]"):
+        classifier.fit(X, y, offset=other)
+
+
+def test_columns_of_an_offset_without_names_are_in_order(load):
+    X, y = load("iris")
+    offset = np.random.default_rng(0).normal(size=(150, 3))
+    frame = pytest.importorskip("pandas").DataFrame(offset)
+    expected = SoftmaxClassifier().fit(X, y + 1, offset=offset)
+    classifier = SoftmaxClassifier().fit(X, y + 1, offset=frame)
+    np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-10)
+
+
+@pytest.fixture
+def saturated(load):
+    """Offsets that make every probability zero or one, half of them wrongly."""
+    X, y = load("iris")
+    offset = np.zeros((150, 3))
+    offset[::2, 0], offset[1::2, 0] = 2000, -2000
+    return X, y, offset
+
+
+def test_saturated_probabilities_have_no_curvature_but_a_slope(saturated):
+    X, y, offset = saturated
+    logits = [
+        SoftmaxClassifier(solver=solver, max_iter=2000)
+        .fit(X, y, offset=offset)
+        .decision_function(X)
+        for solver in ("hessian", "kronecker", "diagonal")
+    ]
+    for other in logits[1:]:
+        np.testing.assert_allclose(
+            other, logits[0], atol=1e-3 * np.abs(logits[0]).max()
+        )
+
+
+def test_saturated_probabilities_are_not_called_an_optimum(saturated):
+    X, y, offset = saturated
+    classifier = SoftmaxClassifier(bounds=(-100, 100), max_iter=50)
+    with pytest.warns(ConvergenceWarning, match="stopped after"):
+        classifier.fit(X, y, offset=offset)
+    assert not classifier.converged_

@@ -21,7 +21,7 @@ def says(fit, *, classes, step):
     with pytest.warns(ConvergenceWarning) as caught:
         fit()
     (warning,) = caught
-    assert f"X separates {classes} from the other classes" in str(warning.message)
+    assert f"X separates classes {classes} from all others" in str(warning.message)
     assert step in str(warning.message)
     assert warning.filename == __file__
 
