@@ -1,9 +1,11 @@
 """Marginal effects: what a feature does to the probability of each class."""
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from . import _arguments as arguments
 from ._fitted import (
@@ -89,6 +91,11 @@ def marginal_effects(
     ValueError
         As `infer`; a discrete feature does not have two values; `result` is of another
         fit; or there is none, and the fit had weights, counts or other rows than X.
+
+    Warns
+    -----
+    ConvergenceWarning
+        There is no `result`, and the classifier did not converge.
 
     Examples
     --------
@@ -204,6 +211,14 @@ def _model_covariance(clf, X, sample_weight, offset):
         raise ValueError(
             "sample_weight needs result: pass that of infer(clf, X, y, sample_weight="
             "..., weight_type=...), which says what the weights mean."
+        )
+    if not getattr(clf, "converged_", True):  # a stream does not know
+        warnings.warn(
+            "the classifier did not converge, and without labels how far it is from "
+            "the optimum is not known: fit with a larger max_iter, or pass result, of "
+            "infer, which measures it.",
+            ConvergenceWarning,
+            stacklevel=3,
         )
     n, total_weight = X.shape[0], clf._total_weight
     if not np.isclose(total_weight, n, rtol=1e-6, atol=0):

@@ -13,6 +13,7 @@ from inference_cases import (
     task,
 )
 from scipy.special import softmax
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
 from sk_softmax.inference import infer, marginal_effects
@@ -145,6 +146,17 @@ def test_rows_that_were_not_observed_once_need_a_result(C):
         marginal_effects(classifier, X, sample_weight=weight)
     proportions = ml(X, Y / Y.sum(axis=1, keepdims=True), C=C)
     assert (marginal_effects(proportions, X)["se"] > 0).all()
+
+
+def test_a_fit_that_did_not_converge_is_not_passed_over_in_silence():
+    X, y = task()
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        classifier = SoftmaxClassifier(max_iter=2).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="larger max_iter, or pass result"):
+        marginal_effects(classifier, X)
+    with pytest.warns(ConvergenceWarning, match="standard errors away"):
+        result = infer(classifier, X, y)
+    marginal_effects(classifier, X, result=result)
 
 
 def test_a_stream_has_seen_more_rows_than_its_last():
