@@ -40,7 +40,9 @@ def combination(R, X):
 
 def _pieces(X, K):
     """A view of X but the last rows, (c, PIECE, d), or None where it does not pay."""
-    (m, d), applies = X.shape, isinstance(X, np.ndarray) and X.flags.c_contiguous
+    # rows may be apart, as those of some of a matrix's columns are
+    applies = isinstance(X, np.ndarray) and X.strides[1] == X.itemsize
+    m, d = X.shape
     if not (applies and m >= LEAST_ROWS and LEAST_COEF <= K * d <= MOST_COEF):
         return None
     return X[: m // PIECE * PIECE].reshape(-1, PIECE, d)
