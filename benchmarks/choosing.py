@@ -255,20 +255,20 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     rows = []
+    RESULTS.mkdir(exist_ok=True)
     for bar in options.bars:
         for line in BARS[bar](options):
             rows.append(line)
+            table = pd.DataFrame(rows)  # written each time: a run takes half an hour
+            table.to_csv(RESULTS / "choosing.csv", index=False, lineterminator="\n")
             text = {
                 k: f"{v:.3g}" if isinstance(v, float) else v for k, v in line.items()
             }
             print("  ".join(f"{k}={v}" for k, v in text.items()), flush=True)
-    table = pd.DataFrame(rows)
     for bar, part in table.groupby("bar", sort=False):
         mean = np.exp(np.log(part["ratio"]).mean())
         least = part["ratio"].min()
         print(f"{bar}: geometric mean {mean:.2f}, least {least:.2f}")
-    RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "choosing.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":
