@@ -276,7 +276,7 @@ def offsets(offset, n, classes, dtype):
     """Offsets of the logits, (n, K), (n, 1) for two classes, or None."""
     if offset is None:
         return None
-    n_classes = len(classes)
+    n_classes = classes.shape[0]  # a standard array has no len
     if n_classes > 2 and hasattr(offset, "columns"):
         offset = _in_order(offset, to_numpy(classes).tolist())
     dtype = dtype_for(offset, dtype)
