@@ -20,6 +20,9 @@ from ._proximal_newton import proximal_newton
 # Working sets need about so many Hessians. They are left alone where the Hessian is
 # cheap: where it is, there are few features, and the diagonal tells little.
 N_HESSIANS, CHEAP = 8, 25
+# Passes after which L-BFGS-B's units are taken anew, the first time; then twice as
+# many each time.
+STAGE = 50
 # Pairs that L-BFGS-B remembers.
 MEMORY = 20
 # How much of its goal the first stage leaves to Newton's step, and each next one.
@@ -60,20 +63,25 @@ def descend_in_bounds(problem, start=None, **options):
     fit = Fit(problem, start, **options)
     a_hessian = passes_to_build(problem)["hessian"]
     first = fit.point.theta
-    near, last = FIRST, fit.passes_left()
+    near, stage, last = FIRST, STAGE, fit.passes_left()
     if a_hessian < last:  # working sets get to an end, if they have dozens of passes
         last = fit.passes() + min(N_HESSIANS * a_hessian, last // 2)
     while near > 1e-6 and fit.passes() < last and fit.passes_left() > 2:
         axes = Axes(fit)
         if not axes.usable:
             break
-        _lbfgs_b(fit, axes, near, last)
-        if a_hessian > NEWTON_PASSES and fit.passes_left() > 2:
+        stop = min(fit.passes() + stage, last)
+        _lbfgs_b(fit, axes, near, stop)
+        outdated = stop <= fit.passes() < last
+        if not outdated and a_hessian > NEWTON_PASSES and fit.passes_left() > 2:
             _newton_step(fit, axes)
         _shift_intercepts(fit, first)
         fit.report()
         if fit.converged:
             return fit.result()
+        if outdated:
+            stage *= 2
+            continue
         if a_hessian < NEWTON_PASSES:
             break
         near *= LESS
