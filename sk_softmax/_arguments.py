@@ -293,7 +293,7 @@ def offsets(offset, n, classes, dtype):
 def _in_order(offset, classes):
     """A frame's columns in the order of the classes, if it gives them names."""
     names = list(offset.columns)
-    if names == list(range(len(names))) or names == classes:
+    if names == list(range(len(names))):
         return offset
     if len(names) != len(classes) or set(names) != set(classes):
         raise ValueError(

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ._array_api import dot, full, like
-from ._problem import weighted_total
 
 
 class Frame:
@@ -22,9 +21,9 @@ class Frame:
     def __init__(self, problem):
         rows = problem.rows
         least, most = rows.range()
-        with np.errstate(over="ignore", divide="ignore"):
-            (total,) = problem.sum(weighted_total, (), problem.pass_flops)
-        finite = np.isfinite(total)
+        with np.errstate(over="ignore"):
+            mean = problem.feature_mean()
+        finite = np.isfinite(mean)
         if not finite.all():
             wider = ", or pass X as float64" if rows.dtype == np.float32 else ""
             raise ValueError(
@@ -33,7 +32,7 @@ class Frame:
             )
         with np.errstate(over="ignore", divide="ignore"):
             # clipped, so that a constant column becomes exactly zero
-            self.mean = np.clip(total / problem.total_weight, least, most)
+            self.mean = np.clip(mean, least, most)
             if problem.fit_intercept:
                 self.centre = self.mean
                 size = np.maximum(most - self.centre, self.centre - least)

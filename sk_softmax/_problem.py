@@ -113,8 +113,7 @@ class Problem:
             return np.zeros(max(len(theta), 2), dtype=bool)
         held = (theta - free)[:, :-1]
         if self.fit_intercept and held.any():  # whose mean is the intercepts' too
-            (x,) = self.sum(weighted_total, (), self.pass_flops / 2)
-            free[:, -1] += held @ x / self.total_weight
+            free[:, -1] += held @ self.feature_mean()
         (misjudged,) = self.sum(_misjudged, (free,), self.pass_flops / 2)
         misjudged = np.broadcast_to(misjudged, max(len(theta), 2))
         present = ~self.absent()
@@ -225,6 +224,11 @@ class Problem:
             centred[:, :-1] += self.penalty.prior.mean(axis=0)
         return centred
 
+    def feature_mean(self):
+        """Weighted mean of the features, (d,)."""
+        (features,) = self.sum(_weighted_total, (), self.pass_flops / 2)
+        return features / self.total_weight
+
     def start_point(self):
         """Where a fit starts: the prior mean, with the class frequencies.
 
@@ -235,8 +239,7 @@ class Problem:
         if np.ndim(self.penalty.prior):
             theta[:, :-1] = self.penalty.feasible(self.penalty.prior)
             if self.fit_intercept:
-                (x,) = self.sum(weighted_total, (), self.pass_flops / 2)
-                theta[:, -1] -= theta[:, :-1] @ x / self.total_weight
+                theta[:, -1] -= theta[:, :-1] @ self.feature_mean()
         return theta
 
     def null_point(self):
@@ -269,8 +272,7 @@ def _misjudged(problem, rows, X, theta):
     return (total(R, axis=1),)
 
 
-def weighted_total(problem, rows, X):
-    """A block's sum of rows with their weights, (d,)."""
+def _weighted_total(problem, rows, X):
     return (dot(problem.weights(rows), X),)
 
 

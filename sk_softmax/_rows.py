@@ -180,8 +180,8 @@ class Rows:
 
         `flops` is the work of the whole sum beside reading X: below
         `THREADING_FLOPS` a block it is done by the calling thread alone. The result
-        does not depend on that. Where
-        `result_bytes` is large beside X, there are fewer partial sums.
+        does not depend on that. Where `result_bytes` is large beside X, there are
+        fewer partial sums.
         """
         if len(self.blocks) == 1:
             (block,) = self.read()
