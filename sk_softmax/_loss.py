@@ -41,9 +41,7 @@ def proba(logits):
     """Probabilities, (m, K), of logits (m, K) or (m,) for two, which may be lost."""
     if logits.ndim == 1:
         return namespace(logits).stack([expit(-logits), expit(logits)], axis=1)
-    P = exp(logits - amax(logits, axis=1)[:, None])
-    P /= asum(P, axis=1)[:, None]
-    return P
+    return Softmax(logits.shape[1]).proba(logits.T).T
 
 
 def log_proba(logits):

@@ -17,7 +17,6 @@ from scipy.linalg import LinAlgError
 from scipy.optimize import minimize
 
 from ._bounded import applies, descend_in_bounds
-from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build, row_space
 from ._cost import (
     pairs_pay,
@@ -26,6 +25,7 @@ from ._cost import (
     passes_to_verify,
     preference,
 )
+from ._newton import NEAR, newton
 from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
 from ._sample import draw
@@ -37,21 +37,11 @@ MEMORY = 30
 FIRST_STAGE, GROWTH = 5, 1.25
 # Passes to the next optimum of a path in coordinates that are up to date.
 FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
-# How many times the goal is near enough for Newton's method to end the fit: its
-# conjugate gradients have to be run anyway, to measure what is left.
-# Where that fails, L-BFGS has to come nearer before it is tried again. Where they see
-# that it is as far as the second, or as the first and new coordinates are cheaper than
-# they were, they are not run to their end.
-NEAR, FAR = 30, 300
-# Newton's model of F is believed up to this relative error, the more the less.
-BELIEVED = 0.45
 # Coordinates are kept for another stage where they helped, and the distance is at most
 # this times what they had made of it.
 FLATTERED = 4
 # Relative suboptimality of a sample's optimum: it is no better one of all rows.
 SAMPLE_TOL = 1e-3
-# Conjugate gradient steps for the distance to the optimum.
-MAX_CG = 30
 
 
 class _StageOver(Exception):
@@ -184,7 +174,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
             before = fit.distance
-            better, least = _newton(fit, coordinates, least, worth)
+            better, least = newton(fit, coordinates, least, worth)
             near *= 0.1
             keep = better and fit.distance < FLATTERED * before
             least = least if fit.converged else 0.0  # it was another point's
@@ -343,126 +333,3 @@ def _rate(to_go):
     """What a pass took off, in the mean over the later half."""
     half = len(to_go) // 2
     return (to_go[half] - to_go[-1]) / (len(to_go) - 1 - half)
-
-
-def _newton(fit, coordinates, least, worth):
-    """Newton steps, while the model is good and they are cheaper than new coordinates.
-
-    Parameters
-    ----------
-    least : float
-        No eigenvalue of the Hessian in the coordinates is less, or 0.
-    worth : float
-        How many passes new coordinates cost.
-
-    Returns
-    -------
-    moved : bool
-        Whether the fit is at a better point.
-    least : float
-        No eigenvalue of the Hessian in the coordinates seems to be less.
-    """
-    moved, again = False, True
-    while again and not fit.converged and fit.passes_left() > 1:
-        before = fit.passes()
-        better, again, least = _newton_step(fit, coordinates, least, worth)
-        moved |= better
-        again &= fit.passes() - before < worth
-    return moved, least
-
-
-def _newton_step(fit, coordinates, known, worth):
-    """A Newton step by conjugate gradients, and the distance F - F* after it.
-
-    The coordinates alone may flatter: what they take for curvature need not be
-    there. Conjugate gradients on the true Hessian find its least eigenvalue in
-    these coordinates, and with it a bound of what they leave (the Gauss-Radau
-    bound of Meurant and Tichy, doi:10.1007/s11075-018-0634-8). The distance is
-    trusted if the step took off F what Newton's model had promised.
-
-    Parameters
-    ----------
-    known : float
-        No eigenvalue of the Hessian in the coordinates is less, or 0.
-    worth : float
-        How many passes new coordinates cost.
-
-    Returns
-    -------
-    better : bool
-        Whether the fit has moved.
-    again : bool
-        Whether the model was good enough for another step.
-    least : float
-        No eigenvalue of the Hessian in the coordinates seems to be less.
-    """
-    point, goal = fit.point, fit.goal(fit.point.value)
-    hessian = fit.problem.hessian(point.theta)
-    cg = ConjugateGradients(
-        lambda v: coordinates.gradient(hessian(coordinates.step(v))),
-        -coordinates.gradient(point.gradient),
-    )
-    least, seen = known or 1.0, False
-    rest = 0.5 * cg.norm / least
-    while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
-        if not cg.step():
-            break
-        # before that the least eigenvalue has not been seen
-        seen = known > 0 or cg.norm <= 0.01 * cg.first
-        far = FAR if len(cg.lengths) < worth else NEAR
-        if seen:
-            least, bound = _least_eigenvalue_and_bound(cg, known)
-            rest = max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
-        if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
-            break
-    if cg.lengths and not seen:
-        least, bound = _least_eigenvalue_and_bound(cg)
-        rest = max(0.5 * cg.norm * bound, 0.0)
-    gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
-    # in the norm of the inverse Hessian: what the steps left, and what the
-    # model had missed
-    missed = coordinates.gradient(trial.gradient) + cg.residual
-    distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
-    # Where classes are separated F falls like an exponential, and a step takes 1.3
-    # times what the model says, for ever; what is left is twice what it says.
-    if 10 * max(gain, distance) > goal:
-        trusted = error < BELIEVED * gain
-        if trusted:
-            distance /= 1 - error / (BELIEVED * gain)
-    else:
-        trusted = error <= gain
-    better = _is_better(trial, point, coordinates, fit.eps)
-    # a trial that is not better is no nearer to the optimum
-    end = trial if better else point
-    fit.move(end, distance, trusted and distance <= fit.goal(end.value))
-    again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
-    # which the Hessian at the next point need not have if it differs much
-    known = seen and error <= 0.1 * gain
-    return better, again, least if known else 0.0
-
-
-def _least_eigenvalue_and_bound(cg, known=0.0):
-    """Of what conjugate gradients have seen.
-
-    The least eigenvalue is at most the known one, if there is one.
-
-    The bound times the squared residual is at least the squared error in the
-    Hessian's norm, if half the least Ritz value is below every eigenvalue.
-    """
-    least = 0.5 * cg.least_ritz_value()
-    least = max(min(least, known or np.inf), 1e-12)
-    bound = 1 / least
-    for length, ratio in zip(cg.lengths, cg.ratios, strict=True):
-        bound = (bound - length) / (least * (bound - length) + ratio)
-    return least, bound
-
-
-def _is_better(trial, point, coordinates, eps):
-    """Whether the trial point is nearer to the optimum, also where F is flat."""
-    flat = 16 * eps * abs(point.value)
-    if trial.value < point.value - flat:
-        return True
-    before = np.linalg.norm(coordinates.gradient(point.gradient))
-    after = np.linalg.norm(coordinates.gradient(trial.gradient))
-    return trial.value <= point.value + flat and after < 0.9 * before
