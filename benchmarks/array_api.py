@@ -1,6 +1,6 @@
 """A fit to a torch tensor against NumPy's, torch's L-BFGS and the memory's speed.
 
-    python benchmarks/array_api.py [--device cuda] [--dtype float32] [--rows 1000000]
+    python -m benchmarks.array_api [--device cuda] [--dtype float32] [--rows 1000000]
         [--features 50] [--classes 10] [--spread 100] [--repeat 3]
 
 Features have scales from 1 to `spread`, as raw data have. Printed: for each fit to a
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from sklearn import config_context
 
+from benchmarks.records import save_ratio
 from sk_softmax import SoftmaxClassifier
 
 GOAL = 1e-6
@@ -166,6 +167,8 @@ def main():
         problem, _ = SoftmaxClassifier()._problem(X_there, y_there, None, None)
     ratios = [t / s for t, s in zip(times, numpy_times, strict=True)]
     print(f"torch / NumPy: {ratios[0]:.2f} in time, {ratios[1]:.2f} in busy time")
+    if device == "cpu":
+        save_ratio("a torch tensor / NumPy", ratios[0], 1.5, "sk_softmax", "torch")
     enough = least + GOAL * (null - least)
     seconds, busy, (W, b, evaluations) = timed(
         lambda: torch_lbfgs(X_there, y_there, K, enough), device, 1

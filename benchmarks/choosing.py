@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import datasets
 from benchmarks.objective import null_objective, objective
-from benchmarks.run import RESULTS
+from benchmarks.records import RESULTS, replace_row, save_run
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
 
 NAMES = ["satellite", "digits", "income", "dna", "spam"]
@@ -254,21 +254,16 @@ def main(arguments=None):
     parser.add_argument("--bars", nargs="+", choices=BARS, default=list(BARS))
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
-    rows = []
-    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "choosing.csv"
+    run = save_run(path, "sk_softmax", "sklearn", "Rscript")
     for bar in options.bars:
         for line in BARS[bar](options):
-            rows.append(line)
-            table = pd.DataFrame(rows)  # written each time: a run takes half an hour
-            table.to_csv(RESULTS / "choosing.csv", index=False, lineterminator="\n")
             text = {
-                k: f"{v:.3g}" if isinstance(v, float) else v for k, v in line.items()
+                k: f"{v:.4g}" if isinstance(v, float) else v for k, v in line.items()
             }
             print("  ".join(f"{k}={v}" for k, v in text.items()), flush=True)
-    for bar, part in table.groupby("bar", sort=False):
-        mean = np.exp(np.log(part["ratio"]).mean())
-        least = part["ratio"].min()
-        print(f"{bar}: geometric mean {mean:.2f}, least {least:.2f}")
+            # each is kept at once: a run takes half an hour
+            replace_row(path, text | {"run": run}, ["bar", "dataset"])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ features spread over three decades.
 """
 
 import argparse
-import datetime
 import statistics
 import subprocess
 import sys
@@ -31,14 +30,12 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks import datasets
 from benchmarks.objective import null_objective, objective
-from benchmarks.run import RESULTS, save_run
-from benchmarks.solvers import version
+from benchmarks.records import RESULTS, replace_row, save_run
 from sk_softmax import SoftmaxClassifier
 
 REPEATS = 5
@@ -395,11 +392,7 @@ def main(arguments=None):
         return memory_of(options.shape)
     warnings.simplefilter("ignore")
     output = options.output or RESULTS / f"{options.command}.csv"
-    run = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    versions = [
-        f"{m} {version(m)}" for m in ("sk_softmax", "sklearn", "numpy", "scipy")
-    ]
-    save_run(output.with_suffix(".runs.csv"), run, "; ".join(versions))
+    run = save_run(output, "sk_softmax", "sklearn")
     function, keys = COMMANDS[options.command]
     with threadpool_limits(limits=options.threads):
         for row in function(options):
@@ -411,17 +404,6 @@ def main(arguments=None):
                 "  ".join(f"{key}={value}" for key, value in text.items()), flush=True
             )
             replace_row(output, text | {"run": run}, keys)
-
-
-def replace_row(path, row, keys):
-    """Put a row into the CSV in place of the one with the same keys."""
-    table = pd.DataFrame([row])
-    if path.exists():
-        old = pd.read_csv(path, dtype=str, keep_default_na=False)
-        same = (old[keys] == pd.Series(row)[keys]).all(axis=1)
-        table = pd.concat([old[~same], table])
-    path.parent.mkdir(exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A fit on a mapped file against the same fit in memory.
 
-    python benchmarks/memory_map.py [--gigabytes 1] [--folder .] [--features 50]
+    python -m benchmarks.memory_map [--gigabytes 1] [--folder .] [--features 50]
         [--under COMMAND]
 
 Each fit runs in a process of its own with the file in the page cache. The mapped
@@ -13,7 +13,7 @@ That limit leaves the system's page cache as large as it likes to be. With a cgr
 around the mapped fit even the cache is smaller than the file, which then comes from
 the disk in every pass, and the first one finds no cache at all:
 
-    python benchmarks/memory_map.py --gigabytes 6 --under \
+    python -m benchmarks.memory_map --gigabytes 6 --under \
         "systemd-run --scope -p MemoryMax=3G -p MemorySwapMax=0"
 """
 
@@ -29,6 +29,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.records import save_ratio
 
 N_CLASSES = 10
 
@@ -110,7 +112,8 @@ def main():
         write(path, n, args.features)
         times = {}
         for kind in ("memory", "map"):
-            command = [sys.executable, __file__, "--fit", str(path), kind]
+            command = [sys.executable, "-m", "benchmarks.memory_map"]
+            command += ["--fit", str(path), kind]
             if kind == "map" and args.under:
                 forget(path)
                 command = shlex.split(args.under) + command
@@ -121,7 +124,8 @@ def main():
                 f"{kind:6} {seconds:7.1f} s  {cpu:7.1f} s CPU  {passes:3d} passes  "
                 f"{peak / 1e6:6.0f} MB  converged: {converged}"
             )
-        print(f"map / memory: {times['map'] / times['memory']:.2f} (bar 1.5)")
+        ratio = times["map"] / times["memory"]
+        save_ratio("memory map / in memory", ratio, 1.5, "sk_softmax")
     finally:
         path.unlink(missing_ok=True)
         path.with_suffix(".y.npy").unlink(missing_ok=True)

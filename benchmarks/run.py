@@ -24,14 +24,11 @@ problem that is run again replaces its rows; the file is written after each prob
 """
 
 import argparse
-import datetime
 import logging
 import multiprocessing
 import os
-import platform
 import signal
 import statistics
-import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -39,14 +36,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from threadpoolctl import threadpool_info
 
 from benchmarks import datasets
 from benchmarks.objective import alpha_max, null_objective, objective
+from benchmarks.records import RESULTS, save_run
 from benchmarks.solvers import SOLVERS, Task, version
 
 TARGET = 1e-6
-RESULTS = Path(__file__).parent / "results"
 # What makes two rows the same problem.
 PROBLEM = ["dataset", "C", "l1_ratio", "group", "fraction"]
 # A peer is given this many times our time, and this many times that of the best peer
@@ -365,42 +361,6 @@ def _short(value):
     return value
 
 
-def machine():
-    """What the numbers depend on besides the code: one row for the runs' CSV."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().split("\n") if "model name" in line]
-        model = names[0].split(":")[1].strip() if names else model
-    describe = ["git", "describe", "--always", "--dirty"]
-    git = subprocess.run(
-        describe, capture_output=True, text=True, cwd=Path(__file__).parent
-    )
-    blas = {
-        f"{lib['internal_api']} {lib['version']} {lib.get('architecture', '')}".strip()
-        for lib in threadpool_info()
-        if lib["user_api"] == "blas"
-    }
-    return {
-        "commit": git.stdout.strip(),
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load": round(os.getloadavg()[0], 2),
-        "blas": "; ".join(sorted(blas)),
-        "python": platform.python_version(),
-    }
-
-
-def save_run(path, run, versions):
-    row = {"run": run} | machine() | {"versions": versions}
-    row = {key: str(value) for key, value in row.items()}
-    old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
-    table = pd.concat([old, pd.DataFrame([row])])
-    path.parent.mkdir(exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
-
-
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -426,13 +386,9 @@ def main(arguments=None):
     )
     for name in found.keys() - set(names):
         print(f"{name} is left out: {SOLVERS[name].module} is not installed")
-    versions = {SOLVERS[n].module: found[n] for n in names}
-    versions |= {name: version(name) for name in ("numpy", "scipy", "threadpoolctl")}
-    run = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    versions = "; ".join(f"{key} {value}" for key, value in versions.items())
     if os.getloadavg()[0] > 0.5:
         print(f"the machine is not quiet: its load is {os.getloadavg()[0]:.1f}")
-    save_run(output.with_suffix(".runs.csv"), run, versions)
+    run = save_run(output, *dict.fromkeys(SOLVERS[name].module for name in names))
 
     sparse_too = {"sparse": [True], "lasso": [False, True]}.get(options.mode, [False])
     all_names = [n for s in sparse_too for n in datasets.names(options.data, s)]

@@ -8,7 +8,7 @@ from scipy.optimize import approx_fprime
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from benchmarks import datasets, figure, run
+from benchmarks import datasets, figure, goals, records, run
 from benchmarks.objective import alpha_max, null_objective, objective
 from benchmarks.solvers import SOLVERS, Solver, Task, version
 
@@ -175,6 +175,31 @@ def test_tables_of_the_performance_page(tmp_path):
     assert summary["problems"].tolist() == ["2", "1"]
     assert summary["no peer reached 1e-6"].tolist() == ["1", "0"]
     assert summary["worst"][0] == "6.00, a, C = 1"
+
+
+def test_goals_of_what_was_measured(tmp_path, monkeypatch):
+    rows = make_rows({"sk_softmax": 0.2, "lbfgs": 1.2})
+    rows += make_rows({"sk_softmax": 0.5, "lbfgs": 0.25}, C=100.0)
+    rows += make_rows({"sk_softmax-default": 0.2, "LogisticRegression-default": 0.3})
+    run.save(tmp_path / "dense.csv", rows, "now")
+    for dataset, speed_up in (("a", 1.8), ("b", 1.5), ("b", 1.6)):
+        row = {"dataset": dataset, "speed_up": speed_up}
+        records.replace_row(tmp_path / "threads.csv", row, ["dataset"])
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    records.save_ratio("a map / in memory", 1.25, 1.5)
+    records.save_ratio("one worker / two", 1.25, 1.5, at_least=True)
+    goals.main([str(tmp_path), "--results", str(tmp_path)])
+    table = pd.read_csv(tmp_path / "benchmark_goals.csv").set_index("what")
+    assert table["measured"].to_dict() == {
+        "dense, best peer / ours, geometric mean": "1.73 (2 problems)",
+        "dense, best peer / ours, worst": "0.5 (a, C = 100)",
+        "default settings, LogisticRegression / ours, worst": "1.5 (a, C = 1, where "
+        "LogisticRegression ends at 0)",
+        "1 thread / 2 threads": "1.6 (b)",
+        "a map / in memory": "1.25",
+        "one worker / two": "1.25",
+    }
+    assert table["met"].tolist() == ["no", "no", "yes", "no", "yes", "no"]
 
 
 def test_files_of_a_folder(tmp_path):
