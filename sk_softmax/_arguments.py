@@ -39,7 +39,9 @@ def numeric(value, name, dtype=np.float64, **options):
     except (TypeError, ValueError) as error:
         if name in str(error):
             raise
-        raise ValueError(f"{name}: {error}") from error
+        if "NA is ambiguous" in str(error):  # pandas' own, in an array of objects
+            error = f"the {type(value).__name__} has missing values: drop those rows."
+        raise ValueError(f"{name}: {error}") from None
     if options.get("copy") and isinstance(array, np.ndarray):
         return np.require(array, requirements="W")
     return array

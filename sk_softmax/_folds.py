@@ -189,7 +189,10 @@ def _named_score(scorer, X, test, held, classes):
         dtype = held.rows.dtype
         coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
         model = Judged(classes, coef, intercept, held.offset)
-        return score(model, held.rows.X, y, **params)
+        value = score(model, held.rows.X, y, **params)
+        if not isinstance(value, numbers.Number):
+            raise ValueError(f"scoring must return a number, and returned {value!r}.")
+        return value
 
     return judge
 

@@ -189,11 +189,12 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
 
 def _counts(n, sample_weight, weight_type):
     """How often each row was observed, (n,)."""
+    if weight_type is not None or sample_weight is not None:
+        _check_choice("weight_type", weight_type, ("frequency", "sampling"))
     if sample_weight is None:
         if weight_type is not None:
             raise ValueError("weight_type tells of sample_weight, which is None.")
         return np.ones(n)
-    _check_choice("weight_type", weight_type, ("frequency", "sampling"))
     counts = np.broadcast_to(np.asarray(sample_weight, dtype=float), n)
     return (counts > 0).astype(float) if weight_type == "sampling" else counts
 

@@ -166,6 +166,8 @@ def test_weights_must_say_what_they_mean():
         infer(classifier, X, y, sample_weight=weight)
     with pytest.raises(ValueError, match="sample_weight, which is None"):
         infer(classifier, X, y, weight_type="frequency")
+    with pytest.raises(ValueError, match="weight_type='precision' must be one of"):
+        infer(classifier, X, y, weight_type="precision")
     with pytest.raises(ValueError, match="cov_type='robust'"):
         infer(classifier, X, y, sample_weight=weight, weight_type="sampling")
     result = infer(

@@ -609,6 +609,14 @@ def test_approximate_leave_one_out_has_limits(rows):
 # What it says and leaves alone
 
 
+@pytest.mark.parametrize("answer", [None, "good"])
+def test_scorer_that_returns_no_number(rows, answer):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring=lambda *_: answer)
+    with pytest.raises(ValueError, match="scoring must return a number"):
+        cv.fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
