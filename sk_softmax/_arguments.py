@@ -39,9 +39,7 @@ def numeric(value, name, dtype=np.float64, **options):
     except (TypeError, ValueError) as error:
         if name in str(error):
             raise
-        if "NA is ambiguous" in str(error):  # pandas' own, in an array of objects
-            error = f"the {type(value).__name__} has missing values: drop those rows."
-        raise ValueError(f"{name}: {error}") from None
+        raise ValueError(f"{name}: {error}") from error
     if options.get("copy") and isinstance(array, np.ndarray):
         return np.require(array, requirements="W")
     return array
@@ -107,6 +105,9 @@ def targets(y, classes, dtype):
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
+    # pandas' own missing value is equal to nothing, and neither to itself
+    if hasattr(y, "isna") and np.any(y.isna()):
+        raise ValueError("y contains NaN or missing values: drop those rows.")
     plain = isinstance(y, np.ndarray) and y.size and y.dtype.kind in "biu"
     if not plain:  # whose check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
