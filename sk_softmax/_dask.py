@@ -11,9 +11,13 @@ number of chunks alone. Chunks whose worker was lost are computed again by dask.
 import copy
 import ctypes
 import os
+import sys
 import threading
 import time
+import uuid
+import weakref
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -26,8 +30,10 @@ from ._loss import loss_of
 from ._problem import Problem
 from ._rows import Rows, _single_threaded_blas
 
-# How many terms a worker adds at once.
+# How many terms are added at once.
 FAN_IN = 8
+# Terms that may come here together, where chunks that are added up are not neighbours.
+MOST_BYTES = 2**26
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Configuration of dask's belongs to the process.
@@ -63,23 +69,23 @@ class Cluster:
             return list(dask.compute(*tasks))
         return self.client.compute(list(tasks))
 
-    def result(self, task):
-        """The result of a task, here."""
+    def results(self, tasks):
+        """The tasks' results, here."""
         import dask
 
         if self.client is None:
-            return task.compute(scheduler="threads")
+            return dask.compute(*tasks, scheduler="threads")
         from distributed import CancelledError
 
         # coordinates' d x d arguments are no mistake
         large = {"distributed.admin.large-graph-warning-threshold": "1TB"}
-        future = None
+        futures = []
         try:
             with _config_lock, dask.config.set(large):
-                future = self.client.compute(task)
-            return self._wait(future)
+                futures = self.client.compute(list(tasks))
+            return self._wait(futures)
         except BaseException as error:
-            if future is not None:
+            for future in futures:
                 future.cancel()
             closed = self.client.status in ("closing", "closed")
             if isinstance(error, CancelledError) or (
@@ -98,17 +104,17 @@ class Cluster:
             for future in placed:
                 future.release()
 
-    def _wait(self, future):
-        """The future's result; not without end where nothing happens."""
+    def _wait(self, futures):
+        """The futures' results; not without end where nothing happens."""
         from dask import config
         from dask.utils import parse_timedelta
         from distributed import wait
 
         limit = parse_timedelta(config.get("sk_softmax.timeout", TIMEOUT))
         last = time.monotonic()
-        while not future.done():
+        while not all(future.done() for future in futures):
             try:
-                wait(future, timeout=min(1, limit))
+                wait(futures, timeout=min(1, limit))
             except TimeoutError:
                 running, busy = self._state()
                 if busy:
@@ -121,7 +127,7 @@ class Cluster:
                         "for what they wait for, or give them longer: "
                         "dask.config.set({'sk_softmax.timeout': '10 minutes'})."
                     ) from None
-        return future.result()
+        return self.client.gather(futures)
 
     def _state(self):
         """How many workers are running, and whether any of them has work."""
@@ -188,38 +194,31 @@ class DaskProblem(Problem):
         self.fit_intercept = fit_intercept
         self.has_offset = summaries[0]["has_offset"]
         self.n_evaluations = 0
+        self.groups = _groups(summaries)
         self._measure()
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(problem, rows, X, *args)``."""
         from dask import delayed
 
-        part = delayed(_part, pure=False)
-        add = delayed(_add, pure=False)
-        # those beside the chunks go by chunk, the others once to each worker
-        beside = {i: arg for i, arg in enumerate(args) if isinstance(arg, _Beside)}
-        shared = [None if i in beside else arg for i, arg in enumerate(args)]
-        shared = delayed(_Shared(shared), pure=False, traverse=False)
+        part, add = delayed(_part, pure=False), delayed(_added, pure=False)
+        args = delayed(_Arguments(args), pure=False, traverse=False)  # once to a worker
+        n_chunks, groups = len(self.chunks), self.groups
+        if result_bytes * n_chunks > MOST_BYTES:
+            groups = [[c] for c in range(n_chunks)]
         terms = [
-            part(
-                chunk,
-                block,
-                shared,
-                {i: arg.places[c] for i, arg in beside.items()},
-                result_bytes,
-            )
-            for c, chunk in enumerate(self.chunks)
+            part(n_chunks, group, block, args, result_bytes, *_at(group, self.chunks))
+            for group in groups
         ]
-        while len(terms) > 1:
-            terms = [add(terms[i : i + FAN_IN]) for i in range(0, len(terms), FAN_IN)]
-        return self.cluster.result(terms[0])
+        while len(terms) > FAN_IN:
+            starts = range(0, len(terms), FAN_IN)
+            terms = [add(n_chunks, *terms[i : i + FAN_IN]) for i in starts]
+        (total,) = _added(n_chunks, *self.cluster.results(terms)).values()
+        return total
 
     def scratch(self):
-        """Empty dicts for what blocks keep, beside the chunks."""
-        from dask import delayed
-
-        new = delayed(_new_scratch, pure=False)
-        return _Beside(self.cluster.place([new(chunk) for chunk in self.chunks]))
+        """What stands for a dict that blocks keep, beside the chunks."""
+        return _Scratch(uuid.uuid4())
 
     def with_rows(self, rows, penalty):
         """The same problem with another penalty."""
@@ -236,8 +235,7 @@ class DaskProblem(Problem):
         draw = delayed(Problem.sample, pure=False)
         places = zip(self.chunks, in_chunks, [0, *ends[:-1]], strict=True)
         drawn = [draw(c, some - start) for c, some, start in places if len(some)]
-        samples = self.cluster.result(delayed(list, pure=False)(drawn))
-        return _joined(samples, self.penalty)
+        return _joined(self.cluster.results(drawn), self.penalty)
 
     def folds(self, n_folds):
         """Contiguous folds of whole chunks, of about the same numbers of rows.
@@ -267,8 +265,7 @@ class DaskProblem(Problem):
 
     def take(self, index):
         """The problem of some of the chunks."""
-        chunks = [self.chunks[i] for i in index]
-        summaries = [self.summaries[i] for i in index]
+        chunks, summaries = _at(index, self.chunks), _at(index, self.summaries)
         rows = DaskRows(summaries, self.rows.dtype, self.rows.shape[1])
         part = DaskProblem(self.cluster, chunks, summaries, rows, self.fit_intercept)
         part.penalty = self.penalty
@@ -277,6 +274,10 @@ class DaskProblem(Problem):
     def class_mass(self):
         """Weight of the rows in each class, (n_classes,)."""
         return np.sum([s["mass"] for s in self.summaries], axis=0)
+
+    def feature_sum(self):
+        """Weighted sum of the features, (d,)."""
+        return np.sum([s["features"] for s in self.summaries], axis=0)
 
     def close(self):
         """Let the chunks go."""
@@ -350,7 +351,19 @@ def _gather(cluster, placed, function):
     from dask import delayed
 
     call = delayed(function, pure=False)
-    return cluster.result(delayed(list, pure=False)([call(one) for one in placed]))
+    return cluster.results([call(one) for one in placed])
+
+
+def _groups(summaries):
+    """Numbers of the chunks that one thread of a worker sums over: a task's."""
+    by_worker = {}
+    for c, summary in enumerate(summaries):
+        by_worker.setdefault(summary["worker"] or (c, 1), []).append(c)
+    return [
+        part.tolist()
+        for (_, n_threads), group in by_worker.items()
+        for part in np.array_split(group, min(n_threads, len(group)))
+    ]
 
 
 def _check_summaries(summaries, name):
@@ -460,7 +473,22 @@ def _outline(problem):
         "has_offset": problem.has_offset,
         "weight": problem.total_weight,
         "mass": problem.class_mass(),
+        "features": problem.feature_sum(),
+        "worker": _worker(),
     }
+
+
+def _worker():
+    """Address and number of threads of the worker that this runs on, or None."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:
+        return None
+    return worker.address, worker.state.nthreads
 
 
 def _joined(problems, penalty):
@@ -479,41 +507,51 @@ def _joined(problems, penalty):
     return Problem(rows, first.loss, target, weight, penalty, intercept, offset)
 
 
-class _Shared:
+def _at(index, things):
+    return [things[i] for i in index]
+
+
+class _Arguments:
     """Arguments that dask looks not into: in a tuple a frame would be a task's call."""
 
     def __init__(self, args):
         self.args = args
 
 
-class _Beside:
-    """An argument that is another one for each chunk, and lies beside it."""
+@dataclass
+class _Scratch:
+    """An argument that is another dict for each chunk, the last one that was asked for.
 
-    def __init__(self, places):
-        self.places = places
+    It is no result of dask's, whose changes would be no one's business.
+    """
 
+    name: uuid.UUID
 
-class _Scratch(dict):
-    """A dict that dask takes as it is, a plain one it would copy, and for large."""
-
-    def __init__(self, nbytes):
-        self.nbytes = nbytes
-
-    def __sizeof__(self):
-        return self.nbytes
-
-
-def _new_scratch(problem):
-    n, K = problem.rows.shape[0], problem.shape[0]
-    return _Scratch(n * K * problem.rows.dtype.itemsize)
+    def of(self, problem):
+        """The dict of this chunk."""
+        name, scratch = _scratches.get(problem, (None, None))
+        if name != self.name:
+            scratch = {}
+            _scratches[problem] = self.name, scratch
+        return scratch
 
 
-def _part(problem, block, shared, beside, result_bytes):
-    """The sum over one chunk."""
+# Of each chunk that is here its last scratch, by the name.
+_scratches = weakref.WeakKeyDictionary()
+
+
+def _part(n_chunks, group, block, arguments, result_bytes, *problems):
+    """The sums over the chunks of a group, as `_added` says."""
     _keep_heap()
-    args = [beside.get(i, arg) for i, arg in enumerate(shared.args)]
+    terms = {}
     with _single_threaded_blas:
-        return problem.sum(block, args, 0, result_bytes)
+        for c, problem in zip(group, problems, strict=True):
+            args = [
+                arg.of(problem) if isinstance(arg, _Scratch) else arg
+                for arg in arguments.args
+            ]
+            terms[0, c] = problem.sum(block, args, 0, result_bytes)
+    return _added(n_chunks, terms)
 
 
 @cache
@@ -533,7 +571,33 @@ def _keep_heap():
         mallopt(M_TRIM_THRESHOLD, 2**26)
 
 
-def _add(terms):
+def _added(n_chunks, *parts):
+    """Sums over chunks, added up as far as they are there.
+
+    They are nodes of a tree, each the sum of up to `FAN_IN` neighbours of the level
+    below it, so that the order does not depend on where the chunks are.
+
+    Parameters
+    ----------
+    n_chunks : int
+        Of the whole problem.
+    *parts : dicts
+        From (level, number) to tuples of arrays.
+    """
+    nodes, n_below, level = {}, n_chunks, 0
+    for part in parts:
+        nodes |= part
+    while n_below > 1:
+        for i in range(0, n_below, FAN_IN):
+            below = [(level, j) for j in range(i, min(i + FAN_IN, n_below))]
+            if all(node in nodes for node in below):
+                terms = [nodes.pop(node) for node in below]
+                nodes[level + 1, i // FAN_IN] = _sum(terms)
+        n_below, level = -(-n_below // FAN_IN), level + 1
+    return nodes
+
+
+def _sum(terms):
     """Sum of tuples of arrays in their order; dask keeps the terms, so none changes."""
     total = [np.array(array, dtype=np.float64) for array in terms[0]]
     for term in terms[1:]:

@@ -226,8 +226,12 @@ class Problem:
 
     def feature_mean(self):
         """Weighted mean of the features, (d,)."""
+        return self.feature_sum() / self.total_weight
+
+    def feature_sum(self):
+        """Weighted sum of the features, (d,)."""
         (features,) = self.sum(_weighted_total, (), self.pass_flops / 2)
-        return features / self.total_weight
+        return features
 
     def start_point(self):
         """Where a fit starts: the prior mean, with the class frequencies.

@@ -407,9 +407,8 @@ def test_dask_knows_that_a_chunk_is_large(data):
     """Otherwise it sends them to whatever worker is idle."""
     X, y, _ = data
     problem, _ = problem_of(da.from_array(X, chunks=(300, -1)), y)
-    for chunk, scratch in zip(problem.chunks, problem.scratch().places, strict=True):
+    for chunk in problem.chunks:
         assert dask.sizeof.sizeof(chunk) >= 300 * 5 * 8
-        assert dask.sizeof.sizeof(scratch) >= 300 * 4 * 8
 
 
 def problem_of(X, y, **options):
@@ -620,15 +619,15 @@ def test_only_what_has_the_coefficients_size_travels(client, data, monkeypatch):
     X, y, _ = data
     sizes = []
 
-    def result(self, task, result=Cluster.result):
-        value = result(self, task)
-        sizes.append(len(distributed.protocol.pickle.dumps(value)))
-        return value
+    def results(self, tasks, results=Cluster.results):
+        values = results(self, tasks)
+        sizes.append(len(distributed.protocol.pickle.dumps(values)))
+        return values
 
-    monkeypatch.setattr(Cluster, "result", result)
+    monkeypatch.setattr(Cluster, "results", results)
     SoftmaxClassifier(solver="diagonal").fit(da.from_array(X, chunks=(90, -1)), y)
-    # the summaries of the chunks, then gradients: 4 x 6 numbers and change
-    assert max(sizes[2:]) < 2000
+    # the summaries of the chunks, then gradients: of each 4 x 6 numbers and change
+    assert max(sizes[2:]) < 10 * 500
     assert len(sizes) > 10
 
 
