@@ -67,6 +67,22 @@ def loss_of(n_classes):
     return Sigmoid() if n_classes == 2 else Softmax(n_classes)
 
 
+def null_value(mass, fit_intercept):
+    """Mean loss at the best logits that are the same for all rows.
+
+    Parameters
+    ----------
+    mass : ndarray of shape (n_classes,)
+        Weight of the rows in each class.
+    fit_intercept : bool
+        Without one the logits are zero.
+    """
+    if not fit_intercept:
+        return float(np.log(len(mass)))
+    frequency = mass[mass > 0] / mass.sum()
+    return float(-(frequency @ np.log(frequency)))
+
+
 class Softmax:
     """K >= 3 classes, K logits a row."""
 

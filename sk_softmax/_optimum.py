@@ -119,10 +119,12 @@ class Fit:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
             point = self.evaluate(self._feasible(start))
+            if self.point.gradient is None and not point.value < self.null.value:
+                self.null = self.point = self.evaluate(self.null.theta)
             # steps do not change what the coefficients sum to over the classes, which
-            # is the prior's and not the null point's; and that may have no gradient
-            only = np.ndim(problem.penalty.prior) or self.null.gradient is None
-            if (only and leftover.point is None) or point.value < self.point.value:
+            # is the prior's and not the null point's
+            only = np.ndim(problem.penalty.prior) and leftover.point is None
+            if only or point.value < self.point.value:
                 self.point = point
         self.eps = np.finfo(problem.rows.dtype).eps
         # what rounding leaves unknown of F

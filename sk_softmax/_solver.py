@@ -25,6 +25,7 @@ from ._cost import (
     passes_to_verify,
     preference,
 )
+from ._loss import null_value
 from ._newton import NEAR, newton
 from ._optimum import Fit, Leftover, Point
 from ._proximal_newton import proximal_newton
@@ -107,8 +108,16 @@ def _sample_optimum(problem, kinds, options):
         start = descend(sample, kinds=kinds, leftover=leftover, **limits).theta
         kinds = kinds or preference(problem, part)
         coordinates, kind = build(sample, start, frame, kinds)
-    strength = problem.penalty.strength
-    leftover = Leftover(frame, coordinates=coordinates, kind=kind, strength=strength)
+    null = None
+    if not problem.has_offset:  # so that all rows have the same logits there
+        null = null_value(problem.class_mass(), problem.fit_intercept)
+    leftover = Leftover(
+        frame,
+        null_value=null,
+        coordinates=coordinates,
+        kind=kind,
+        strength=problem.penalty.strength,
+    )
     return start, leftover, int(np.ceil(part * sample.n_evaluations))
 
 

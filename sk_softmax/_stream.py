@@ -43,7 +43,7 @@ from ._expansion import (
     loss_alone,
 )
 from ._frame import Frame
-from ._loss import loss_of
+from ._loss import loss_of, null_value
 from ._optimum import Leftover
 from ._penalty import Penalty
 from ._problem import Problem
@@ -347,7 +347,7 @@ def _warm_start(stream, problem):
         return None
     theta = stream.seen.theta
     value, _ = problem.value_gradient(theta)
-    return theta if value < _null_value(stream, problem) else None
+    return theta if value < null_value(stream.mass, problem.fit_intercept) else None
 
 
 def _descend(problem, stream, frame, options):
@@ -364,7 +364,7 @@ def _descend(problem, stream, frame, options):
 def _leftover(stream, problem, frame):
     """Where the stream is, as what a fit to it so far has left."""
     point = loss_alone(problem, stream.seen.theta)
-    return Leftover(frame, _null_value(stream, problem), point)
+    return Leftover(frame, null_value(stream.mass, problem.fit_intercept), point)
 
 
 def _start(batch, classes, fit_intercept, kinds):
@@ -379,14 +379,6 @@ def _start(batch, classes, fit_intercept, kinds):
     capacity = max(size, LEAST_CAPACITY)
     mass = np.zeros(len(classes))
     return Stream(classes, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
-
-
-def _null_value(stream, problem):
-    """The objective without features, of all rows seen."""
-    if not problem.fit_intercept:
-        return float(np.log(len(stream.mass)))
-    frequency = stream.mass[stream.mass > 0] / stream.weight
-    return float(-(frequency @ np.log(frequency)))
 
 
 def _joined(batches):
