@@ -137,7 +137,7 @@ class Rows:
         elif n_blocks > MANY_BLOCKS:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
         if n_blocks > 2:  # so that two threads, or four, end together
-            n_blocks += -n_blocks % 4
+            n_blocks = (n_blocks + 1) // 4 * 4
         n_blocks = max(1, min(n_blocks, n))
         bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]

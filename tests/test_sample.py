@@ -8,6 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_softmax import SoftmaxClassifier, _sample, _solver
+from sk_softmax._frame import Frame
+from sk_softmax._loss import null_value
+from sk_softmax._optimum import Fit, Leftover
 from sk_softmax._sample import draw
 from sk_softmax._solver import descend, solve
 
@@ -40,6 +43,34 @@ def test_sample_has_the_parts_of_its_rows():
     np.testing.assert_array_equal(
         make_problem(sparse.csr_matrix(X), y).sample(index).rows.X.toarray(), X[index]
     )
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("K", [2, 5])
+def test_the_value_without_features_takes_no_pass(K, fit_intercept):
+    X, y = rows(n=100_000, K=K)
+    weight = np.random.default_rng(1).uniform(size=len(y))
+    problem = make_problem(X, y, weight=weight, fit_intercept=fit_intercept)
+    expected, _ = problem.value_gradient(problem.null_point())
+    value = null_value(problem.class_mass(), fit_intercept)
+    assert value == pytest.approx(expected, rel=1e-12)
+    points = []
+    evaluate = problem.value_gradient
+    problem.value_gradient = lambda theta: points.append(theta) or evaluate(theta)
+    assert solve(problem, tol=1e-6, max_iter=100).converged
+    assert all(theta[:, :-1].any() for theta in points)
+
+
+def test_a_start_worse_than_no_features_is_left():
+    X, y = rows(n=500)
+    problem = make_problem(X, y)
+    null = null_value(problem.class_mass(), True)
+    leftover = Leftover(Frame(problem), null_value=null)
+    start = np.random.default_rng(0).normal(size=problem.shape)
+    fit = Fit(problem, start, tol=1e-6, max_iter=100, leftover=leftover)
+    assert fit.point is fit.null
+    assert fit.point.gradient is not None
+    assert descend(problem, start, tol=1e-6, max_iter=1000, leftover=leftover).converged
 
 
 def test_all_rows_are_only_evaluated(monkeypatch):
