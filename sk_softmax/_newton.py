@@ -82,8 +82,9 @@ def _newton_step(fit, coordinates, known, worth):
     while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
-        # before that the least eigenvalue has not been seen
-        seen = known > 0 or cg.norm <= 0.01 * cg.first
+        # before that the least eigenvalue has not been seen; one step sees the
+        # gradient's direction alone, along which saturated data may well be curved
+        seen = known > 0 or (len(cg.lengths) > 1 and cg.norm <= 0.01 * cg.first)
         far = FAR if len(cg.lengths) < worth else NEAR
         if seen:
             least, bound = _least_eigenvalue_and_bound(cg, known)

@@ -92,6 +92,19 @@ def test_optimality_is_honest(load, optimum, name, kind, tol):
         assert true <= 5 * result.optimality + 1e-13 / gap
 
 
+@pytest.mark.parametrize("seed", [30, 62])
+def test_optimality_is_honest_where_classes_are_separated(seed):
+    """A gradient along one curved direction hides the flat ones."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(80, 60)) * 10 ** rng.uniform(-1, 1, 60)
+    y = (X @ rng.normal(size=(60, 3))).argmax(axis=1)
+    problem, tol = make_problem(X, y, C=1e6), 1e-5
+    best = solve(problem, tol=1e-11, max_iter=8000).value
+    result = solve(problem, tol=tol, max_iter=1000)
+    assert result.converged
+    assert result.value - best <= tol * (without_features(problem) - best)
+
+
 def test_each_pass_is_reported(task, monkeypatch):
     """n_iter is the calls that went through the rows for F or a Hessian product."""
     X, y, _ = task
