@@ -470,3 +470,21 @@ def test_frames_and_series_of_any_dtype(iris, dtype):
     frame, series = pandas.DataFrame(Y), pandas.Series(weight)
     found = model.fit(X, frame.astype(dtype), series.astype(dtype)).coef_
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "i8", "u8"])
+@pytest.mark.parametrize("where", ["lowest", "around zero", "highest", "apart"])
+def test_labels_of_any_integers(dtype, where):
+    limits = np.iinfo(dtype)
+    labels = {
+        "lowest": limits.min + np.array([0, 3, 4]),
+        "around zero": np.array([0, 1, 7]) - (3 if limits.min else 0),
+        "highest": [limits.max - 5, limits.max - 1, limits.max],
+        "apart": [limits.min, 3, limits.max],
+    }[where]
+    labels = np.array(labels, dtype=dtype)
+    codes = np.random.default_rng(0).integers(3, size=300)
+    found, inverse = arguments.labels_of(labels[codes])
+    assert found.dtype == labels.dtype
+    np.testing.assert_array_equal(found, labels)
+    np.testing.assert_array_equal(inverse, codes)
