@@ -18,7 +18,13 @@ from ._array_api import (
     to_numpy,
     widest_float,
 )
-from ._rows import MappedRows, Rows, _single_threaded_blas, memory_map
+from ._rows import (
+    MappedRows,
+    Rows,
+    _single_threaded_blas,
+    is_checked_late,
+    memory_map,
+)
 
 # A block of a foreign array. On a processor each operation is shared among its
 # library's threads, which wait for each other after it; on a device the calls have
@@ -120,6 +126,10 @@ def rows_of(X, n_outputs, estimator_name):
     """The rows of what `validate_data` let through."""
     if is_dispatched(X):
         return ArrayRows(X, n_outputs)
-    if memory_map(X) is None:
-        return Rows(X, n_outputs)
-    return MappedRows(X, n_outputs, estimator_name)
+    if memory_map(X) is not None:
+        return MappedRows(X, n_outputs, estimator_name)
+    rows = Rows(X, n_outputs)
+    if is_checked_late(X):
+        with rows.threads():
+            rows.check_finite(estimator_name)
+    return rows

@@ -393,13 +393,14 @@ class _Chunk:
     """One chunk of the data, checked; labels are not encoded yet."""
 
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
-        self.i = i
+        self.i, self.name = i, name
         with in_chunk(i):
             self.X = check_array(
                 X,
                 accept_sparse="csr",
                 dtype=dtype,
                 ensure_min_samples=0,
+                ensure_all_finite=False,
                 input_name="X",
                 estimator=name,
             )
@@ -419,10 +420,11 @@ class _Chunk:
         if n == 0:
             return {"n": 0}
         rows = Rows(self.X, 1)
-        least, most = rows.range()
         with in_chunk(self.i):
+            rows.check_finite(self.name)
             soft = arguments.is_soft(self.y)
             labels = None if soft else arguments.labels_of(self.y)[0]
+        least, most = rows.range()
         return {
             "n": n,
             "entries": rows.entries,

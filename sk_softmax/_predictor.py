@@ -25,19 +25,25 @@ from ._array_api import (
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
 from ._loss import log_proba, proba
-from ._rows import MAPPED_BYTES, give_back, memory_map, working_dtype
+from ._rows import (
+    MAPPED_BYTES,
+    give_back,
+    is_checked_late,
+    memory_map,
+    working_dtype,
+)
 
 # What X may be; all of it is read in place.
 INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
 
 def reading(X):
-    """How to validate X; a mapped file is checked and converted by blocks later."""
+    """How to validate X for a fit, whose rows check what is large by blocks later."""
     if is_dispatched(X):
         return INPUT | {"dtype": float_types(X)}
-    if memory_map(X) is None:
-        return INPUT
-    return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
+    if memory_map(X) is not None:
+        return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
+    return INPUT | {"ensure_all_finite": not is_checked_late(X)}
 
 
 def _by_block(method):

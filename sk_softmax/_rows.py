@@ -146,6 +146,7 @@ class Rows:
         self.n_strands = min(n_blocks, max(8, min(affordable, MAX_STRANDS)))
         self._pool = None
         self._n_threads = 1
+        self._range = None
 
     @contextmanager
     def threads(self):
@@ -238,8 +239,18 @@ class Rows:
         """Sums of the rows with the weights (K, n): (K, d)."""
         return weight.astype(self.dtype, copy=False) @ self.X
 
+    def check_finite(self, estimator_name):
+        """Raise where an entry is NaN or infinite: in the pass that finds the range."""
+        self._range = self.range()
+        if not np.isfinite(self._range).all():
+            for _, block in self.read():
+                assert_all_finite(block, input_name="X", estimator_name=estimator_name)
+
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""
+        return self._find_range() if self._range is None else self._range
+
+    def _find_range(self):
         n, d = self.shape
         least, most = np.full(d, np.inf), np.full(d, -np.inf)
         if self.is_sparse:  # whose own min and max take a copy
@@ -284,10 +295,7 @@ class MappedRows(Rows):
     def __init__(self, X, n_outputs, estimator_name):
         super().__init__(X, n_outputs, working_dtype(X))
         self._file = memory_map(X)
-        self._range = super().range()
-        if not np.isfinite(self._range).all():
-            for _, block in self.read():
-                assert_all_finite(block, input_name="X", estimator_name=estimator_name)
+        self.check_finite(estimator_name)
 
     def read(self, start=0, stop=None):
         """The blocks from start to stop, (rows, X_block), one after the other."""
@@ -310,9 +318,11 @@ class MappedRows(Rows):
             give_back(self._file)
         return Rows(X, self.n_outputs)
 
-    def range(self):
-        """Least and greatest entry of each feature, two float64 arrays (d,)."""
-        return self._range
+
+def is_checked_late(X):
+    """Whether X is so large that threads pay for `Rows.check_finite`."""
+    plain = isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64)
+    return plain and READING_FLOPS * X.size > MANY_BLOCKS * THREADING_FLOPS
 
 
 def working_dtype(X):

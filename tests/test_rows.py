@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sk_softmax import _rows
+from sk_softmax import SoftmaxClassifier, _rows
 from sk_softmax._rows import Rows
 
 CONTAINERS = {
@@ -311,3 +311,26 @@ def test_short_blocks_stay_in_the_calling_thread():
     assert not rows._pays(0.99 * work - reading)
     rows = Rows(sparse.csr_array(np.eye(2000)), 7)
     assert rows._pays(1.01 * _rows.THREADING_FLOPS)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_rows_are_checked_in_the_pass_for_their_range(
+    monkeypatch, bad, order, dtype
+):
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
+    X = np.asarray(features(50_000, 20), dtype=dtype, order=order)
+    y = np.arange(len(X)) % 3
+    assert _rows.is_checked_late(X)
+    looked = []
+    find = Rows._find_range
+    monkeypatch.setattr(Rows, "_find_range", lambda r: looked.append(r.X) or find(r))
+    SoftmaxClassifier().fit(X, y)
+    assert sum(one is X for one in looked) == 1
+    X[41_000, 7] = bad
+    classifier = SoftmaxClassifier()
+    what = "NaN" if np.isnan(bad) else "infinity"
+    with pytest.raises(ValueError, match=f"Input X contains {what}"):
+        classifier.fit(X, y)
+    assert vars(classifier) == vars(SoftmaxClassifier())
