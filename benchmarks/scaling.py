@@ -47,8 +47,9 @@ def costs():
         with threadpool_limits(1):
             seconds, classifier = cpu_seconds(SoftmaxClassifier().fit, X, y)
             problem, _ = classifier._problem(X, y, None, None)
+            theta = np.column_stack([classifier.coef_, classifier.intercept_])
             with problem.rows.threads():
-                one, _ = cpu_seconds(problem.value_gradient, problem.null_point())
+                one, _ = cpu_seconds(problem.value_gradient, theta)
         print(
             f"{n:9,} {d:4} {K:3} {classifier.n_iter_[0]:7} {seconds:6.2f} "
             f"{seconds / one:10.0f} {X.nbytes / one / 1e9:12.1f}"

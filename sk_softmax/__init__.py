@@ -22,6 +22,7 @@ From the top down; imports run down this list only:
 - `_predictor`: what a fitted model says of rows
 - `_dask`: problems whose rows are chunks of a dask collection
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
+- `_cluster`: where dask computes the parts of a fit, and their sums
 - `_stream`: partial_fit: what is kept of rows that pass by once
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
