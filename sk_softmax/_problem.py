@@ -68,6 +68,7 @@ class Problem:
         self.n_evaluations = 0
         self._measure()
         self._ones = None if weight is not None else rows.ones()
+        self._class_mass = None
 
     def _measure(self):
         (n, d), K = self.rows.shape, self.loss.n_outputs
@@ -210,8 +211,11 @@ class Problem:
 
     def class_mass(self):
         """Weight of the rows in each class, (n_classes,)."""
-        weight = self.weight if self.has_labels else self.weights(slice(None))
-        return class_masses(self.target, weight, max(self.shape[0], 2))
+        if self._class_mass is None:
+            weight = self.weight if self.has_labels else self.weights(slice(None))
+            n_classes = max(self.shape[0], 2)
+            self._class_mass = class_masses(self.target, weight, n_classes)
+        return self._class_mass
 
     def absent(self):
         """Which classes have no weight, (n_classes,) bool."""
