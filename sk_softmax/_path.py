@@ -283,13 +283,25 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
             start = None if leftover is None else lift(leftover.point.theta)
             leftover = reduced = None
         if leftover is not None:
-            # a pass, which is much where the last optimum was at hand
-            far = whole.penalty.is_smooth and result.n_iter > 2
-            start = _extrapolate(optima, np.log(C)) if far else None
+            start = _extrapolate(optima, np.log(C))
         result = solve(whole, start, leftover=leftover, kinds=kinds, **options)
         leftover = result.leftover
-        optima = [*optima[-2:], (np.log(C), result.theta)]
+        if whole.penalty.is_smooth:
+            optima = [*optima[-2:], (np.log(C), _ahead(result, whole))]
         yield _light(result)
+
+
+def _ahead(result, problem):
+    """A step beyond the result, to where no pass over the data has been.
+
+    The parabola makes much of how far its points are from their optima.
+    """
+    coordinates, point = result.leftover.coordinates, result.leftover.point
+    if coordinates is None:
+        return result.theta
+    gradient = point.gradient.copy()  # of the loss alone
+    gradient[:, :-1] += problem.penalty.value_gradient(point.theta[:, :-1])[1]
+    return point.theta - coordinates.step(coordinates.gradient(gradient))
 
 
 def _extrapolate(optima, t):
