@@ -127,7 +127,7 @@ class Model:
     def step(self):
         """The step to the model's minimum, on a working set that fits the point."""
         fit, point, working = self._fit, self._fit.point, self._working
-        chosen, violating, in_turns = _choose(fit.problem, point, fit.frame, working)
+        chosen, violating, in_turns = _choose(fit.problem, point, fit.frame)
         if self._H is None or (chosen & ~working.chosen).any():
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
@@ -248,7 +248,7 @@ def _soon(problem, point, frame, chosen):
     return near if near.sum() <= room else np.zeros_like(near)
 
 
-def _choose(problem, point, frame, working):
+def _choose(problem, point, frame):
     """The next working set, all violators, and whether not all can be in one set.
 
     Where more coefficients move than a set can have they take turns, the worst first.
@@ -268,9 +268,6 @@ def _choose(problem, point, frame, working):
         chosen &= _greatest(violation, MOST_WORKING_SET // 2)
     else:
         new = violating
-        if working is not None:
-            # what was let in stays while it is not far from moving
-            new = violating & ~working.chosen
         room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
         room = min(room, MOST_WORKING_SET - moving.sum())
         if new.sum() > room:
