@@ -21,7 +21,7 @@ LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 SOON = 1.2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
-TRUSTED, BELIEVED = 0.2, 0.45
+TRUSTED, BELIEVED = 0.2, 0.33
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.

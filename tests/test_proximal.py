@@ -195,6 +195,24 @@ def test_few_faces_lead_to_the_minimum_within_bounds(name):
     np.testing.assert_allclose(found, slow_minimum(H, q, u, part), atol=1e-9)
 
 
+@pytest.mark.parametrize("l1", [0.0, 0.01])
+def test_faces_that_go_in_circles_lead_near_the_minimum(l1):
+    """A model that is ill conditioned as those of raw features are."""
+    rng = np.random.default_rng(0)
+    n = 100
+    lower = np.where(np.arange(n) % 2, -INF, 0.0)
+    part = Separable(np.full(n, l1), lower, np.full(n, INF))
+    A = rng.normal(size=(n, n)) * np.geomspace(1, 1e-3, n)
+    H = A @ np.linalg.qr(rng.normal(size=(n, n)))[0]
+    H = H.T @ H + 1e-6 * np.eye(n)
+    q, u = H @ rng.normal(size=n), np.zeros(n)
+    found = minimise_model(H, q, u, part)
+    size = np.sqrt(np.diag(H))
+    before = (part.violation(u, q) / size).max()
+    after = (part.violation(found, q + H @ (found - u)) / size).max()
+    assert after <= 1e-3 * before
+
+
 def test_model_without_variables():
     none = np.zeros(0)
     part = Separable(none, none, none)
