@@ -7,6 +7,7 @@ pieces is one call.
 """
 
 import numpy as np
+from scipy import sparse
 
 from ._array_api import dot
 
@@ -29,6 +30,8 @@ def linear(W, X):
 
 def combination(R, X):
     """R X, (K, d), of weights (K, m)."""
+    if sparse.issparse(X):
+        return (_transposed(X) @ R.T).T
     pieces = _pieces(X, R.shape[0])
     if pieces is None:
         return dot(R, X)
@@ -36,6 +39,16 @@ def combination(R, X):
     total = np.matmul(_stacked(R[:, :even]), pieces).sum(axis=0)
     total += R[:, even:] @ X[even:]
     return total
+
+
+def _transposed(X):
+    """The transpose of a CSR block, a CSC view of its arrays.
+
+    SciPy's own copies them where they are parts of larger ones, in every product.
+    """
+    view = sparse.csc_array(X.shape[::-1], dtype=X.dtype)
+    view.indptr, view.indices, view.data = X.indptr, X.indices, X.data
+    return view
 
 
 def _pieces(X, K):

@@ -131,9 +131,10 @@ class Rows:
         row_bytes = self.dtype.itemsize * (entries + 2 * n_outputs)
         n_blocks = math.ceil(n * row_bytes / BLOCK_BYTES)
         if self.is_sparse:
-            # A block's gradient is a dense (K, d): no more of them than it takes
-            # for their sum to cost less than the entries themselves.
-            n_blocks = min(n_blocks, int(self.entries // (6 * d)))
+            # A block's gradient is a dense (K, d), which costs as much as two entries
+            # a feature: so few that this is an eighth. Threads would not make up for
+            # it, since SciPy's products keep Python's lock.
+            n_blocks = min(n_blocks, int(self.entries // (16 * d)))
         elif n_blocks > MANY_BLOCKS:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
         if n_blocks > 2:  # so that two threads, or four, end together
