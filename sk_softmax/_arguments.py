@@ -293,6 +293,14 @@ def offsets(offset, n, classes, dtype):
     return namespace(offset).reshape(offset, (n, -1))
 
 
+def told(offset):
+    """The offsets, or None where they tell no class from another in any row."""
+    if offset is None:
+        return None
+    other = offset[:, :1] if offset.shape[1] > 1 else 0
+    return offset if namespace(offset).any(offset != other) else None
+
+
 def _in_order(offset, classes):
     """A frame's columns in the order of the classes, if it gives them names."""
     names = list(offset.columns)

@@ -24,7 +24,7 @@ from ._coordinates import BUILDERS
 from ._dask import dask_problem
 from ._loss import loss_of
 from ._penalty import Penalty
-from ._predictor import INPUT, Predictor, all_or_nothing, reading
+from ._predictor import INPUT, Predictor, all_or_nothing, read
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
 from ._rows import working_dtype
@@ -259,7 +259,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             validate(self, X)
             return X
         refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
-        X = validate_data(self, X, **reading(X))
+        X = read(self, X)
         check_consistent_length(X, y)
         return X
 
@@ -399,7 +399,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             sample_weight, self.class_weight, classes, target, mass, dtype
         )
         loss = loss_of(len(classes))
-        offset = arguments.offsets(offset, X.shape[0], classes, dtype)
+        offset = arguments.told(arguments.offsets(offset, X.shape[0], classes, dtype))
         rows = rows_of(X, loss.n_outputs, type(self).__name__)
         intercept = bool(self.fit_intercept)
         return Problem(rows, loss, target, weight, None, intercept, offset), classes

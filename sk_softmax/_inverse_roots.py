@@ -9,7 +9,7 @@ def inverse_factor(H, problem):
     jacobi = inverse_root(np.diag(H))
     H = H * jacobi[:, None] * jacobi
     # unit diagonal, also where nothing moves (jacobi is 0 there)
-    H[np.diag_indices(len(H))] = 1
+    H.flat[:: len(H) + 1] = 1
     noise = rounding(problem, len(H))
     L, failed = dpotrf(H, lower=True)
     if not failed and np.square(L.diagonal()).min() > 1e4 * noise:

@@ -259,7 +259,8 @@ class Problem:
         for their mean: what all rows have alike is the intercepts'.
         """
         theta = np.zeros(self.shape)
-        theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
+        if self.penalty.has_bounds:
+            theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
         if self.fit_intercept:
             # A class without weight has its optimum at minus infinity; this is
             # close enough to it for the loss not to tell the difference.

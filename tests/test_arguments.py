@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -488,3 +489,25 @@ def test_labels_of_any_integers(dtype, where):
     assert found.dtype == labels.dtype
     np.testing.assert_array_equal(found, labels)
     np.testing.assert_array_equal(inverse, codes)
+
+
+def test_a_fit_to_an_array_forgets_the_names_of_a_frame():
+    pd = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    classifier = SoftmaxClassifier().fit(frame, y)
+    assert list(classifier.feature_names_in_) == list("abcd")
+    classifier.fit(X, y)
+    assert not hasattr(classifier, "feature_names_in_")
+    assert classifier.n_features_in_ == 4
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_sum_that_overflows_is_no_infinity():
+    X, y = load_iris(return_X_y=True)
+    X[:, 0] = 1e308
+    with pytest.raises(ValueError, match="divide it by a constant"):
+        SoftmaxClassifier().fit(X, y)
+    X[0, 0] = np.inf
+    with pytest.raises(ValueError, match="X contains infinity"):
+        SoftmaxClassifier().fit(X, y)

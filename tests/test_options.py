@@ -445,6 +445,17 @@ def test_an_offset_that_rows_have_alike_is_the_intercepts(noisy, options):
     assert shifted.optimality_ == pytest.approx(plain.optimality_, rel=1e-2, abs=1e-9)
 
 
+def test_an_offset_that_tells_nothing_costs_nothing(noisy):
+    X, y = noisy
+    K = len(np.unique(y))
+    rows = np.arange(float(len(y)))
+    offset = 0 * rows if K == 2 else np.column_stack([rows] * K)
+    told = SoftmaxClassifier().fit(X, y, offset=offset)
+    plain = SoftmaxClassifier().fit(X, y)
+    np.testing.assert_array_equal(told.coef_, plain.coef_)
+    np.testing.assert_array_equal(told.n_iter_, plain.n_iter_)
+
+
 def test_a_prior_mean_far_from_zero_is_left_for_the_optimum():
     """The intercept takes a prior's logits off where all rows have about the same."""
     X, y = load_iris(return_X_y=True)
