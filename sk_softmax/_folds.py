@@ -190,6 +190,8 @@ def _named_score(scorer, X, test, held, classes):
         coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
         model = Judged(classes, coef, intercept, held.offset)
         value = score(model, held.rows.X, y, **params)
+        if np.size(value) == 1 and hasattr(value, "item"):
+            value = value.item()
         if not isinstance(value, numbers.Number):
             raise ValueError(f"scoring must return a number, and returned {value!r}.")
         return value

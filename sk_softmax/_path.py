@@ -312,9 +312,9 @@ def _extrapolate(optima, t):
     """
     near = len(optima) == 3 and t - optima[-1][0] < 0.7
     optima = optima if near else optima[-2:]
-    if len(optima) < 2 or not t < np.inf:
-        return None
     times = np.array([time for time, _ in optima])
+    if len(optima) < 2 or not t < np.inf or np.abs(np.diff(times)).min() < 1e-8:
+        return None
     theta = 0
     for i, (time, optimum) in enumerate(optima):
         others = np.delete(times, i)

@@ -617,6 +617,22 @@ def test_scorer_that_returns_no_number(rows, answer):
         cv.fit(X, y)
 
 
+def test_scorer_that_returns_an_array(rows):
+    def score(model, X, y):
+        return np.array(model.score(X, y))
+
+    X, y, _ = rows
+    expected = SoftmaxClassifierCV(CS, cv=3, scoring="accuracy").fit(X, y)
+    found = SoftmaxClassifierCV(CS, cv=3, scoring=score).fit(X, y)
+    np.testing.assert_array_equal(found.scores_, expected.scores_)
+
+
+def test_Cs_that_differ_in_the_last_digit(rows):
+    X, y, _ = rows
+    path = softmax_path(X, y, Cs=[1.0, 100.0, 100 * (1 + 2e-16), 1e3])
+    assert path.optimality.max() <= 1e-6
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
