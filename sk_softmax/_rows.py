@@ -242,7 +242,8 @@ class Rows:
 
     def check_finite(self, estimator_name):
         """Raise where an entry is NaN or infinite: in the pass that finds the range."""
-        self._range = self.range()
+        with np.errstate(invalid="ignore"):
+            self._range = self.range()
         if not np.isfinite(self._range).all():
             for _, block in self.read():
                 assert_all_finite(block, input_name="X", estimator_name=estimator_name)

@@ -334,3 +334,9 @@ def test_large_rows_are_checked_in_the_pass_for_their_range(
     with pytest.raises(ValueError, match=f"Input X contains {what}"):
         classifier.fit(X, y)
     assert vars(classifier) == vars(SoftmaxClassifier())
+
+
+def test_sparse_nan_is_an_error_and_no_warning():
+    X = sparse.csr_array(np.array([[1.0, 0.0], [np.nan, 2.0], [0.0, 3.0]]))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        Rows(X, 3).check_finite("SoftmaxClassifier")
