@@ -3,7 +3,8 @@
     python -m benchmarks.goals               # Markdown, to the screen
     python -m benchmarks.goals docs/_static  # the CSV of the performance page
 
-A goal whose results are not there is left out.
+A goal whose results are not there is left out. A lower bound is a problem where no
+peer got there in the time it was given.
 """
 
 import argparse
@@ -150,6 +151,8 @@ def main(arguments=None):
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of CSVs")
     options = parser.parse_args(arguments)
     rows = [*of_fits(options.results), *of_costs(options.results)]
+    if not rows:
+        parser.error(f"no results in {options.results}: run benchmarks.run first")
     if options.folder is None:
         print(markdown(list(rows[0]), [list(row.values()) for row in rows]))
     else:
