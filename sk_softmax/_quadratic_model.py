@@ -96,6 +96,7 @@ def minimise_model(H, q, u, part, tol=1e-6):
     first = (violation * root).max()
     if first == 0:
         return u
+    start = u
     if part.is_lasso and not violation[~part.free(u)].any():
         # in the end the face is the last one's
         v = _last_digits(H, q, u, part, u)
@@ -105,16 +106,14 @@ def minimise_model(H, q, u, part, tol=1e-6):
         v = semismooth_newton(H, q, u, part, size)
         if v is not None:
             return v
-        v = split(H, q, u, part, size, tol * first)
-        if model_change(H, q, u, part, v) < 0:
-            return _last_digits(H, q, u, part, v)
+        start = split(H, q, u, part, size, tol * first)
     step = None
     v, value = u, 0.0
     if part.is_lasso:
-        trial = _coordinate_descent(H, q, u, part.weight)
-        trial_value = model_change(H, q, u, part, trial)
-        if trial_value < value:
-            v, value = trial, trial_value
+        start = _coordinate_descent(H, q, u, part.weight)
+    start_value = model_change(H, q, u, part, start)
+    if start_value < value:
+        v, value = start, start_value
     for _ in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
         if (part.violation(v, gradient) * root).max() <= tol * first:
