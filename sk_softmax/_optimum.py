@@ -108,11 +108,11 @@ class Fit:
         self.problem, self.tol, self.progress = problem, tol, progress
         self.first_pass = problem.n_evaluations
         self.last_pass = self.first_pass + max_iter
-        self.null = self.point = self._null_point(leftover)
-        if leftover is None:
+        if leftover is None:  # first of all: it refuses what overflows
             leftover = Leftover(Frame(problem))
             if problem.penalty.is_smooth:  # otherwise it is for the working set
                 leftover.frame.hold_constants()
+        self.null = self.point = self._null_point(leftover)
         self.leftover = replace(leftover, null_value=self.null.value)
         self.frame = leftover.frame
         if leftover.point is not None:
@@ -134,8 +134,7 @@ class Fit:
     def _null_point(self, leftover):
         theta = self.problem.null_point()
         prior = np.ndim(self.problem.penalty.prior)
-        unknown = leftover is None or leftover.null_value is None
-        if unknown or theta[:, :-1].any() or prior:
+        if leftover.null_value is None or theta[:, :-1].any() or prior:
             return self.evaluate(theta)
         return Point(theta, leftover.null_value, None)  # where the penalty is zero
 

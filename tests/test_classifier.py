@@ -63,7 +63,6 @@ def test_features_of_any_size(iris, factors, container):
     assert classifier.score(container(X * factors), y) > 0.9
 
 
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
 @pytest.mark.parametrize("option", [{}, {"l1_ratio": 1.0}, {"bounds": (0, np.inf)}])
 @pytest.mark.parametrize(
     "factor, dtype, way_out",
