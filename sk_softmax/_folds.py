@@ -15,7 +15,7 @@ from ._leave_one_out import leave_one_out_loss
 from ._path import at, log_loss, refuse_infinite, solve_path
 from ._problem import Problem
 from ._progress import fit_data
-from ._rows import Rows, _single_threaded_blas
+from ._rows import _single_threaded_blas
 
 
 @dataclass
@@ -219,7 +219,7 @@ def take(problem, index):
         return None if array is None else array[index]
 
     return Problem(
-        Rows(problem.rows.X[index], problem.loss.n_outputs),
+        problem.rows.take(index),
         problem.loss,
         problem.target[index],
         some(problem.weight),

@@ -63,7 +63,7 @@ def leave_one_out_loss(problem, theta, target):
     root = coordinates.T.reshape(Q.shape[1], d1, -1)
     losses, moves = np.empty((2, problem.rows.shape[0]))
     chunk = max(1, CHUNK_BYTES // (8 * coordinates.T.size // d1))
-    for rows, X in problem.rows.blocks:
+    for rows, X in problem.rows.read():
         for start in range(rows.start, rows.stop, chunk):
             part = slice(start, min(start + chunk, rows.stop))
             piece = X[part.start - rows.start : part.stop - rows.start]
@@ -83,7 +83,8 @@ def leave_one_out_loss(problem, theta, target):
         if moves[i] > FAR:
             row = slice(i, i + 1)
             refitted = _refit(problem, theta, coordinates, frame, i)
-            Z = problem.logits(row, problem.rows.X[row], refitted).astype(np.float64)
+            X = problem.rows.take([i]).X
+            Z = problem.logits(row, X, refitted).astype(np.float64)
             losses[i] = _losses(Z, target[row])[0]
     return losses
 

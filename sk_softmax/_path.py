@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_scalar
-from sklearn.utils.validation import validate_data
 
 from ._arguments import numeric, refuse_absent, require_y, solver_options
 from ._array_api import refuse
@@ -21,7 +20,7 @@ from ._coordinates import build, row_space
 from ._cost import ON_PATH, preference
 from ._frame import Frame
 from ._penalty import Penalty
-from ._predictor import INPUT
+from ._predictor import read
 from ._progress import begin_fit, set_callbacks, with_callbacks
 from ._solver import descend, solve
 
@@ -221,7 +220,7 @@ def base_problem(classifier, X, y, sample_weight, offset):
             "A path of C",
             "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
         )
-        X = validate_data(classifier, X, **INPUT)
+        X = read(classifier, X)
         check_consistent_length(X, y)
     l1_ratio, classifier.l1_ratio = classifier.l1_ratio, 1.0
     problem, classes = classifier._problem(X, y, sample_weight, offset)

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from conftest import objective
 
-from sk_softmax import SoftmaxClassifier, _predictor, _rows
+from sk_softmax import (
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+    _predictor,
+    _rows,
+    softmax_path,
+)
 from sk_softmax._array_rows import rows_of
 from sk_softmax._rows import MappedRows, memory_map
 
@@ -69,6 +75,23 @@ def test_the_same_as_in_memory(small_blocks, mapped, make_rows, kind, n_classes)
         assert found.dtype == expected.dtype
         tolerance = 1e-4 if found.dtype == np.float32 else 1e-12
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_paths_and_folds(small_blocks, mapped, make_rows, kind):
+    X, y, _ = make_rows(3000, 8, 3)
+    X = KINDS[kind](X)
+    M = mapped(X)
+    ours, theirs = (softmax_path(Z, y, Cs=3) for Z in (M, X))
+    np.testing.assert_array_equal(ours.coefs, theirs.coefs)
+    for cv in (3, "approximate-loo"):
+        ours, theirs = (SoftmaxClassifierCV(Cs=3, cv=cv).fit(Z, y) for Z in (M, X))
+        np.testing.assert_array_equal(ours.coefs_paths_, theirs.coefs_paths_)
+        np.testing.assert_array_equal(ours.scores_, theirs.scores_)
+    ours, theirs = (
+        SoftmaxClassifierCV(Cs=3, scoring="accuracy").fit(Z, y) for Z in (M, X)
+    )
+    np.testing.assert_array_equal(ours.scores_, theirs.scores_)
 
 
 @pytest.mark.parametrize("penalty", [{"l1_ratio": 1}, {"bounds": (0, np.inf)}])

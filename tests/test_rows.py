@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sk_softmax import SoftmaxClassifier, _rows
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _rows, softmax_path
 from sk_softmax._rows import Rows
 
 CONTAINERS = {
@@ -334,6 +334,26 @@ def test_large_rows_are_checked_in_the_pass_for_their_range(
     with pytest.raises(ValueError, match=f"Input X contains {what}"):
         classifier.fit(X, y)
     assert vars(classifier) == vars(SoftmaxClassifier())
+
+
+def test_large_rows_of_a_path_are_checked_once(monkeypatch):
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
+    X = features(50_000, 20)
+    y = np.arange(len(X)) % 3
+    looked = []
+    monkeypatch.setattr(
+        "sklearn.utils.validation._assert_all_finite",
+        lambda array, **_: looked.append(array.shape),
+    )
+    softmax_path(X, y, Cs=[1.0])
+    SoftmaxClassifierCV(Cs=[1.0], cv=2).fit(X, y)
+    assert X.shape not in looked
+    X[41_000, 7] = np.nan
+    monkeypatch.undo()
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
+    for fit in (softmax_path, SoftmaxClassifierCV().fit):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            fit(X, y)
 
 
 def test_sparse_nan_is_an_error_and_no_warning():
