@@ -34,6 +34,7 @@ def numeric(value, name, dtype=np.float64, **options):
 
     With ``copy=True`` it may be written to, which what pandas gives may not.
     """
+    refuse_masked(value, name)
     try:
         array = check_array(value, dtype=dtype, input_name=name, **options)
     except (TypeError, ValueError) as error:
@@ -43,6 +44,12 @@ def numeric(value, name, dtype=np.float64, **options):
     if options.get("copy") and isinstance(array, np.ndarray):
         return np.require(array, requirements="W")
     return array
+
+
+def refuse_masked(value, name):
+    """Raise where entries are masked: NumPy and scikit-learn forget that."""
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
 
 
 def require_y(y, estimator):
@@ -105,10 +112,8 @@ def targets(y, classes, dtype):
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
-    # pandas' own missing value is equal to nothing, and neither to itself
-    if hasattr(y, "isna") and np.any(y.isna()):
-        raise ValueError("y contains NaN or missing values: drop those rows.")
-    plain = isinstance(y, np.ndarray) and y.size and y.dtype.kind in "biu"
+    _refuse_missing(y, "y")
+    plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
     if not plain:  # whose check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
     if y.ndim != 1:
@@ -117,6 +122,28 @@ def labels_of(y):
     if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
         check_classification_targets(y)
     return found, codes
+
+
+def _refuse_missing(labels, name):
+    """Raise where labels are None, NaN or pandas' own missing value."""
+    if is_foreign(labels):
+        return
+    if hasattr(labels, "isna"):
+        missing = np.any(labels.isna())
+    else:
+        # a list of strings and NaN would become one of strings
+        dtype = None if hasattr(labels, "dtype") else object
+        labels = np.asarray(labels, dtype=dtype)
+        missing = labels.dtype == object and any(map(_is_missing, labels.ravel()))
+    if missing:
+        raise ValueError(f"{name} contains NaN or missing values: leave them out.")
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas' own is neither equal to itself nor not
+        return True
 
 
 def _sorted(unique, labels, name):
@@ -138,6 +165,7 @@ def is_soft(y):
 
 
 def _label_set(classes):
+    _refuse_missing(classes, "classes")
     classes = np.asarray(to_numpy(classes))
     labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:

@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from . import _arguments as arguments
 from . import _stream as stream
@@ -24,7 +23,7 @@ from ._coordinates import BUILDERS
 from ._dask import dask_problem
 from ._loss import loss_of
 from ._penalty import Penalty
-from ._predictor import INPUT, Predictor, all_or_nothing, read
+from ._predictor import Predictor, all_or_nothing, checked, read
 from ._problem import Problem
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
 from ._rows import working_dtype
@@ -352,7 +351,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 "one after the other, as X.blocks[i].compute()."
             )
         refuse_dask(y=y, sample_weight=sample_weight)
-        X = validate_data(self, X, reset=last is None, **INPUT)
+        X = checked(self, X, reset=last is None)
         check_consistent_length(X, y)
         self._stream, result = stream.partial_fit(
             self, last, X, y, classes, sample_weight

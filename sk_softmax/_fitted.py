@@ -4,17 +4,13 @@ from copy import copy
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._array_api import is_foreign, refuse, to_numpy
 from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
-from ._predictor import INPUT
+from ._predictor import checked
 from ._singular import listed
 
 
@@ -27,7 +23,7 @@ def validated(clf, X):
         )
     clf = plain(clf)
     refuse(X, "Inference", "pass X and y as NumPy arrays, whatever the fit's were")
-    return clf, validate_data(clf, X, reset=False, **INPUT)
+    return clf, checked(clf, X, reset=False)
 
 
 def plain(clf):

@@ -43,7 +43,14 @@ def read(estimator, X):
         estimator.__dict__.pop("feature_names_in_", None)
         estimator.n_features_in_ = X.shape[1]
         return X
-    return validate_data(estimator, X, **reading(X))
+    return checked(estimator, X, **reading(X))
+
+
+def checked(estimator, X, **options):
+    """X as `validate_data` gives it; nothing in it may be masked."""
+    arguments.refuse_masked(X, "X")
+    with np.errstate(invalid="ignore"):  # of sums that overflow both ways
+        return validate_data(estimator, X, **INPUT | options)
 
 
 def _is_plain(X):
@@ -59,10 +66,10 @@ def _is_plain(X):
 def reading(X):
     """How to validate X for a fit, whose rows check what is large by blocks later."""
     if is_dispatched(X):
-        return INPUT | {"dtype": float_types(X)}
+        return {"dtype": float_types(X)}
     if memory_map(X) is not None:
-        return INPUT | {"dtype": "numeric", "ensure_all_finite": False}
-    return INPUT | {"ensure_all_finite": not is_checked_late(X)}
+        return {"dtype": "numeric", "ensure_all_finite": False}
+    return {"ensure_all_finite": not is_checked_late(X)}
 
 
 def _by_block(method):
@@ -126,7 +133,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         dtype = float_types(X) if is_dispatched(X) else INPUT["dtype"]
-        X = validate_data(self, X, reset=False, **INPUT | {"dtype": dtype})
+        X = checked(self, X, reset=False, dtype=dtype)
         classes = self.classes_
         offset = arguments.offsets(follow(X, offset), X.shape[0], classes, X.dtype)
         X, coef = common_dtype(X, self.coef_)

@@ -10,7 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
 from sk_softmax import _arguments as arguments
 
 NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
@@ -293,7 +293,7 @@ def test_prior_that_is_no_fitted_linear_classifier(iris):
         SoftmaxClassifier(coef_prior=SoftmaxClassifier).fit(*iris)
 
 
-@pytest.mark.parametrize("labels", [[0, "a", 2], [None, "a", "b"], [(1,), "a", 2]])
+@pytest.mark.parametrize("labels", [[0, "a", 2], [b"c", "a", "b"], [(1,), "a", 2]])
 def test_labels_of_several_types(iris, labels):
     """Which `np.unique` cannot sort."""
     X, codes = iris
@@ -413,6 +413,51 @@ def test_missing_label_of_pandas(iris, dtype):
         SoftmaxClassifier().fit(X, labels)
 
 
+@pytest.mark.parametrize("labels", [int, str], ids=["ints", "strings"])
+@pytest.mark.parametrize("value", ["None", "NaN", "NA", "NaT"])
+@pytest.mark.parametrize("container", [list, "array", "polars"])
+def test_missing_label(iris, labels, value, container):
+    """It is said that it is missing, and no class is called None or nan."""
+    X, y = iris
+    y = [labels(label) for label in y]
+    y[3] = {"None": None, "NaN": np.nan}.get(value)
+    if value in ("NA", "NaT"):
+        y[3] = getattr(pytest.importorskip("pandas"), value)
+    if container == "array":
+        y = np.array(y, dtype=object)
+    if container == "polars":
+        polars = pytest.importorskip("polars")
+        y[3] = None
+        y = polars.Series(y)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        SoftmaxClassifier().fit(X, y)
+
+
+@pytest.mark.parametrize("value", [None, np.nan])
+def test_missing_label_among_classes(iris, value):
+    with pytest.raises(ValueError, match="classes contains NaN or missing"):
+        SoftmaxClassifier(classes=[0, 1, 2, value]).fit(*iris)
+
+
+@pytest.mark.parametrize("name", ["X", "y", "soft", "sample_weight", "offset"])
+def test_masked_entries(iris, name):
+    """NumPy and scikit-learn would read what is under the mask."""
+    X, y = iris
+    given = {"X": X, "y": y, "sample_weight": np.ones(150), "offset": np.zeros(X.shape)}
+    given["offset"] = given["offset"][:, :3]
+    if name == "soft":
+        given["y"], name = np.eye(3)[y], "y"
+    SoftmaxClassifier().fit(**given | {name: np.ma.masked_equal(given[name], 99)})
+    given[name] = np.ma.masked_array(given[name])
+    given[name][3] = np.ma.masked
+    for fit in (SoftmaxClassifier().fit, SoftmaxClassifierCV().fit, softmax_path):
+        with pytest.raises(ValueError, match=f"{name} has masked entries"):
+            fit(**given)
+    if name == "X":
+        with pytest.raises(ValueError, match="X has masked entries"):
+            SoftmaxClassifier().fit(X, y).predict(given["X"])
+
+
 @pytest.mark.parametrize("value, message", [(np.nan, "NaN"), (INF, "infinity")])
 def test_offset_that_is_not_finite(iris, value, message):
     X, y = iris
@@ -502,7 +547,6 @@ def test_a_fit_to_an_array_forgets_the_names_of_a_frame():
     assert classifier.n_features_in_ == 4
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_a_sum_that_overflows_is_no_infinity():
     X, y = load_iris(return_X_y=True)
     X[:, 0] = 1e308
