@@ -204,6 +204,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         ConvergenceWarning
             `max_iter` passes did not reach `tol` in some fit; or X separates classes
             that nothing penalises at the choice, so that the optimum is at infinity.
+        UserWarning
+            A fold has all rows of a class, and so is scored by a fit without any.
         """
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset, **params)
@@ -254,7 +256,17 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             if self.scoring is not None:
                 scorer = get_scorer(self.scoring), labels, score_params
             n_jobs = effective_n_jobs(self.n_jobs)
-            outcomes = fit_folds(search, problem, judged, folds, scorer, task, n_jobs)
+            outcomes, unseen = fit_folds(
+                search, problem, judged, folds, scorer, task, n_jobs
+            )
+            if unseen.any():
+                warnings.warn(
+                    f"Classes {classes[unseen].tolist()} have all their rows in one "
+                    "fold: the fit without it does not know them, and is scored on "
+                    "them. Stratify or shuffle (cv=5 is stratified), or leave out "
+                    "classes of so few rows.",
+                    stacklevel=5,
+                )
         thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
         Cs = search.Cs
         if self._is_loo():  # whose scores are pairs

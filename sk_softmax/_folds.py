@@ -134,6 +134,8 @@ class Search:
 def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
     """Outcomes of the folds, as `Search.fit` returns them, `n_jobs` at a time.
 
+    And which classes were held out of a fit, all of their rows, only to be scored.
+
     Parameters
     ----------
     search : Search
@@ -150,13 +152,15 @@ def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
         delayed(_fit_fold)(search, problem, judged, i, fold, scorer, n_jobs > 1, task)
         for i, fold in enumerate(folds)
     )
-    return Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+    done = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+    outcomes, unseen = zip(*done, strict=True)
+    return outcomes, np.any(unseen, axis=0)
 
 
 def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
-    """Outcome of fold i, on a single thread or on all."""
+    """Outcome of fold i, on a single thread or on all; which classes it never saw."""
     if i >= search.n_folds:
-        return None
+        return None, np.zeros(len(search.classes), dtype=bool)
     name = f"fold {i + 1}/{search.n_splits}, "
     train, test = fold
     fold, held = take(problem, train), take(judged, test)
@@ -172,7 +176,7 @@ def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
         fields, last = search.fit(fold, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
-    return fields, last
+    return (fields, last), fold.absent() & ~held.absent()
 
 
 def _log_score(held):

@@ -397,13 +397,30 @@ def test_class_missing_from_a_fold(rows):
         cv = SoftmaxClassifierCV(CS, cv=LeaveOneGroupOut())
     cv.fit(X[y != 0], labels[y != 0], groups=np.arange(np.sum(y != 0)) % 3)
     cv = SoftmaxClassifierCV(CS, cv=[(np.flatnonzero(~groups), np.flatnonzero(groups))])
-    cv.fit(X, labels)
+    with pytest.warns(UserWarning) as caught:
+        cv.fit(X, labels)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert "['c'] have all their rows in one fold" in str(caught[0].message)
     assert np.isfinite(cv.scores_).all()
     assert cv.coefs_paths_.shape == (1, 1, 4, 3, 5)
     assert cv.scores_se_.tolist() == [[0, 0, 0, 0]]
     cv.set_params(Cs=[1.0, np.inf])
     with pytest.raises(ValueError, match=r"\['c'\] are absent"):
         cv.fit(X, labels)
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
+def test_folds_of_sorted_rows(rows, scoring):
+    """Nothing that is scored was fitted, whatever C."""
+    X, y, _ = rows
+    order = np.argsort(y, kind="stable")
+    cuts = np.cumsum(np.bincount(y))[:-1]
+    tests = np.split(np.arange(len(y)), cuts)
+    folds = [(np.setdiff1d(np.arange(len(y)), test), test) for test in tests]
+    cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring, n_jobs=2)
+    with pytest.warns(UserWarning, match=r"Classes \[0, 1, 2\] have all their rows"):
+        cv.fit(X[order], y[order])
 
 
 def test_classes_that_y_lacks(rows):
