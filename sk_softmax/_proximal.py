@@ -32,26 +32,39 @@ class WorkingSet:
     Attributes
     ----------
     index : pair of int arrays (N,)
-        Classes and features.
+        Classes and features, those with a kink first.
     scale : (N,)
         Coefficients are `scale` times the variables.
     """
 
     def __init__(self, problem, frame, chosen):
         self.chosen = chosen
-        self.index = self.classes, self.features = np.nonzero(chosen)
+        kinked = problem.penalty.kinked
+        first, rest = np.nonzero(chosen & kinked), np.nonzero(chosen & ~kinked)
+        self.index = tuple(map(np.append, first, rest))
+        self.classes, self.features = self.index
+        self.n_kinked = len(first[0])
         self.scale = frame.scale[self.features]
         # centred sparse features would be dense; the elimination of the intercepts
         # does the same to the model
         self.centre = np.zeros_like(frame.centre)
         if not problem.rows.is_sparse:
             self.centre = frame.centre
-        self.problem, self.frame = problem, frame
+        self.frame = frame
+        self._take(problem)
+
+    def _take(self, problem):
+        """Note what is the problem's, and not the data's."""
+        self.problem, penalty, n = problem, problem.penalty, self.n_kinked
+        self._kinked = self.classes[:n], self.features[:n]
+        self._part = penalty.part(self._kinked, self.scale[:n])
+        self._prior = penalty.mean[self._kinked]
 
     def gradient(self, G):
         """Of the variables (N,) and the intercepts (K,), from a gradient (K, d + 1)."""
-        g = G[self.index] - G[self.classes, -1] * self.centre[self.features]
-        return g * self.scale, G[:, -1]
+        intercepts = G[:, -1]
+        g = G[self.index] - intercepts[self.classes] * self.centre[self.features]
+        return g * self.scale, intercepts
 
     def direction(self, d, intercept):
         """A direction (K, d + 1) from variables and intercepts."""
@@ -65,7 +78,8 @@ class WorkingSet:
     def hessian(self, theta):
         """Of the variables and the intercepts, (N + K, N + K): a pass over the data."""
         problem = self.problem
-        used, position = np.unique(self.features, return_inverse=True)
+        used = np.flatnonzero(self.chosen.any(axis=0))
+        position = np.searchsorted(used, self.features)
         K, N = problem.shape[0], len(self.classes)
         # the intercepts are the coefficients of one more feature, which is 1
         position = np.append(position, np.full(K, len(used)))
@@ -79,13 +93,15 @@ class WorkingSet:
     def ridge(self):
         """The penalty's part of the Hessian's diagonal, (N,)."""
         penalty = self.problem.penalty
+        if not penalty.has_ridge:
+            return 0.0
         ridge = np.broadcast_to(penalty.curvature(), penalty.l1.shape)
         return ridge[self.index] * self.scale**2
 
     def with_penalty(self, problem, H):
         """The same set under another penalty, and its Hessian from this one's."""
         other = copy(self)
-        other.problem = problem
+        other._take(problem)
         H, N = H.copy(), len(self.classes)
         H[np.arange(N), np.arange(N)] += other.ridge() - self.ridge()
         return other, H
@@ -95,7 +111,7 @@ class WorkingSet:
         step = after.theta - before.theta
         step[:, -1] += step[:, :-1] @ self.centre
         s = np.append(step[self.index] / self.scale, step[:, -1])
-        y = np.concatenate(self.gradient(after.gradient - before.gradient))
+        y = np.append(*self.gradient(after.gradient - before.gradient))
         Hs = H @ s
         met, expected = s @ y, s @ Hs
         if met > 1e-8 * expected > 0:  # else it is rounding
@@ -125,25 +141,24 @@ class WorkingSet:
         rest : float
             About what it leaves: the model's minimiser may have given up.
         """
-        N, penalty = len(self.scale), self.problem.penalty
+        N, n, penalty = len(self.scale), self.n_kinked, self.problem.penalty
         if damping:
             H = H + damping * np.eye(len(H))
-        kinked = np.append(penalty.kinked[self.index], np.zeros(len(W), dtype=bool))
         noise = 1e3 * np.finfo(self.problem.rows.dtype).eps
-        reduced = Reduced(H, np.concatenate(self.gradient(G)), kinked, noise)
-        kinked = kinked[:N]
-        index, scale = tuple(i[kinked] for i in self.index), self.scale[kinked]
-        part = penalty.part(index, scale)
-        prior = np.broadcast_to(penalty.prior, W.shape)[index]
+        reduced = Reduced(H, np.append(*self.gradient(G)), n, noise)
+        index, scale = self._kinked, self.scale[:n]
+        part, prior = self._part, self._prior
         u = (W[index] - prior) / scale
-        new = minimise_model(reduced.H, reduced.q, u, part)
-        gain = reduced.gain - model_change(reduced.H, reduced.q, u, part, new)
-        rest = what_is_left(reduced.H, reduced.q, u, part, new)
+        model = reduced.H, reduced.q, u, part
+        new = minimise_model(*model)
+        gain = reduced.gain - model_change(*model, new)
+        rest = what_is_left(*model, new)
         d = reduced.direction(new - u)
         direction = self.direction(d[:N], d[N:])
         values = prior + new * scale
-        for edge, bound in ((part.lower, penalty.lower), (part.upper, penalty.upper)):
-            values = np.where(new == edge, bound[index], values)
+        if part.bounded:
+            values = np.where(new == part.lower, penalty.lower[index], values)
+            values = np.where(new == part.upper, penalty.upper[index], values)
         landing = W + direction[:, :-1]
         landing[index] = values
         return direction, landing, max(gain, 0.0), rest

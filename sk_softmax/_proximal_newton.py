@@ -262,15 +262,16 @@ def _choose(problem, point, frame):
         moving |= moving.any(axis=0)
         violation = np.broadcast_to(violation.max(axis=0), W.shape)
     violating = (violation > 0) & ~moving
-    in_turns = moving.sum() >= MOST_WORKING_SET
+    n_moving = np.count_nonzero(moving)
+    in_turns = n_moving >= MOST_WORKING_SET
     if in_turns:
         chosen = moving | violating
         chosen &= _greatest(violation, MOST_WORKING_SET // 2)
     else:
         new = violating
-        room = max(LEAST_WORKING_SET, 2 * moving.sum()) - moving.sum()
-        room = min(room, MOST_WORKING_SET - moving.sum())
-        if new.sum() > room:
+        room = max(LEAST_WORKING_SET - n_moving, n_moving)
+        room = min(room, MOST_WORKING_SET - n_moving)
+        if np.count_nonzero(new) > room:
             new = new & _greatest(np.where(new, violation, 0), room)
         chosen = moving | new
     if problem.penalty.grouped:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import lapack
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lasso_path
+from sklearn.linear_model import enet_path
 
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
@@ -31,44 +31,43 @@ class Reduced:
     Attributes
     ----------
     H, q : (N, N), (N,)
-        Of the variables that are `kept`.
+        Of the variables that are kept, the first N.
     gain : float
         What the others take off the model while these stay.
     """
 
-    def __init__(self, H, slope, kept, noise):
-        self._kept, self._others = kept, ~kept
-        block = H[~kept][:, ~kept]
-        values, vectors = np.linalg.eigh(block)
+    def __init__(self, H, slope, N, noise):
+        values, vectors, _ = lapack.dsyevd(H[N:, N:])
         # p (1 - p) is known to eps, not to eps times itself
-        known = values > noise * max(values.max(), 0.01)
+        known = values > noise * max(values[-1], 0.01)
         vectors = vectors[:, known]
         self._inverse = vectors / values[known] @ vectors.T
-        self._cross, self._slope = H[~kept][:, kept], slope[~kept]
+        self._cross, self._slope = H[N:, :N], slope[N:]
         back = self._cross.T @ self._inverse
-        self.H = H[kept][:, kept] - back @ self._cross
-        self.q = slope[kept] - back @ self._slope
+        self.H = H[:N, :N] - back @ self._cross
+        self.q = slope[:N] - back @ self._slope
         self.gain = 0.5 * self._slope @ self._inverse @ self._slope
 
     def direction(self, d):
         """All variables, from those that are kept."""
-        whole = np.empty(len(self._kept))
-        whole[self._kept] = d
-        whole[self._others] = -self._inverse @ (self._slope + self._cross @ d)
-        return whole
+        return np.append(d, -self._inverse @ (self._slope + self._cross @ d))
 
 
 def model_change(H, q, u, part, v):
     d = v - u
-    return q @ d + 0.5 * d @ (H @ d) + part.value(v) - part.value(u)
+    return (q + 0.5 * (H @ d)) @ d + part.value(v) - part.value(u)
 
 
 def what_is_left(H, q, u, part, v):
     """About what is still to be taken off the model at v."""
     left = part.violation(v, q + H @ (v - u))
-    curvature = np.diag(H)
-    curvature = np.maximum(curvature, 1e-12 * curvature.max(initial=0))
-    return 0.5 * np.sum(left[left > 0] ** 2 / curvature[left > 0])
+    return 0.5 * np.sum(left * (left / _curvatures(H)))
+
+
+def _curvatures(H):
+    """Of each variable, not zero."""
+    diagonal = H.diagonal()
+    return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
 
 
 def minimise_model(H, q, u, part, tol=1e-6):
@@ -88,32 +87,32 @@ def minimise_model(H, q, u, part, tol=1e-6):
     """
     if len(u) == 0:
         return u
-    diagonal = np.diag(H)
-    size = np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-300))
-    H = H + np.diag(1e-11 * size)  # collinear features leave H singular
+    size = _curvatures(H)
+    H = H.copy()
+    H.flat[:: len(H) + 1] += 1e-11 * size  # collinear features leave H singular
     root = 1 / np.sqrt(size)
     violation = part.violation(u, q)
     first = (violation * root).max()
     if first == 0:
         return u
     start = u
-    if part.is_lasso and not violation[~part.free(u)].any():
-        # in the end the face is the last one's
-        v = _last_digits(H, q, u, part, u)
-        if (part.violation(v, q + H @ (v - u)) * root).max() <= tol * first:
-            return v
-    elif not part.is_lasso and not hasattr(part, "group"):
+    if part.is_lasso:
+        if not violation[~part.free(u)].any():
+            # in the end the face is the last one's
+            start, violation = _last_digits(H, q, u, part, u)
+            if (violation * root).max() <= tol * first:
+                return start
+        start = _coordinate_descent(H, q, u, part.weight)
+        start, violation = _last_digits(H, q, u, part, start)
+        if (violation * root).max() <= tol * first:
+            return start
+    elif not hasattr(part, "group"):
         v = semismooth_newton(H, q, u, part, size)
         if v is not None:
             return v
         start = split(H, q, u, part, size, tol * first)
-    step = None
-    v, value = u, 0.0
-    if part.is_lasso:
-        start = _coordinate_descent(H, q, u, part.weight)
-    start_value = model_change(H, q, u, part, start)
-    if start_value < value:
-        v, value = start, start_value
+    step, value = None, model_change(H, q, u, part, start)
+    v, value = (start, value) if value < 0 else (u, 0.0)
     for _ in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
         if (part.violation(v, gradient) * root).max() <= tol * first:
@@ -129,7 +128,7 @@ def minimise_model(H, q, u, part, tol=1e-6):
             v, value = trial, trial_value
         if before - value <= 1e-15 * abs(value):
             break
-    return _last_digits(H, q, u, part, v)
+    return _last_digits(H, q, u, part, v)[0]
 
 
 def semismooth_newton(H, q, u, part, size):
@@ -195,8 +194,8 @@ def split(H, q, u, part, size, goal):
         dual = dual + relaxed - v
         if i % 10:
             continue
-        end = _last_digits(H, q, u, part, v)
-        if (part.violation(end, q + H @ (end - u)) / np.sqrt(size)).max() <= goal:
+        end, violation = _last_digits(H, q, u, part, v)
+        if (violation / np.sqrt(size)).max() <= goal:
             return end
         apart = np.sum((smooth - v) ** 2 * size)
         moved = rho**2 * np.sum((v - before) ** 2 * size)
@@ -207,24 +206,25 @@ def split(H, q, u, part, size, goal):
 
 
 def _last_digits(H, q, u, part, v):
-    """Newton's step on v's face, judged by the KKT violation.
+    """Newton's step on v's face, judged by the KKT violation, which is returned too.
 
     The model's value tells points apart to half the digits only; a fit that rests
     on it would depend on the order of the rows.
     """
     gradient = q + H @ (v - u)
+    before = part.violation(v, gradient)
     trial = v + _newton_direction(H, part, v, gradient)
-    violation = part.violation(trial, q + H @ (trial - u)).max()
-    stays = np.array_equal(part.onto_face(v, trial), trial)
-    return trial if stays and violation < part.violation(v, gradient).max() else v
+    after = part.violation(trial, q + H @ (trial - u))
+    stays = (part.onto_face(v, trial) == trial).all()
+    return (trial, after) if stays and after.max() < before.max() else (v, before)
 
 
 def _newton_direction(H, part, v, gradient):
     """Newton's step from v on the penalty's face, zero where that is singular."""
-    free = part.free(v)
-    direction = np.zeros_like(v)
-    if free.any():
-        curvature = H[np.ix_(free, free)]
+    free = np.flatnonzero(part.free(v))
+    direction = np.zeros(len(v))
+    if len(free):
+        curvature = H[free[:, None], free]
         part.add_hessian(curvature, v, free)
         slope = (gradient + part.gradient(v))[free]
         newton = _solve(curvature, slope)
@@ -255,7 +255,7 @@ def _coordinate_descent(H, q, u, weight):
 
     It wants one weight for all and a design matrix: the Cholesky factor is one.
     """
-    unit = np.median(weight)
+    unit = weight.max()
     scale = unit / weight
     H = H * scale[:, None] * scale
     target = scale * (H @ (u / scale) / scale - q)
@@ -266,9 +266,10 @@ def _coordinate_descent(H, q, u, weight):
     # to check the parameters takes longer than to solve a small model
     with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        _, coefs, _ = lasso_path(
+        _, coefs, _ = enet_path(
             R,
             y,
+            l1_ratio=1.0,
             alphas=[unit / len(u)],
             precompute=H,
             Xy=target,
