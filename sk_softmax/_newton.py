@@ -78,6 +78,7 @@ def _newton_step(fit, coordinates, known, worth):
         -coordinates.gradient(point.gradient),
     )
     least, seen = known or 1.0, False
+    most = known or fit.softest
     rest = 0.5 * cg.norm / least
     while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
@@ -87,12 +88,12 @@ def _newton_step(fit, coordinates, known, worth):
         seen = known > 0 or (len(cg.lengths) > 1 and cg.norm <= 0.01 * cg.first)
         far = FAR if len(cg.lengths) < worth else NEAR
         if seen:
-            least, bound = _least_eigenvalue_and_bound(cg, known)
+            least, bound = _least_eigenvalue_and_bound(cg, most)
             rest = max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
         if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
             break
     if cg.lengths and not seen:
-        least, bound = _least_eigenvalue_and_bound(cg)
+        least, bound = _least_eigenvalue_and_bound(cg, most)
         rest = max(0.5 * cg.norm * bound, 0.0)
     gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
     # in the norm of the inverse Hessian: what the steps left, and what the
@@ -113,21 +114,23 @@ def _newton_step(fit, coordinates, known, worth):
     end = trial if better else point
     fit.move(end, distance, trusted and distance <= fit.goal(end.value))
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
+    if seen and not known:  # which is less from penalty to penalty, seen or not
+        fit.softest = least
     # which the Hessian at the next point need not have if it differs much
     known = seen and error <= 0.1 * gain
     return better, again, least if known else 0.0
 
 
-def _least_eigenvalue_and_bound(cg, known=0.0):
+def _least_eigenvalue_and_bound(cg, most):
     """Of what conjugate gradients have seen.
 
-    The least eigenvalue is at most the known one, if there is one.
+    The least eigenvalue is at most the one given.
 
     The bound times the squared residual is at least the squared error in the
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
     """
     least = 0.5 * cg.least_ritz_value()
-    least = max(min(least, known or np.inf), 1e-12)
+    least = max(min(least, most), 1e-12)
     bound = 1 / least
     for length, ratio in zip(cg.lengths, cg.ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)

@@ -33,6 +33,8 @@ class Leftover:
         Of the coordinates.
     least : float
         Eigenvalues of the Hessian in the coordinates are verified to be no less.
+    softest : float
+        The least eigenvalue that was seen in coordinates of this kind.
     strength : float
         Of the penalty.
     debt : int
@@ -45,6 +47,7 @@ class Leftover:
     coordinates: object = None
     kind: str | None = None
     least: float = 0.0
+    softest: float = np.inf
     strength: float = 0.0
     debt: int = 0
 
@@ -114,7 +117,7 @@ class Fit:
                 leftover.frame.hold_constants()
         self.null = self.point = self._null_point(leftover)
         self.leftover = replace(leftover, null_value=self.null.value)
-        self.frame = leftover.frame
+        self.frame, self.softest = leftover.frame, leftover.softest
         if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
@@ -221,6 +224,7 @@ class Fit:
                 coordinates=coordinates,
                 kind=kind,
                 least=least,
+                softest=self.softest,
                 debt=debt,
                 strength=problem.penalty.strength,
             ),

@@ -43,6 +43,9 @@ FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 FLATTERED = 4
 # Relative suboptimality of a sample's optimum: it is no better one of all rows.
 SAMPLE_TOL = 1e-3
+# Where eigenvalues as small as this were seen, the end of each of a path's fits is
+# verified anew: conjugate gradients take fewer passes than to go so much further.
+SOFT = 0.03
 
 
 class _StageOver(Exception):
@@ -161,6 +164,8 @@ def descend(problem, start=None, *, kinds=None, **options):
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
             coordinates, kind = _fresh_coordinates(fit, kinds, stage, builds)
+            if kind != fit.leftover.kind:
+                fit.softest = np.inf
             least, debt = 0.0, -fit.passes()
         worth = builds.get(kinds[0], 0)
         # long enough to be worth the building
@@ -197,7 +202,7 @@ def descend(problem, start=None, *, kinds=None, **options):
                     break
             stale = status == "stuck" and not inherited
         fit.report()
-    least = least if fit.converged and kind == "hessian" else 0.0
+    least = min(least, fit.softest) if fit.converged else 0.0
     debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
     return fit.result(coordinates, kind, least, debt)
 
@@ -243,7 +248,7 @@ def _inherit(fit, kinds):
         return None, None, 0.0
     if not np.isfinite(probe).all():
         return None, None, 0.0
-    least = left.least
+    least = left.least if left.softest > SOFT else 0.0
     if strength < left.strength:
         least *= strength / left.strength
     return coordinates, left.kind, least
