@@ -27,6 +27,9 @@ FAN_IN = 8
 MOST_BYTES = 2**26
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+# Arguments up to this size go with each task that takes them. As a result of their own
+# they would first be computed by a worker, and the others would have them from it.
+SMALL_BYTES = 2**16
 # Configuration of dask's belongs to the process.
 _config_lock = threading.Lock()
 # Seconds that a fit waits for a cluster in which nothing happens.
@@ -101,9 +104,12 @@ class Cluster:
             Of `Problem.sum`.
         """
         from dask import delayed
+        from dask.sizeof import sizeof
 
         part, add = delayed(_part, pure=False), delayed(_added, pure=False)
-        args = delayed(_Arguments(args), pure=False, traverse=False)  # once to a worker
+        small, args = sizeof(args) <= SMALL_BYTES, _Arguments(args)
+        if not small:  # once to a worker
+            args = delayed(args, pure=False, traverse=False)
         n_chunks = len(chunks)
         if result_bytes * n_chunks > MOST_BYTES:
             groups = [[c] for c in range(n_chunks)]

@@ -631,6 +631,28 @@ def test_only_what_has_the_coefficients_size_travels(client, data, monkeypatch):
     assert len(sizes) > 10
 
 
+@pytest.mark.parametrize(("size", "n_results"), [(100, 0), (100_000, 1)])
+def test_large_arguments_go_once_to_each_worker(
+    client, data, monkeypatch, size, n_results
+):
+    X, y, _ = data
+    problem, _ = problem_of(da.from_array(X, chunks=(90, -1)), y)
+    keys = set()
+
+    def results(self, tasks, results=Cluster.results):
+        keys.update(str(key) for task in tasks for key in task.dask)
+        return results(self, tasks)
+
+    monkeypatch.setattr(Cluster, "results", results)
+    assert problem.sum(_mean, (np.ones(size),), 0) == (10,)
+    assert sum("_Arguments" in key for key in keys) == n_results
+    problem.close()
+
+
+def _mean(problem, rows, X, array):
+    return (array.mean(),)
+
+
 def test_a_sum_keeps_its_terms(data):
     """Dask may compute a term once and add it twice."""
     X, y, _ = data
