@@ -7,18 +7,25 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 def inverse_factor(H, problem):
     """T with T^T H T the identity, as far as H is known in floating point."""
     jacobi = inverse_root(np.diag(H))
-    H = H * jacobi[:, None] * jacobi
-    # unit diagonal, also where nothing moves (jacobi is 0 there)
-    H.flat[:: len(H) + 1] = 1
     noise = rounding(problem, len(H))
-    L, failed = dpotrf(H, lower=True)
+    L, failed = dpotrf(_unit_diagonal(H, jacobi), lower=True, overwrite_a=True)
     if not failed and np.square(L.diagonal()).min() > 1e4 * noise:
         inverse, _ = dtrtri(L, lower=True, overwrite_c=True)
-        return jacobi[:, None] * inverse.T
+        T = inverse.T
+        T *= jacobi[:, None]
+        return T
     # Collinear features: the Cholesky factor of what is left by rounding would be
     # rounding. Eigenvectors keep the other directions exact.
-    eigenvalues, V = np.linalg.eigh(H)
+    eigenvalues, V = np.linalg.eigh(_unit_diagonal(H, jacobi))
     return jacobi[:, None] * V * _known_inverse_root(eigenvalues, noise, problem)
+
+
+def _unit_diagonal(H, jacobi):
+    """H scaled on both sides, in LAPACK's order; 1 also where jacobi is 0."""
+    H = np.multiply(H, jacobi[:, None], order="F")
+    H *= jacobi
+    np.fill_diagonal(H, 1)
+    return H
 
 
 def whitening(problem, gram):
