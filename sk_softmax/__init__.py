@@ -30,6 +30,7 @@ From the top down; imports run down this list only:
 - `_solver`: scipy.optimize in good coordinates; when to stop; what to report
 - `_bounded`: L-BFGS-B, where bounds are all that is not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
+- `_direct`: Newton's method with a new Hessian at each step, where data are small
 - `_newton`: Newton's steps, and the distance that they verify
 - `_conjugate_gradients`: their steps, and the least eigenvalue that they see
 - `_optimum`: points, how far they are from the optimum, what a fit reports

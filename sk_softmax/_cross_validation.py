@@ -30,7 +30,7 @@ from ._folds import (
     folds_of_chunks,
     without_class_weight,
 )
-from ._path import at, base_problem, check_Cs, refuse_infinite, solve_path
+from ._path import at, base_problem, check_Cs, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
 
@@ -365,9 +365,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self.refit and not self._is_loo():
             refit = task.subtask("refit", number=search.n_splits)
             with problem.rows.threads():
-                (result,) = solve_path(
-                    problem, [self.C_], self.l1_ratio_, **search.options
-                )
+                chosen = at(problem, self.C_, self.l1_ratio_)
+                result = solve(chosen, **search.options)
             theta, self.optimality_ = result.theta, result.optimality
             self.converged_ = bool(self.converged_ and result.converged)
             search.report("all rows, ", choice, result)

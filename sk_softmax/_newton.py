@@ -101,14 +101,7 @@ def _newton_step(fit, coordinates, known, worth):
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
-    # Where classes are separated F falls like an exponential, and a step takes 1.3
-    # times what the model says, for ever; what is left is twice what it says.
-    if 10 * max(gain, distance) > goal:
-        trusted = error < BELIEVED * gain
-        if trusted:
-            distance /= 1 - error / (BELIEVED * gain)
-    else:
-        trusted = error <= gain
+    distance, trusted = trusted_distance(distance, error, gain, goal)
     better = _is_better(trial, point, coordinates, fit.eps)
     # a trial that is not better is no nearer to the optimum
     end = trial if better else point
@@ -119,6 +112,16 @@ def _newton_step(fit, coordinates, known, worth):
     # which the Hessian at the next point need not have if it differs much
     known = seen and error <= 0.1 * gain
     return better, again, least if known else 0.0
+
+
+def trusted_distance(distance, error, gain, goal):
+    """The distance after a step that gained more or less by the error; its trust."""
+    if 10 * max(gain, distance) <= goal:
+        return distance, error <= gain
+    # Where classes are separated F falls like an exponential, and a step takes 1.3
+    # times what the model says, for ever; what is left is twice what it says.
+    trusted = error < BELIEVED * gain
+    return distance / (1 - error / (BELIEVED * gain)) if trusted else distance, trusted
 
 
 def _least_eigenvalue_and_bound(cg, most):

@@ -126,7 +126,7 @@ class Fit:
                 self.null = self.point = self.evaluate(self.null.theta)
             # steps do not change what the coefficients sum to over the classes, which
             # is the prior's and not the null point's
-            only = np.ndim(problem.penalty.prior) and leftover.point is None
+            only = problem.penalty.has_prior and leftover.point is None
             if only or point.value < self.point.value:
                 self.point = point
         self.eps = np.finfo(problem.rows.dtype).eps
@@ -136,7 +136,7 @@ class Fit:
 
     def _null_point(self, leftover):
         theta = self.problem.null_point()
-        prior = np.ndim(self.problem.penalty.prior)
+        prior = self.problem.penalty.has_prior
         if leftover.null_value is None or theta[:, :-1].any() or prior:
             return self.evaluate(theta)
         return Point(theta, leftover.null_value, None)  # where the penalty is zero

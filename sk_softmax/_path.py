@@ -236,7 +236,7 @@ def at(problem, C, l1_ratio):
         base.l1.shape,
         l1_ratio=l1_ratio,
         factor=base.factor,
-        prior=base.prior if np.ndim(base.prior) else None,
+        prior=base.prior if base.has_prior else None,
         bounds=(base.lower, base.upper) if base.has_bounds else None,
         grouped=base.grouped,
     )

@@ -52,7 +52,8 @@ class Penalty:
         factor = np.atleast_2d(np.asarray(factor, dtype=np.float64))
         excluded = np.isinf(factor)
         self.factor = np.where(excluded, 0.0, factor)
-        self.prior = 0.0 if prior is None or not np.any(prior) else prior
+        self.has_prior = prior is not None and bool(np.any(prior))
+        self.prior = prior if self.has_prior else 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             self.ridge = strength * (1 - l1_ratio) * self.factor
             l1 = strength * l1_ratio * self.factor
@@ -100,7 +101,7 @@ class Penalty:
     @property
     def is_ridge(self):
         """Whether it is a multiple of the squared norm, so that W may be rotated."""
-        return self.is_smooth and self.ridge.size == 1 and np.ndim(self.prior) == 0
+        return self.is_smooth and self.ridge.size == 1 and not self.has_prior
 
     @property
     def is_symmetric(self):
@@ -111,7 +112,7 @@ class Penalty:
         """The quadratic part and its gradient (K, d)."""
         if not self.has_ridge:  # with 74,000 features a tenth of a pass
             return 0.0, self._nothing
-        U = W - self.prior if np.ndim(self.prior) else W
+        U = W - self.prior if self.has_prior else W
         gradient = self.ridge * U
         return 0.5 * np.vdot(gradient, U), gradient
 

@@ -226,7 +226,7 @@ class Problem:
         if self.shape[0] == 1 or not self.penalty.is_symmetric:
             return theta
         centred = theta - theta.mean(axis=0)
-        if np.ndim(self.penalty.prior):  # it sums to what the prior sums to
+        if self.penalty.has_prior:  # it sums to what the prior sums to
             centred[:, :-1] += self.penalty.prior.mean(axis=0)
         return centred
 
@@ -246,7 +246,7 @@ class Problem:
         probability 0 or 1 there, where the objective bends no more.
         """
         theta = self.null_point()
-        if np.ndim(self.penalty.prior):
+        if self.penalty.has_prior:
             theta[:, :-1] = self.penalty.feasible(self.penalty.prior)
             if self.fit_intercept:
                 theta[:, -1] -= theta[:, :-1] @ self.feature_mean()

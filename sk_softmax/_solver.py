@@ -7,6 +7,8 @@ distance F - F* that is left. Away from the point where they were taken they
 flatter, so before a fit calls itself converged the distance is measured with
 conjugate gradients on the true Hessian. The Newton step that this gives for
 nothing is taken too, and is what reaches the last digits.
+
+Where the data are small `_direct` comes first, and mostly ends the fit.
 """
 
 import math
@@ -25,6 +27,8 @@ from ._cost import (
     passes_to_verify,
     preference,
 )
+from ._direct import applies as applies_directly
+from ._direct import descend_directly
 from ._loss import null_value
 from ._newton import NEAR, newton
 from ._optimum import Fit, Leftover, Point
@@ -58,7 +62,7 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     Where the penalty permits and it pays, on fewer features or at first on fewer
     rows. Parameters and the result are those of `descend`.
     """
-    if start is None and leftover is None and np.ndim(problem.penalty.prior):
+    if start is None and leftover is None and problem.penalty.has_prior:
         start = problem.start_point()
     if not problem.penalty.is_smooth:
         if leftover is None and applies(problem):
@@ -153,6 +157,12 @@ def descend(problem, start=None, *, kinds=None, **options):
     Result
     """
     fit = Fit(problem, start, **options)
+    fresh = kinds is None and fit.leftover.coordinates is None
+    if fresh and fit.passes_left() > 3 and applies_directly(problem):
+        descend_directly(fit)
+        if fit.converged:
+            fit.report()
+            return fit.result()
     kinds = kinds or preference(problem)
     builds, ends = passes_to_build(problem), passes_to_end(problem)
     coordinates, kind, least = _inherit(fit, kinds)
