@@ -66,7 +66,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Coordinates in which L-BFGS moves (combinations of the coefficients in which
         the objective bends about alike), all with the same result: from the whole
         Hessian, its blocks of one class, its nearest Kronecker product or its
-        diagonal. "auto" takes those with the cheapest fit.
+        diagonal. "auto" takes those with the cheapest fit, or where the data are small
+        Newton's method.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features. It means the same for every

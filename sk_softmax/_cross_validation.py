@@ -33,6 +33,7 @@ from ._folds import (
 from ._path import at, base_problem, check_Cs, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
+from ._solver import solve
 
 LOO = "approximate-loo"
 
