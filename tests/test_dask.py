@@ -500,6 +500,34 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (pd.Categorical(["a", "b"] * 450), "category"),
+        (["a", "b"] * 450, "(object|str)"),
+        (pd.Timestamp("2020-01-01"), "datetime64"),
+    ],
+)
+def test_columns_that_hold_no_numbers_are_named(data, values, dtype):
+    X, y, _ = data
+    table = pd.DataFrame(X).rename(columns=str).assign(what=values)
+    with pytest.raises(
+        ValueError, match=f"of the rows: X's column 'what' is of {dtype}"
+    ):
+        SoftmaxClassifier().fit(
+            dd.from_pandas(table, 2), dd.from_pandas(pd.Series(y), 2)
+        )
+
+
+def test_columns_of_categories_that_are_numbers(data):
+    X, y, _ = data
+    number = pd.Categorical(np.arange(900) % 7)
+    table = pd.DataFrame(X).rename(columns=str).assign(number=number)
+    theirs = SoftmaxClassifier().fit(table, y)
+    y = dd.from_pandas(pd.Series(y), 2)
+    close(SoftmaxClassifier().fit(dd.from_pandas(table, 2), y), theirs)
+
+
 @pytest.mark.parametrize("bad", BAD)
 def test_bad_input(anywhere, data, bad):
     X, y, _ = data
