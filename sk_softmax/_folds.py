@@ -176,7 +176,8 @@ def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
         fields, last = search.fit(fold, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
-    return (fields, last), fold.absent() & ~held.absent()
+    unseen = fold.absent() & ~problem.absent() & ~held.absent()
+    return (fields, last), unseen
 
 
 def _log_score(held):

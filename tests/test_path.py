@@ -439,6 +439,11 @@ def test_folds_of_sorted_rows(rows, scoring):
         cv.fit(X[order], y[order])
 
 
+def test_a_class_without_weight_is_in_all_folds(rows):
+    X, y, _ = rows
+    SoftmaxClassifierCV(CS, class_weight={0: 1, 1: 0, 2: 1}).fit(X, y)
+
+
 def test_classes_that_y_lacks(rows):
     X, y, _ = rows
     cv = SoftmaxClassifierCV(CS, cv=3, classes=[0, 1, 2, 3]).fit(X, y)
