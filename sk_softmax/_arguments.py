@@ -144,6 +144,8 @@ def _is_missing(label):
         return label is None or bool(label != label)
     except TypeError:  # pandas' own is neither equal to itself nor not
         return True
+    except ValueError:  # a sparse matrix, which is for check_array to refuse
+        return False
 
 
 def _sorted(unique, labels, name):

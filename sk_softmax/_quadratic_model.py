@@ -61,7 +61,8 @@ def model_change(H, q, u, part, v):
 def what_is_left(H, q, u, part, v):
     """About what is still to be taken off the model at v."""
     left = part.violation(v, q + H @ (v - u))
-    return 0.5 * np.sum(left * (left / _curvatures(H)))
+    with np.errstate(over="ignore"):  # without any curvature nobody knows
+        return 0.5 * np.sum(left * (left / _curvatures(H)))
 
 
 def _curvatures(H):

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import DataConversionWarning
@@ -437,6 +438,14 @@ def test_missing_label(iris, labels, value, container):
 def test_missing_label_among_classes(iris, value):
     with pytest.raises(ValueError, match="classes contains NaN or missing"):
         SoftmaxClassifier(classes=[0, 1, 2, value]).fit(*iris)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_sparse_labels(iris, soft):
+    X, y = iris
+    y = np.eye(3)[y] if soft else y[:, None]
+    with pytest.raises(TypeError, match="Sparse data was passed for y"):
+        SoftmaxClassifier().fit(X, csr_array(y))
 
 
 @pytest.mark.parametrize("name", ["X", "y", "soft", "sample_weight", "offset"])

@@ -16,7 +16,11 @@ from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_newton import proximal_newton
-from sk_softmax._quadratic_model import minimise_model, semismooth_newton
+from sk_softmax._quadratic_model import (
+    minimise_model,
+    semismooth_newton,
+    what_is_left,
+)
 from sk_softmax._rows import Rows
 
 INF = np.inf
@@ -211,6 +215,13 @@ def test_faces_that_go_in_circles_lead_to_the_minimum(l1):
     before = (part.violation(u, q) / size).max()
     after = (part.violation(found, q + H @ (found - u)) / size).max()
     assert after <= 1e-6 * before
+
+
+def test_nobody_knows_what_is_left_without_curvature():
+    """As where offsets of 1e8 saturate every probability."""
+    part = Separable(np.zeros(2), np.full(2, -INF), np.full(2, INF))
+    zero = np.zeros(2)
+    assert what_is_left(np.zeros((2, 2)), np.ones(2), zero, part, zero) == INF
 
 
 def test_model_without_variables():
