@@ -331,7 +331,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self._is_loo():
             return labels, [None], {}
         if _routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            if self.scoring is not None:  # the log-loss has the weights already
+                params = params | {"sample_weight": sample_weight}
+            routed = process_routing(self, "fit", **params)
             split_params, score_params = routed.splitter.split, routed.scorer.score
         else:
             split_params = {k: params.pop(k) for k in ("groups",) if k in params}

@@ -571,6 +571,15 @@ def test_metadata_reaches_the_scorer(rows):
     assert cv.scores_[0, 0, 0] == -price[test][wrong].sum()
 
 
+def test_the_log_loss_has_weights_without_a_request(rows):
+    """There is no scorer to make it of."""
+    X, y, weight = rows
+    expected = SoftmaxClassifierCV(CS, cv=3).fit(X, y, weight)
+    with config_context(enable_metadata_routing=True):
+        cv = SoftmaxClassifierCV(CS, cv=3).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(cv.scores_, expected.scores_)
+
+
 # Approximate leave-one-out
 
 
