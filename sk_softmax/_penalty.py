@@ -254,12 +254,13 @@ class Grouped:
         self.lower, self.upper = lower, upper
         self.bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
-    def _norms(self, u):
+    def norms(self, u):
+        """Of the groups."""
         return np.sqrt(np.bincount(self.group, u * u, minlength=len(self.weight)))
 
     def value(self, u):
         """The sum, for u within the bounds."""
-        return self.weight @ self._norms(u)
+        return self.weight @ self.norms(u)
 
     def prox(self, v, step):
         """argmin_u of sum_i (u_i - v_i)^2 / (2 step_i) plus the penalty.
@@ -269,14 +270,14 @@ class Grouped:
         threshold = np.zeros(len(self.weight))
         threshold[self.group] = step
         threshold *= self.weight
-        norms = self._norms(v)
+        norms = self.norms(v)
         if not self.bounded:
             with np.errstate(divide="ignore", invalid="ignore"):
                 shrink = np.where(norms > threshold, 1 - threshold / norms, 0)
             return v * shrink[self.group]
         # c |u| = min_r c (|u|^2 / r + r) / 2: for a norm r the best u is clipped
         # and explicit, and the r that is its own u's norm is found by bisection.
-        low, high = np.zeros_like(norms), self._norms(_clip(self, v)) + norms
+        low, high = np.zeros_like(norms), self.norms(_clip(self, v)) + norms
 
         def best(r):
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -285,7 +286,7 @@ class Grouped:
 
         for _ in range(60):
             middle = 0.5 * (low + high)
-            larger = self._norms(best(middle)) > middle
+            larger = self.norms(best(middle)) > middle
             low, high = np.where(larger, middle, low), np.where(larger, high, middle)
         u = best(high)
         tiny = high <= 1e-15 * np.maximum(norms, 1e-300)
@@ -293,29 +294,29 @@ class Grouped:
 
     def violation(self, u, gradient):
         """How steeply the objective falls along a feasible direction, by variable."""
-        norms = self._norms(u)[self.group]
+        norms = self.norms(u)[self.group]
         total = gradient + self.gradient(u)
         blocked = ((u <= self.lower) & (total > 0)) | ((u >= self.upper) & (total < 0))
         total = np.where(blocked, 0, total)
-        steep = self._norms(total)
+        steep = self.norms(total)
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.where(steep > 0, np.maximum(1 - self.weight / steep, 0), 0)
         return np.abs(np.where(norms > 0, total, total * excess[self.group]))
 
     def free(self, u):
         """Variables in which the penalty is smooth at u."""
-        active = (self._norms(u) > 0) | (self.weight == 0)
+        active = (self.norms(u) > 0) | (self.weight == 0)
         return active[self.group] & (u > self.lower) & (u < self.upper)
 
     def gradient(self, u):
         """Its derivative in the free variables."""
-        norms = self._norms(u)[self.group]
+        norms = self.norms(u)[self.group]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(norms > 0, self.weight[self.group] * u / norms, 0)
 
     def add_hessian(self, H, u, free):
         """Add the Hessian in the free variables to H, (F, F)."""
-        norms = self._norms(u)
+        norms = self.norms(u)
         with np.errstate(divide="ignore", invalid="ignore"):
             curvature = np.where(norms > 0, self.weight / norms, 0)
             unit = np.where(norms[self.group] > 0, u / norms[self.group], 0)

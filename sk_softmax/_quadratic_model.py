@@ -12,14 +12,18 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
+from ._penalty import Separable
+
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
+# After so many steps they are not going to.
+SETTLED = 10
 # Guesses at a face that may leave as many variables to change as the best before.
 PATIENCE = 3
-# Steps of N^2 flops that take the violation to a thousandth where faces are many: it is
-# the next model's then.
-MAX_SPLIT_STEPS = 500
+# Norms of groups, in units in which H is about one, below which they count as so much:
+# at first, halved from step to step, and in the end.
+FIRST_NORM, LEAST_NORM = 1e-2, 1e-12
 
 
 class Reduced:
@@ -96,29 +100,33 @@ def minimise_model(H, q, u, part, tol=1e-6):
     first = (violation * root).max()
     if first == 0:
         return u
-    start = u
+    goal = tol * first
     if part.is_lasso:
         if not violation[~part.free(u)].any():
             # in the end the face is the last one's
-            start, violation = _last_digits(H, q, u, part, u)
-            if (violation * root).max() <= tol * first:
-                return start
-        start = _coordinate_descent(H, q, u, part.weight)
-        start, violation = _last_digits(H, q, u, part, start)
-        if (violation * root).max() <= tol * first:
-            return start
-    elif not hasattr(part, "group"):
+            v, violation = _last_digits(H, q, u, part, u)
+            if (violation * root).max() <= goal:
+                return v
+        v = _coordinate_descent(H, q, u, part.weight)
+        v, violation = _last_digits(H, q, u, part, v)
+        return v if (violation * root).max() <= goal else walk(H, q, u, part, v, goal)
+    if isinstance(part, Separable):
         v = semismooth_newton(H, q, u, part, size)
-        if v is not None:
-            return v
-        start = split(H, q, u, part, size, tol * first)
-    step, value = None, model_change(H, q, u, part, start)
-    v, value = (start, value) if value < 0 else (u, 0.0)
-    for _ in range(MAX_MODEL_STEPS):
+        return walk(H, q, u, part, u, goal) if v is None else v
+    # a proximal step within bounds takes as long as a hundred without
+    unsettled = 0 if part.bounded else SETTLED
+    step, v, value = None, u, 0.0
+    for i in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
-        if (part.violation(v, gradient) * root).max() <= tol * first:
+        if (part.violation(v, gradient) * root).max() <= goal:
             break
         before = value
+        if i == unsettled:
+            trial = reweighted(H, q, u, part, size, goal)
+            trial_value = model_change(H, q, u, part, trial)
+            if trial_value < value:
+                v, value = trial, trial_value
+                continue
         step = _steps(H, size, part) if step is None else step
         trial = part.prox(v - step * gradient, step)
         trial_value = model_change(H, q, u, part, trial)
@@ -173,37 +181,103 @@ def semismooth_newton(H, q, u, part, size):
     return None
 
 
-def split(H, q, u, part, size, goal):
-    """Near the minimiser, by the alternating direction method of multipliers.
+def walk(H, q, u, part, v, goal):
+    """The minimiser from v, without groups, by Newton's steps from face to face.
 
-    An inverse serves a hundred steps of N^2 flops, and the face of the last one is
-    Newton's: with bounds and an l1 term, faces that are guessed go in circles, and
-    steps on them change a variable or two each. In units in which H has a unit
-    diagonal; Boyd et al. (doi:10.1561/2200000016), sections 3.4.1 and 3.4.3.
+    Where features are collinear H is singular: coordinate descent creeps, and a Newton
+    step is as long as it takes to reach the next zero or bound. Each goes to where the
+    model is least along it; where it has no more to take off on its face, the worst
+    violators come in.
     """
-    target, rho = H @ u - q, 0.1
-    v, dual, inverse = u, np.zeros_like(u), None
-    for i in range(1, MAX_SPLIT_STEPS + 1):
-        if inverse is None:
-            step = 1 / (rho * size)
-            inverse = _inverse(H + np.diag(rho * size))
-            if inverse is None:
-                break
-        smooth = inverse @ (target + (v - dual) / step)
-        before, relaxed = v, 1.6 * smooth - 0.6 * v
-        v = part.prox(relaxed + dual, step)
-        dual = dual + relaxed - v
-        if i % 10:
-            continue
-        end, violation = _last_digits(H, q, u, part, v)
-        if (violation / np.sqrt(size)).max() <= goal:
-            return end
-        apart = np.sum((smooth - v) ** 2 * size)
-        moved = rho**2 * np.sum((v - before) ** 2 * size)
-        factor = np.clip(np.sqrt(np.sqrt(apart / max(moved, 1e-300))), 0.1, 10)
-        if not 0.5 <= factor <= 2:
-            rho, dual, inverse = rho * factor, dual / factor, None
+    root = 1 / np.sqrt(_curvatures(H))
+    for _ in range(MAX_MODEL_STEPS):
+        gradient = q + H @ (v - u)
+        violation = part.violation(v, gradient) * root
+        worst = violation.argmax()
+        if violation[worst] <= goal:
+            break
+        moving, new = part.free(v), np.zeros(len(v), dtype=bool)
+        if violation[moving].max(initial=0) <= max(0.1 * violation[worst], goal):
+            new = ~moving & (violation >= 0.5 * violation[worst])
+            moving |= new
+        slope = gradient + part.weight * np.where(v, np.sign(v), -np.sign(gradient))
+        d = np.zeros_like(v)
+        d[moving] = -_solve_singular(H[np.ix_(moving, moving)], slope[moving])
+        d[new & (d * slope > 0)] = 0  # it would go back
+        trial = _least_along(d, v, gradient, H, part)
+        if trial is None:  # what came in does not go with the others
+            d = np.zeros_like(v)
+            d[worst] = -slope[worst]
+            trial = _least_along(d, v, gradient, H, part)
+        if trial is None:
+            break
+        v = trial
     return v
+
+
+def _least_along(d, v, gradient, H, part):
+    """Where the model is least from v along d, or None where it does not fall.
+
+    Its slope grows evenly, jumps where a variable is zero, and ends at a bound.
+    """
+    slope = gradient @ d + part.weight @ np.where(v, np.sign(v) * d, np.abs(d))
+    if not slope < 0:
+        return None
+    curvature, at = d @ (H @ d), 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zeros = np.where(v * d < 0, -v / d, np.inf)
+        bound = np.where(d > 0, part.upper, part.lower)
+        ends = np.where(d, (bound - v) / d, np.inf)
+    last = ends.argmin()
+    for i in zeros.argsort():
+        if zeros[i] >= ends[last] or slope + curvature * (zeros[i] - at) >= 0:
+            break
+        slope += curvature * (zeros[i] - at) + 2 * part.weight[i] * abs(d[i])
+        at = zeros[i]
+        if slope >= 0:
+            trial = v + at * d
+            trial[i] = 0.0
+            return trial
+    least = at - slope / curvature if curvature > 0 else np.inf
+    if least < ends[last]:
+        return v + least * d
+    if ends[last] == np.inf:
+        return None
+    trial = (v + ends[last] * d).clip(part.lower, part.upper)
+    trial[last] = bound[last]
+    return trial
+
+
+def reweighted(H, q, u, part, size, goal):
+    """About the minimiser with groups.
+
+    As c |u| <= c (|u|^2 / r + r) / 2, and no less where r = |u|, the minimiser of a
+    quadratic within the bounds takes something off the model, also where H is singular
+    (Hunter and Li, doi:10.1214/009053605000000200). Groups that are on their way to
+    zero are put there, and the face is Newton's.
+    """
+    root, box = 1 / np.sqrt(size), Separable(0.0 * u, part.lower, part.upper)
+    unit = 1 / np.sqrt(np.bincount(part.group, size) / np.bincount(part.group))
+    small, least, end = FIRST_NORM, np.inf, u
+    v, norms = u, np.maximum(part.norms(u), small * unit)
+    for i in range(1, MAX_MODEL_STEPS + 1):
+        curvature = (part.weight / np.maximum(norms, small * unit))[part.group]
+        A, slope = H + np.diag(curvature), q + H @ (v - u) + curvature * v
+        v = semismooth_newton(A, slope, v, box, size + curvature)
+        if v is None:
+            break
+        norms, small = part.norms(v), max(0.5 * small, LEAST_NORM)
+        if i % 5:
+            continue
+        gone = (norms <= 100 * small * unit)[part.group]
+        for trial in (v, np.where(gone, 0.0, v)):
+            trial, violation = _last_digits(H, q, u, part, trial)
+            left = (violation * root).max()
+            if left < least:
+                end, least = trial, left
+        if least <= goal:
+            break
+    return end
 
 
 def _last_digits(H, q, u, part, v):
@@ -243,12 +317,12 @@ def _solve(A, b):
     return x if info == 0 else None
 
 
-def _inverse(A):
-    """The inverse of A, which is overwritten, or None where it is not positive."""
-    A, info = lapack.dpotrf(A.T, overwrite_a=True)
-    if info == 0:
-        A, info = lapack.dpotri(A, overwrite_c=True)
-    return np.triu(A) + np.triu(A, 1).T if info == 0 else None
+def _solve_singular(A, b):
+    """About the solution of A x = b, where A may be singular: then x is long."""
+    size, level = np.diag(A.diagonal()), 0.0
+    while (x := _solve(A + level * size, b)) is None:
+        level = 10 * level or 1e-12
+    return x
 
 
 def _coordinate_descent(H, q, u, weight):
@@ -276,7 +350,7 @@ def _coordinate_descent(H, q, u, weight):
             Xy=target,
             coef_init=u / scale,
             tol=1e-8,
-            max_iter=1000,
+            max_iter=100,
             check_input=False,
         )
     return coefs[:, 0] * scale
@@ -284,10 +358,9 @@ def _coordinate_descent(H, q, u, weight):
 
 def _steps(H, size, part):
     """Step lengths of the proximal gradient, the same within a group."""
-    if hasattr(part, "group"):
-        largest = np.zeros(len(part.weight))
-        np.maximum.at(largest, part.group, size)
-        size = largest[part.group]
+    largest = np.zeros(len(part.weight))
+    np.maximum.at(largest, part.group, size)
+    size = largest[part.group]
     root = 1 / np.sqrt(size)
     # the rows' absolute sums bound the greatest eigenvalue
     greatest = np.abs(H * root[:, None] * root).sum(axis=1).max()

@@ -217,6 +217,47 @@ def test_faces_that_go_in_circles_lead_to_the_minimum(l1):
     assert after <= 1e-6 * before
 
 
+@pytest.mark.parametrize(
+    "name", ["factors", "lasso in bounds", "groups", "groups in bounds"]
+)
+def test_weak_penalties_of_collinear_variables(name):
+    """H is singular: what the penalty prefers is far away, the way there flat."""
+    rng = np.random.default_rng(0)
+    n = 60
+    part = parts(n, rng)[name]
+    part.weight = 1e-4 * part.weight
+    part.lower, part.upper = 100 * part.lower, 100 * part.upper
+    A = rng.normal(size=(100, n // 2)) * np.geomspace(1, 0.1, n // 2)
+    A = A @ rng.normal(size=(n // 2, n))
+    H, q = A.T @ A / 100, A.T @ rng.normal(size=100) / 100
+    u = part.prox(np.zeros(n), np.ones(n))
+    found = minimise_model(H, q, u, part)
+    size = np.sqrt(np.diag(H))
+    before = (part.violation(u, q) / size).max()
+    after = (part.violation(found, q + H @ (found - u)) / size).max()
+    assert after <= 1e-6 * before
+
+
+@pytest.mark.parametrize("options", [{}, {"penalty_group": "class"}])
+def test_collinear_features_with_a_weak_penalty(options):
+    X, y = load_wine(return_X_y=True)
+    X = np.hstack([X, X @ np.random.default_rng(0).normal(size=(13, 13))])
+    options = {"C": 10.0, "l1_ratio": 1.0, **options}
+
+    def value(tol):
+        fit = SoftmaxClassifier(tol=tol, **options).fit(X, y)
+        assert fit.converged_ and fit.n_iter_ < 30
+        loss = log_loss(y, fit.predict_proba(X))
+        norms = np.abs(fit.coef_)
+        if "penalty_group" in options:
+            norms = np.linalg.norm(fit.coef_, axis=0)
+        return loss + norms.sum() / (options["C"] * len(y))
+
+    least = value(1e-12)
+    for tol in (1e-4, 1e-6):
+        assert value(tol) - least <= tol * (np.log(3) - least)
+
+
 def test_nobody_knows_what_is_left_without_curvature():
     """As where offsets of 1e8 saturate every probability."""
     part = Separable(np.zeros(2), np.full(2, -INF), np.full(2, INF))
