@@ -1,7 +1,7 @@
 """Minimum of a quadratic plus the penalty, without a look at the data.
 
-Coordinate descent, or guesses, find the face of the penalty (which variables are
-zero, which at a bound), Newton's step on that face does the rest.
+Coordinate descent, guesses, or a walk find the face of the penalty (which variables
+are zero, which at a bound), Newton's step on that face does the rest.
 """
 
 import warnings
