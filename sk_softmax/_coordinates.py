@@ -125,9 +125,7 @@ class Hessian:
         penalty = problem.penalty.curvature() * frame.scale**2
         H[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
         self.size = Q.shape[1] * H.shape[1]
-        T = inverse_factor(H.reshape(self.size, -1), problem)
-        T = _leave_frame(T.reshape(Q.shape[1], -1, T.shape[1]), frame)
-        self.T = T.reshape(self.size, -1)
+        self.root = inverse_factor(H.reshape(self.size, -1), problem)
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty.
@@ -141,11 +139,22 @@ class Hessian:
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
-        return self.Q @ (self.T @ v).reshape(self.Q.shape[1], -1)
+        theta = self.root(v).reshape(self.Q.shape[1], -1)
+        theta[:, :-1] *= self.frame.scale
+        theta[:, -1] -= theta[:, :-1] @ self.frame.centre
+        return self.Q @ theta
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
-        return (self.Q.T @ G).ravel() @ self.T
+        G = self.Q.T @ G
+        G[:, :-1] -= G[:, -1:] * self.frame.centre
+        G[:, :-1] *= self.frame.scale
+        return self.root.transposed(G.ravel())
+
+    def matrix(self):
+        """T, (q, d + 1, size), without Q."""
+        T = self.root.matrix()
+        return _leave_frame(T.reshape(self.Q.shape[1], -1, T.shape[1]), self.frame)
 
 
 def build_hessian(problem, theta, frame):
@@ -182,7 +191,7 @@ class ClassBlocks:
         self._centred = len(loss) > 1 and problem.penalty.is_symmetric
         blocks, feature = loss.copy(), np.arange(len(frame.scale))
         blocks[:, feature, feature] += problem.penalty.curvature() * frame.scale**2
-        T = np.stack([inverse_factor(block, problem) for block in blocks])
+        T = np.stack([inverse_factor(block, problem).matrix() for block in blocks])
         self.T = _leave_frame(T, frame)
         self.size = loss.shape[0] * loss.shape[1]
 

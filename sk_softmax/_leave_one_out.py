@@ -60,9 +60,9 @@ def leave_one_out_loss(problem, theta, target):
     frame = Frame(problem)
     coordinates = build_hessian(problem, theta, frame)
     Q = coordinates.Q
-    root = coordinates.T.reshape(Q.shape[1], d1, -1)
+    root = coordinates.matrix()
     losses, moves = np.empty((2, problem.rows.shape[0]))
-    chunk = max(1, CHUNK_BYTES // (8 * coordinates.T.size // d1))
+    chunk = max(1, CHUNK_BYTES // (8 * root.size // d1))
     for rows, X in problem.rows.read():
         for start in range(rows.start, rows.stop, chunk):
             part = slice(start, min(start + chunk, rows.stop))

@@ -296,6 +296,22 @@ def test_curvature_that_rounding_left_below_zero_stays_still():
     np.testing.assert_array_equal(root, [0, 0, 0.5])
 
 
+@pytest.mark.parametrize("collinear", [False, True])
+def test_a_hessian_has_its_root_as_a_matrix(collinear, n_classes, fit_intercept):
+    problem = make(n_classes, fit_intercept=fit_intercept, strength=0)
+    if collinear:
+        X = np.column_stack([problem.rows.X, problem.rows.X @ [1, 1e-3, 1e3, 0]])
+        problem = make_problem(X, problem.target, C=np.inf, fit_intercept=fit_intercept)
+    theta = somewhere(problem)
+    coordinates = BUILDERS["hessian"](problem, theta, Frame(problem))
+    kind = _inverse_roots.SpectralRoot if collinear else _inverse_roots.CholeskyRoot
+    assert isinstance(coordinates.root, kind)
+    T, Q = coordinates.matrix(), coordinates.Q
+    steps = np.array([coordinates.step(u) for u in np.eye(coordinates.size)])
+    expected = np.einsum("kq,qjs->skj", Q, T)
+    assert_allclose(steps, expected, rtol=1e-10, atol=1e-10 * abs(expected).max())
+
+
 @pytest.mark.parametrize("sums", [loss_hessian, loss_blocks])
 @pytest.mark.parametrize("parts", [1, 2], ids=["canonical", "in parts"])
 def test_pairs_make_the_moments_of_dense_rows(
