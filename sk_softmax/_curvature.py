@@ -45,9 +45,12 @@ def _orthonormal_basis(K):
     return np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]
 
 
-def loss_hessian(problem, theta, frame, Q):
-    """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame."""
-    (K, d1), q = problem.shape, Q.shape[1]
+def loss_hessian(problem, theta, frame, Q=None):
+    """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame.
+
+    In the directions Q (K, q) among the classes; None is the classes themselves.
+    """
+    K, d1 = problem.shape
     flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
     if pairs_pay(problem, "hessian"):
         a, b = np.triu_indices(K)
@@ -64,11 +67,14 @@ def loss_hessian(problem, theta, frame, Q):
         moments = H.sum(axis=2)
         np.negative(H, out=H)
         H[np.arange(K), :, np.arange(K)] += moments
-        H = Q.T @ (Q.T @ H.reshape(K, -1)).reshape(q * d1, K, d1)
-        H = H.reshape(q * d1, q * d1)
-        if q == K:  # the first direction is all classes' in common
-            H[:d1] = H[:, :d1] = 0  # which the loss does not see; rounding would
-    return H.reshape(q * d1, q * d1)
+    if Q is None or K == 1:
+        return H.reshape(K * d1, K * d1)
+    q = Q.shape[1]
+    H = Q.T @ (Q.T @ H.reshape(K, -1)).reshape(q * d1, K, d1)
+    H = H.reshape(q * d1, q * d1)
+    if q == K:  # the first direction is all classes' in common
+        H[:d1] = H[:, :d1] = 0  # which the loss does not see; rounding would
+    return H
 
 
 def _hessian(problem, X, P, weight, frame):

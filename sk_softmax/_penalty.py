@@ -142,6 +142,24 @@ class Penalty:
         U = (W - self.prior).ravel()
         return self._whole.violation(U, G.ravel()).reshape(W.shape)
 
+    def most_gain(self, W, violation, value):
+        """What coefficients can take off an objective of this value, at most.
+
+        The loss is convex, so that it falls nowhere faster than the violation says;
+        the quadratic part bends it back, and where the penalty alone is as much as
+        the objective nothing better is to be found.
+        """
+        falls = violation > 0
+        arrays = W, violation, self.ridge, self.l1, self.mean, self.lower, self.upper
+        W, violation, ridge, l1, mean, lower, upper = (
+            np.broadcast_to(array, falls.shape)[falls] for array in arrays
+        )
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            away = np.minimum(value / l1, np.sqrt(2 * value / ridge))
+            reach = np.minimum(violation / ridge, np.abs(W - mean) + away)
+            reach = np.minimum(reach, np.maximum(upper - W, W - lower))
+        return np.sum(reach * (violation - 0.5 * ridge * reach))
+
     def part(self, index, scale):
         """The non-smooth part of the coefficients at `index`, in other units.
 

@@ -14,6 +14,7 @@ from copy import copy
 import numpy as np
 
 from ._array_api import add_at, full, namespace
+from ._curvature import loss_hessian
 from ._quadratic_model import Reduced, minimise_model, model_change, what_is_left
 
 # Rows of X in a product for the Hessian.
@@ -78,6 +79,8 @@ class WorkingSet:
     def hessian(self, theta):
         """Of the variables and the intercepts, (N + K, N + K): a pass over the data."""
         problem = self.problem
+        if self.chosen.all() and not problem.rows.is_sparse:
+            return self._whole_hessian(theta)
         used = np.flatnonzero(self.chosen.any(axis=0))
         position = np.searchsorted(used, self.features)
         K, N = problem.shape[0], len(self.classes)
@@ -87,6 +90,16 @@ class WorkingSet:
         args = self.frame, used, position, classes
         flops, size = problem.rows.shape[0] * (N + K) ** 2, 8 * (N + K) ** 2
         (H,) = problem.curvature_sum(theta, _hessian, args, flops, size)
+        H[np.arange(N), np.arange(N)] += self.ridge()
+        return H
+
+    def _whole_hessian(self, theta):
+        """The same, where all are chosen: products that need no selection."""
+        K, d1 = self.problem.shape
+        H = loss_hessian(self.problem, theta, self.frame)
+        intercepts = np.arange(1, K + 1) * d1 - 1
+        order = np.append(self.classes * d1 + self.features, intercepts)
+        H, N = H[order[:, None], order], len(self.classes)
         H[np.arange(N), np.arange(N)] += self.ridge()
         return H
 

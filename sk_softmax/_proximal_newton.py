@@ -19,6 +19,10 @@ from ._proximal import WorkingSet
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Gradients of this times their size tell which coefficients come in soon.
 SOON = 1.2
+# With bounds a fit whose gradient alone does not say that it is converged, also when
+# its distance is this part of the goal, is to say so with all coefficients in the set,
+# where they are at most so many. No intercept ends further away from where it is.
+UNSEEN, MOST_WHOLE, INTERCEPTS_REACH = 1e-5, 2000, 2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
 TRUSTED, BELIEVED = 0.2, 0.33
@@ -48,8 +52,13 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
     model = Model(fit, on_path=options.get("leftover") is not None)
     while not fit.converged and fit.passes_left() > 0:
         step = model.step()
-        near = step.distance <= fit.goal(fit.point.value)
-        fit.move(fit.point, step.known, model.trusted and step.reliable and near)
+        goal = fit.goal(fit.point.value)
+        near = model.trusted and step.reliable and step.distance <= goal
+        certain = near and model.is_certain()
+        if near and not certain and step.distance <= UNSEEN * goal:
+            model.widen()
+            continue
+        fit.move(fit.point, step.known, certain)
         if fit.converged or step.ends_turns:
             break
         if model.is_stale(step):
@@ -61,7 +70,9 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
             fit.move(trial, step.known, False)
             fit.report()
         elif model.fresh and step.reliable and step.distance <= 1e3 * fit.floor:
-            fit.converged = True
+            fit.converged = model.is_certain()
+            if not fit.converged:
+                model.widen()
         elif not model.recover():
             break
     return fit.result(model.leftover())
@@ -121,6 +132,8 @@ class Model:
             working, H = fit.leftover.coordinates
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
+        few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
+        self._whole = few and fit.problem.penalty.has_bounds
         self.damping, self._previous = Damping(), np.inf
         self._wrong = 0.0
 
@@ -128,6 +141,8 @@ class Model:
         """The step to the model's minimum, on a working set that fits the point."""
         fit, point, working = self._fit, self._fit.point, self._working
         chosen, violating, in_turns = _choose(fit.problem, point, fit.frame)
+        if self._whole:
+            chosen = chosen | ~fit.frame.constant
         if self._H is None or (chosen & ~working.chosen).any():
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
@@ -152,6 +167,27 @@ class Model:
             reliable=complete and level == 0,
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
+
+    def is_certain(self):
+        """Whether coefficients outside of the set cannot hide how far F falls.
+
+        Without bounds they cannot. With them, where features are collinear, others go
+        far together with one that is held at its bound by next to nothing.
+        """
+        fit, point = self._fit, self._fit.point
+        penalty, W = fit.problem.penalty, point.theta[:, :-1]
+        whole = (self._working.chosen | fit.frame.constant).all()
+        if whole or not penalty.has_bounds or W.size > MOST_WHOLE:
+            return True
+        violation = _violation(fit.problem, point, fit.frame) / fit.frame.scale
+        gain = penalty.most_gain(W, violation, point.value)
+        gain += INTERCEPTS_REACH * np.abs(point.gradient[:, -1]).sum()
+        return gain <= fit.goal(point.value)
+
+    def widen(self):
+        """Have all coefficients in the set."""
+        self._whole = True
+        self.drop()
 
     def is_stale(self, step):
         """Whether the Hessian is an old one that no longer describes the steps."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.datasets import load_iris, load_wine, make_blobs
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -22,6 +22,7 @@ from sk_softmax._quadratic_model import (
     what_is_left,
 )
 from sk_softmax._rows import Rows
+from sk_softmax._solver import solve
 
 INF = np.inf
 
@@ -256,6 +257,54 @@ def test_collinear_features_with_a_weak_penalty(options):
     least = value(1e-12)
     for tol in (1e-4, 1e-6):
         assert value(tol) - least <= tol * (np.log(3) - least)
+
+
+@pytest.mark.parametrize("bounds", [(0, INF), (0, 1), (-0.05, 1)])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+def test_collinear_features_within_bounds(bounds, l1_ratio):
+    """Held back by next to nothing, some hide where others would go with them."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = np.hstack([X, X @ np.random.default_rng(0).normal(size=(30, 90))])
+    C = 100.0
+
+    def value(tol):
+        fit = SoftmaxClassifier(C, tol=tol, l1_ratio=l1_ratio, bounds=bounds).fit(X, y)
+        assert fit.converged_ and fit.n_iter_ < 50
+        W = fit.coef_
+        penalty = l1_ratio * np.abs(W) + (1 - l1_ratio) / 2 * W**2
+        return log_loss(y, fit.predict_proba(X)) + penalty.sum() / (C * len(y))
+
+    least = value(1e-11)
+    null = log_loss(y, np.full(len(y), y.mean()))
+    for tol in (1e-4, 1e-6):
+        assert value(tol) - least <= tol * (null - least)
+
+
+@pytest.mark.parametrize("bounds", [None, (0, INF), (-0.1, 0.2)])
+@pytest.mark.parametrize("l1_ratio, group", [(0, None), (0.5, None), (1, "class")])
+@pytest.mark.parametrize("prior", [None, 0.05])
+def test_most_gain_is_no_less_than_what_is_gained(bounds, l1_ratio, group, prior):
+    X, y = load_iris(return_X_y=True)
+    options = {"bounds": bounds, "l1_ratio": l1_ratio, "penalty_group": group}
+    if prior is not None:
+        options["coef_prior"] = np.full((3, 4), prior)
+    classifier = SoftmaxClassifier(0.1, fit_intercept=False, **options)
+    problem, _ = classifier._problem(X, y, None, None)
+    penalty = problem.penalty
+    optimum = solve(problem, tol=1e-13, max_iter=1000)
+    rng = np.random.default_rng(0)
+    away = rng.normal(size=optimum.theta.shape) * [1, 1, 1, 1, 0]
+    for length in (0, 1e-4, 1e-2, 1):
+        theta = optimum.theta + length * away
+        theta[:, :-1] = penalty.feasible(theta[:, :-1])
+        value, gradient = problem.value_gradient(theta)
+        if not penalty.is_smooth:
+            value += penalty.value(theta[:, :-1])
+        violation = penalty.violation(theta[:, :-1], gradient[:, :-1])
+        most = penalty.most_gain(theta[:, :-1], violation, value)
+        assert np.isfinite(most)
+        assert value - optimum.value <= most + 1e-14
+        assert length > 0 or most < 1e-4
 
 
 def test_nobody_knows_what_is_left_without_curvature():
