@@ -145,20 +145,26 @@ class Penalty:
     def most_gain(self, W, violation, value):
         """What coefficients can take off an objective of this value, at most.
 
-        The loss is convex, so that it falls nowhere faster than the violation says;
-        the quadratic part bends it back, and where the penalty alone is as much as
-        the objective nothing better is to be found.
+        The loss is convex, so that it falls nowhere faster than the violation says; the
+        quadratic part bends it back, bounds end it, and where the penalty alone is as
+        much as the objective nothing better is to be found.
         """
-        falls = violation > 0
-        arrays = W, violation, self.ridge, self.l1, self.mean, self.lower, self.upper
-        W, violation, ridge, l1, mean, lower, upper = (
-            np.broadcast_to(array, falls.shape)[falls] for array in arrays
-        )
+        falls, steep = violation > 0, violation
+        if self.grouped:
+            steep = np.linalg.norm(violation, axis=0) + np.zeros_like(violation)
+        violation, steep, l1 = violation[falls], steep[falls], self.l1[falls]
+        ridge = self.ridge.ravel()
+        if len(ridge) > 1:
+            ridge = np.broadcast_to(self.ridge, W.shape)[falls]
+        away = np.abs((W - self.prior)[falls])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            away = np.minimum(value / l1, np.sqrt(2 * value / ridge))
-            reach = np.minimum(violation / ridge, np.abs(W - mean) + away)
-            reach = np.minimum(reach, np.maximum(upper - W, W - lower))
-        return np.sum(reach * (violation - 0.5 * ridge * reach))
+            reach = np.minimum(violation / ridge, away + np.sqrt(2 * value / ridge))
+            if self.has_bounds:
+                room = np.maximum(self.upper - W, W - self.lower)
+                reach = np.minimum(reach, room[falls])
+            each = np.sum(reach * (violation - 0.5 * ridge * reach))
+            shared = violation @ away + value * np.max(steep / l1, initial=0.0)
+        return np.fmin(each, shared)  # without any limit each is not a number
 
     def part(self, index, scale):
         """The non-smooth part of the coefficients at `index`, in other units.

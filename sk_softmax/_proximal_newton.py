@@ -19,10 +19,12 @@ from ._proximal import WorkingSet
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Gradients of this times their size tell which coefficients come in soon.
 SOON = 1.2
-# With bounds a fit whose gradient alone does not say that it is converged, also when
-# its distance is this part of the goal, is to say so with all coefficients in the set,
-# where they are at most so many. No intercept ends further away from where it is.
-UNSEEN, MOST_WHOLE, INTERCEPTS_REACH = 1e-5, 2000, 2
+# Where a set's distance is this part of the goal, and the gradient alone still does not
+# say that the fit is converged, all coefficients are to be in the set, if they are at
+# most so many.
+UNSEEN, MOST_WHOLE = 1e-8, 2000
+# No intercept, of centred features, is taken to end further from where it is.
+INTERCEPTS_REACH = 2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
 TRUSTED, BELIEVED = 0.2, 0.33
@@ -49,16 +51,17 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
     Result
     """
     fit = Fit(problem, start, **options) if fit is None else fit
-    model = Model(fit, on_path=options.get("leftover") is not None)
+    on_path = options.get("leftover") is not None
+    model, most = Model(fit, on_path), np.inf
+    violation = _violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0:
-        step = model.step()
-        goal = fit.goal(fit.point.value)
+        step, goal = model.step(violation), fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
-        certain = near and model.is_certain()
-        if near and not certain and step.distance <= UNSEEN * goal:
+        unseen = near and not model.sees_all
+        if unseen and step.distance <= max(UNSEEN * goal, fit.floor):
             model.widen()
             continue
-        fit.move(fit.point, step.known, certain)
+        fit.move(fit.point, step.known, near and not unseen)
         if fit.converged or step.ends_turns:
             break
         if model.is_stale(step):
@@ -67,10 +70,14 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
         trial = _search(fit, step, model.damping.level)
         if trial is not None:
             model.learn(step, trial)
-            fit.move(trial, step.known, False)
+            violation = _violation(problem, trial, fit.frame)
+            if not on_path:  # where sets hold what comes next, and are not deceived
+                most = _most_gain(fit, trial, violation)
+            certain = most <= fit.goal(trial.value)
+            fit.move(trial, min(most, step.known) if certain else step.known, certain)
             fit.report()
         elif model.fresh and step.reliable and step.distance <= 1e3 * fit.floor:
-            fit.converged = model.is_certain()
+            fit.converged = model.sees_all or most <= 1e3 * fit.floor
             if not fit.converged:
                 model.widen()
         elif not model.recover():
@@ -133,14 +140,14 @@ class Model:
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
-        self._whole = few and fit.problem.penalty.has_bounds
+        self._whole = few and fit.problem.penalty.has_bounds and not on_path
         self.damping, self._previous = Damping(), np.inf
         self._wrong = 0.0
 
-    def step(self):
+    def step(self, violation):
         """The step to the model's minimum, on a working set that fits the point."""
         fit, point, working = self._fit, self._fit.point, self._working
-        chosen, violating, in_turns = _choose(fit.problem, point, fit.frame)
+        chosen, violating, in_turns = _choose(fit.problem, point, violation)
         if self._whole:
             chosen = chosen | ~fit.frame.constant
         if self._H is None or (chosen & ~working.chosen).any():
@@ -168,21 +175,15 @@ class Model:
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
 
-    def is_certain(self):
-        """Whether coefficients outside of the set cannot hide how far F falls.
+    @property
+    def sees_all(self):
+        """Whether no coefficients outside of the set hide how far F falls.
 
-        Without bounds they cannot. With them, where features are collinear, others go
-        far together with one that is held at its bound by next to nothing.
+        Where features are collinear, some go far together with one that is held at zero
+        or at its bound by next to nothing.
         """
-        fit, point = self._fit, self._fit.point
-        penalty, W = fit.problem.penalty, point.theta[:, :-1]
-        whole = (self._working.chosen | fit.frame.constant).all()
-        if whole or not penalty.has_bounds or W.size > MOST_WHOLE:
-            return True
-        violation = _violation(fit.problem, point, fit.frame) / fit.frame.scale
-        gain = penalty.most_gain(W, violation, point.value)
-        gain += INTERCEPTS_REACH * np.abs(point.gradient[:, -1]).sum()
-        return gain <= fit.goal(point.value)
+        chosen = self._working.chosen | self._fit.frame.constant
+        return self._on_path or chosen.size > MOST_WHOLE or chosen.all()
 
     def widen(self):
         """Have all coefficients in the set."""
@@ -271,6 +272,13 @@ class Damping:
         self._raised = False
 
 
+def _most_gain(fit, point, violation):
+    """How far F falls from the point at most, as its gradient tells."""
+    penalty, W = fit.problem.penalty, point.theta[:, :-1]
+    gain = penalty.most_gain(W, violation / fit.frame.scale, point.value)
+    return gain + INTERCEPTS_REACH * np.abs(point.gradient[:, -1]).sum()
+
+
 def _soon(problem, point, frame, chosen):
     """Coefficients that a slightly weaker penalty, or the next step, would let in.
 
@@ -284,13 +292,12 @@ def _soon(problem, point, frame, chosen):
     return near if near.sum() <= room else np.zeros_like(near)
 
 
-def _choose(problem, point, frame):
+def _choose(problem, point, violation):
     """The next working set, all violators, and whether not all can be in one set.
 
     Where more coefficients move than a set can have they take turns, the worst first.
     """
     W = point.theta[:, :-1]
-    violation = _violation(problem, point, frame)
     moving = W != problem.penalty.rest
     if problem.penalty.has_bounds:
         moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)

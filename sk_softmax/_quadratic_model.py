@@ -94,11 +94,12 @@ def minimise_model(H, q, u, part, tol=1e-6):
         return u
     size = _curvatures(H)
     H = H.copy()
-    H.flat[:: len(H) + 1] += 1e-11 * size  # collinear features leave H singular
+    # collinear features leave H singular, and rounding what is less than zero
+    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + 1e-11 * size
     root = 1 / np.sqrt(size)
     violation = part.violation(u, q)
     first = (violation * root).max()
-    if first == 0:
+    if not first > 0:  # there is nothing to gain, or nobody knows
         return u
     goal = tol * first
     if part.is_lasso:
@@ -318,11 +319,14 @@ def _solve(A, b):
 
 
 def _solve_singular(A, b):
-    """About the solution of A x = b, where A may be singular: then x is long."""
+    """About the solution of A x = b, where A may be singular: then x is long.
+
+    Zero, where A is nothing like positive semidefinite.
+    """
     size, level = np.diag(A.diagonal()), 0.0
-    while (x := _solve(A + level * size, b)) is None:
+    while (x := _solve(A + level * size, b)) is None and level < 1:
         level = 10 * level or 1e-12
-    return x
+    return np.zeros_like(b) if x is None else x
 
 
 def _coordinate_descent(H, q, u, weight):
