@@ -46,7 +46,7 @@ def both(what, table, mean, each):
     """Rows for a mean over problems and for the worst of them."""
     if table.empty:
         return
-    bounds = table["bound"].sum() if "bound" in table else table["at_least"].sum()
+    bounds = int(table["bound" if "bound" in table else "at_least"].sum())
     note = f"{len(table)} problems" + f", {bounds} lower bounds" * bool(bounds)
     yield goal(f"{what}, geometric mean", mean, geometric_mean(table["ratio"]), note)
     if each is not None:

@@ -65,7 +65,8 @@ class Penalty:
         self.has_ridge = bool(self.ridge.any())
         self.l1 = np.broadcast_to(l1, shape)
         self.has_l1 = bool(self.l1.any())
-        self.grouped = grouped and self.has_l1
+        # a group of one is the l1 term
+        self.grouped = grouped and self.has_l1 and shape[0] > 1
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds
         if excluded.any():
             lower = np.where(excluded, self.prior, lower)
