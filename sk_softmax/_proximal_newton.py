@@ -19,11 +19,12 @@ from ._proximal import WorkingSet
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Gradients of this times their size tell which coefficients come in soon.
 SOON = 1.2
-# Where a set's distance is this part of the goal, and the gradient alone still does not
-# say that the fit is converged, all coefficients are to be in the set, if they are at
+# So many rounds in which a set says that the fit has converged it is waited for the
+# gradient to say it too. Then all coefficients are to be in the set, if there are at
 # most so many.
-UNSEEN, MOST_WHOLE = 1e-8, 2000
-# No intercept, of centred features, is taken to end further from where it is.
+PATIENT_ROUNDS, MOST_WHOLE = 4, 2000
+# No intercept, of centred features, is taken to end further from where it is. That is
+# an assumption.
 INTERCEPTS_REACH = 2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
@@ -52,13 +53,15 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
     """
     fit = Fit(problem, start, **options) if fit is None else fit
     on_path = options.get("leftover") is not None
-    model, most = Model(fit, on_path), np.inf
+    model, most, waited = Model(fit, on_path), 0.0, 0
     violation = _violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0:
         step, goal = model.step(violation), fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
         unseen = near and not model.sees_all
-        if unseen and step.distance <= max(UNSEEN * goal, fit.floor):
+        waited += unseen
+        hopeless = most == np.inf or waited > PATIENT_ROUNDS
+        if unseen and (hopeless or step.distance <= fit.floor):
             model.widen()
             continue
         fit.move(fit.point, step.known, near and not unseen)
@@ -71,13 +74,13 @@ def proximal_newton(problem, start=None, *, fit=None, **options):
         if trial is not None:
             model.learn(step, trial)
             violation = _violation(problem, trial, fit.frame)
-            if not on_path:  # where sets hold what comes next, and are not deceived
-                most = _most_gain(fit, trial, violation)
+            # down a path sets hold what comes in next, and nothing is hidden from them
+            most = np.inf if on_path else _most_gain(fit, trial, violation)
             certain = most <= fit.goal(trial.value)
             fit.move(trial, min(most, step.known) if certain else step.known, certain)
             fit.report()
         elif model.fresh and step.reliable and step.distance <= 1e3 * fit.floor:
-            fit.converged = model.sees_all or most <= 1e3 * fit.floor
+            fit.converged = model.sees_all
             if not fit.converged:
                 model.widen()
         elif not model.recover():
@@ -139,6 +142,7 @@ class Model:
             working, H = fit.leftover.coordinates
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
+        # within bounds a few are all in the set from the start, and nothing is hidden
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
         self._whole = few and fit.problem.penalty.has_bounds and not on_path
         self.damping, self._previous = Damping(), np.inf

@@ -225,7 +225,7 @@ def _least_along(d, v, gradient, H, part):
     if not slope < 0:
         return None
     curvature, at = d @ (H @ d), 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         zeros = np.where(v * d < 0, -v / d, np.inf)
         bound = np.where(d > 0, part.upper, part.lower)
         ends = np.where(d, (bound - v) / d, np.inf)
@@ -271,7 +271,8 @@ def reweighted(H, q, u, part, size, goal):
         if i % 5:
             continue
         gone = (norms <= 100 * small * unit)[part.group]
-        for trial in (v, np.where(gone, 0.0, v)):
+        # the bounds may exclude the prior mean, where groups are zero
+        for trial in (v, np.where(gone, 0.0, v).clip(part.lower, part.upper)):
             trial, violation = _last_digits(H, q, u, part, trial)
             left = (violation * root).max()
             if left < least:

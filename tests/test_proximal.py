@@ -291,6 +291,18 @@ def test_collinear_features_within_bounds(bounds, l1_ratio):
         assert value(tol) - least <= tol * (null - least)
 
 
+def test_groups_with_a_prior_outside_of_the_bounds():
+    """The bounds do not let a group be at its prior mean, where it has its kink."""
+    rng = np.random.default_rng(69)
+    X = rng.normal(size=(60, 4))
+    X[:, :2] = X[:, 2:]
+    y = np.r_[0, 1, 2, rng.integers(3, size=57)]
+    options = {"coef_prior": 0.3 * rng.normal(size=(3, 4)), "bounds": (-0.3, 0.3)}
+    options |= {"l1_ratio": 1.0, "penalty_group": "class"}
+    fit = SoftmaxClassifier(0.1, **options).fit(X, y)
+    assert fit.converged_ and fit.n_iter_ < 20
+
+
 @pytest.mark.parametrize("bounds", [None, (0, INF), (-0.1, 0.2)])
 @pytest.mark.parametrize("l1_ratio, group", [(0, None), (0.5, None), (1, "class")])
 @pytest.mark.parametrize("prior", [None, 0.05])
