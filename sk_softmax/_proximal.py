@@ -78,9 +78,15 @@ class WorkingSet:
 
     def hessian(self, theta):
         """Of the variables and the intercepts, (N + K, N + K): a pass over the data."""
+        whole = self.chosen.all() and not self.problem.rows.is_sparse
+        H = self._whole_hessian(theta) if whole else self._loss_hessian(theta)
+        N = len(self.classes)
+        H[np.arange(N), np.arange(N)] += self.ridge()
+        return H
+
+    def _loss_hessian(self, theta):
+        """The loss's part of it."""
         problem = self.problem
-        if self.chosen.all() and not problem.rows.is_sparse:
-            return self._whole_hessian(theta)
         used = np.flatnonzero(self.chosen.any(axis=0))
         position = np.searchsorted(used, self.features)
         K, N = problem.shape[0], len(self.classes)
@@ -90,7 +96,6 @@ class WorkingSet:
         args = self.frame, used, position, classes
         flops, size = problem.rows.shape[0] * (N + K) ** 2, 8 * (N + K) ** 2
         (H,) = problem.curvature_sum(theta, _hessian, args, flops, size)
-        H[np.arange(N), np.arange(N)] += self.ridge()
         return H
 
     def _whole_hessian(self, theta):
@@ -99,9 +104,7 @@ class WorkingSet:
         H = loss_hessian(self.problem, theta, self.frame)
         intercepts = np.arange(1, K + 1) * d1 - 1
         order = np.append(self.classes * d1 + self.features, intercepts)
-        H, N = H[order[:, None], order], len(self.classes)
-        H[np.arange(N), np.arange(N)] += self.ridge()
-        return H
+        return H[order[:, None], order]
 
     def ridge(self):
         """The penalty's part of the Hessian's diagonal, (N,)."""
