@@ -34,6 +34,8 @@ def numeric(value, name, dtype=np.float64, **options):
 
     With ``copy=True`` it may be written to, which what pandas gives may not.
     """
+    if is_plain(value, [dtype]) and value.ndim in (1, 2):
+        return value.copy() if options.get("copy") else value
     refuse_masked(value, name)
     try:
         array = check_array(value, dtype=dtype, input_name=name, **options)
@@ -44,6 +46,17 @@ def numeric(value, name, dtype=np.float64, **options):
     if options.get("copy") and isinstance(array, np.ndarray):
         return np.require(array, requirements="W")
     return array
+
+
+def is_plain(value, dtypes):
+    """Whether it is an array of finite numbers of one of the dtypes.
+
+    In which scikit-learn finds nothing, in the time of three passes over small data.
+    """
+    if type(value) is not np.ndarray or value.dtype not in dtypes or not value.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(value.sum()))  # or it is to be looked at closer
 
 
 def refuse_masked(value, name):
