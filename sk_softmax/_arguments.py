@@ -39,7 +39,7 @@ def numeric(value, name, dtype=np.float64, **options):
     refuse_masked(value, name)
     try:
         array = check_array(value, dtype=dtype, input_name=name, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if name in str(error):
             raise
         raise ValueError(f"{name}: {error}") from error
@@ -63,6 +63,22 @@ def refuse_masked(value, name):
     """Raise where entries are masked: NumPy and scikit-learn forget that."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
+
+
+def check_columns(X):
+    """Raise where a column of pandas holds dates, or names instead of numbers."""
+    for name, dtype in X.dtypes.items():
+        if dtype.kind in "biufc":
+            continue
+        try:
+            if dtype.kind in "mM":
+                raise TypeError("a date is no number")
+            X[name].astype(float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"X's column {name!r} is of {dtype}: only numbers can be fitted to. "
+                "Encode it, for example by OneHotEncoder, or leave it out."
+            ) from error
 
 
 def require_y(y, estimator):
@@ -417,7 +433,7 @@ def by_feature(value, name, shape, names, default):
     if not isinstance(value, dict):
         try:
             array = np.asarray(to_numpy(value), dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{name} is not numeric: {error}.") from error
         if array.shape not in ((), shape[1:], shape):
             raise ValueError(
@@ -439,7 +455,7 @@ def by_feature(value, name, shape, names, default):
     for feature, entry in value.items():
         try:
             array[..., list(names).index(feature)] = entry
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"{name} of feature {feature!r} must be a number, or one for each of "
                 f"the {shape[0]} rows of coef_, got {entry!r}."

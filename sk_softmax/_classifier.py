@@ -1,6 +1,7 @@
 """SoftmaxClassifier: validate, encode, solve, unpack."""
 
 import numbers
+import sys
 import warnings
 from contextlib import closing
 
@@ -437,8 +438,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 max_val=np.inf,
                 include_boundaries=bounds,
             )
-            if value != value:
-                raise ValueError(f"{name} is NaN.")
+            if value != value or np.inf > value > sys.float_info.max:
+                raise ValueError(f"{name} is NaN, or too large for a float.")
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio={self.l1_ratio!r} must be at most 1.")
         for name in ("fit_intercept", "warm_start"):

@@ -247,7 +247,8 @@ class _Chunk:
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
         self.i, self.name = i, name
         with in_chunk(i):
-            _check_columns(X)
+            if hasattr(X, "iloc"):
+                arguments.check_columns(X)
             self.X = check_array(
                 X,
                 accept_sparse="csr",
@@ -314,21 +315,6 @@ class _ChunkProblem(Problem):
 
     def __sizeof__(self):
         return _nbytes(self.rows.X)
-
-
-def _check_columns(X):
-    """Raise where a column of a DataFrame holds dates, or names instead of numbers."""
-    for name, dtype in X.dtypes.items() if hasattr(X, "columns") else ():
-        if dtype.kind in "biufc":
-            continue
-        try:
-            if dtype.kind in "mM":
-                raise TypeError("a date is no number")
-            X[name].astype(float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"X's column {name!r} is of {dtype}: only numbers can be fitted to."
-            ) from error
 
 
 def _nbytes(X):

@@ -49,8 +49,13 @@ def read(estimator, X):
 def checked(estimator, X, **options):
     """X as `validate_data` gives it; nothing in it may be masked."""
     arguments.refuse_masked(X, "X")
-    with np.errstate(invalid="ignore"):  # of sums that overflow both ways
-        return validate_data(estimator, X, **INPUT | options)
+    try:
+        with np.errstate(invalid="ignore"):  # of sums that overflow both ways
+            return validate_data(estimator, X, **INPUT | options)
+    except (TypeError, ValueError):
+        if hasattr(X, "iloc"):
+            arguments.check_columns(X)
+        raise
 
 
 def _is_plain(X):

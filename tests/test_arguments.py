@@ -159,6 +159,7 @@ FITS = {
         (np.ones((2, 4)), r"penalty_factor has shape \(2, 4\)"),
         ({"a": 1.0}, "penalty_factor is a dict by feature name"),
         ("many", "penalty_factor is not numeric"),
+        (10**400, "penalty_factor is not numeric"),
     ],
     "bounds": [
         (1.0, "bounds must be a pair"),
@@ -182,6 +183,7 @@ FITS = {
         (np.ones(4), "coef_prior"),
         (1.0, "coef_prior"),
         ("a", "coef_prior"),
+        ([[10**400] * 4] * 3, "coef_prior"),
     ],
     "classes": [
         ([0, 1], r"labels that are not in classes: \[2\]"),
@@ -189,6 +191,8 @@ FITS = {
         ([0], "classes must hold at least two labels"),
         ([], "classes must hold at least two labels"),
     ],
+    "C": [(10**400, "C is NaN, or too large"), (np.nan, "C is NaN")],
+    "tol": [(10**400, "tol is NaN, or too large")],
     "penalty_group": [("feature", "penalty_group"), (True, "penalty_group")],
 }
 
@@ -543,6 +547,26 @@ def test_labels_of_any_integers(dtype, where):
     assert found.dtype == labels.dtype
     np.testing.assert_array_equal(found, labels)
     np.testing.assert_array_equal(inverse, codes)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0, 1, 2], "datetime64[ns]"),
+        ([0, 1, 2], "timedelta64[ns]"),
+        (["x", "y", "x"], "category"),
+        (["x", "y", "x"], object),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "predict"])
+def test_columns_that_are_not_numbers_are_named(method, values, dtype):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a": [0.0, 1, 2], "b": [1, 0, 1]})
+    other = X.assign(b=pandas.Series(values).astype(dtype))
+    clf = SoftmaxClassifier().fit(X, [0, 1, 1])
+    args = (other, [0, 1, 1]) if method == "fit" else (other,)
+    with pytest.raises(ValueError, match="X's column 'b' is of"):
+        getattr(clf, method)(*args)
 
 
 def test_a_fit_to_an_array_forgets_the_names_of_a_frame():
