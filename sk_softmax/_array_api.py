@@ -308,7 +308,7 @@ def subtract_at(Z, at, weight):
         return Z
     xp = namespace(Z)
     row = xp.arange(Z.shape[0], dtype=at.dtype, device=Z.device)
-    Z -= xp.astype(row[:, None] == at, Z.dtype) * weight
+    Z -= xp.where(row[:, None] == at, weight, 0.0)
     return Z
 
 
