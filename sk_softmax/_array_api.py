@@ -254,13 +254,6 @@ def reshape(array, shape):
     return namespace(array).reshape(array, shape)
 
 
-def permute(array, axes):
-    """The array with its axes in another order."""
-    if not is_foreign(array):
-        return array.transpose(axes)
-    return namespace(array).permute_dims(array, axes)
-
-
 def exp(Z):
     """e to the Z, in Z's memory where that is possible."""
     return namespace(Z).exp(Z) if is_foreign(Z) else np.exp(Z, out=Z)

@@ -122,7 +122,7 @@ class Hessian:
         self.strength = problem.penalty.strength
         H = loss.copy()
         feature = np.arange(len(frame.scale))
-        penalty = problem.penalty.curvature() * frame.scale**2
+        penalty = problem.penalty.ridge * frame.scale**2
         H[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
         self.size = Q.shape[1] * H.shape[1]
         self.root = inverse_factor(H.reshape(self.size, -1), problem)
@@ -190,7 +190,7 @@ class ClassBlocks:
         self.strength = problem.penalty.strength
         self._centred = len(loss) > 1 and problem.penalty.is_symmetric
         blocks, feature = loss.copy(), np.arange(len(frame.scale))
-        blocks[:, feature, feature] += problem.penalty.curvature() * frame.scale**2
+        blocks[:, feature, feature] += problem.penalty.ridge * frame.scale**2
         T = np.stack([inverse_factor(block, problem).matrix() for block in blocks])
         self.T = _leave_frame(T, frame)
         self.size = loss.shape[0] * loss.shape[1]
@@ -242,7 +242,7 @@ def build_kronecker(problem, theta, frame):
         mean = first / total
         gram -= np.multiply.outer(mean, first)
     gram /= total
-    penalty = problem.penalty.curvature() * frame.scale**2
+    penalty = problem.penalty.ridge * frame.scale**2
     plus_ridge = gram * curvature.mean()
     plus_ridge[np.diag_indices(d)] += penalty.mean(axis=0)
     U = whitening(problem, plus_ridge)
@@ -277,7 +277,7 @@ def build_diagonal(problem, theta, frame):
     # what the frame's features lose in the subtraction is not curvature
     H[H < rounding(problem, 1) * np.abs(mean * first)] = 0
     ridge = (Q * Q).T @ np.broadcast_to(
-        problem.penalty.curvature() * frame.scale**2, (len(Q), H.shape[1])
+        problem.penalty.ridge * frame.scale**2, (len(Q), H.shape[1])
     )
     H += ridge
     scale = np.column_stack([inverse_root(H) * frame.scale, inverse_root(total)])

@@ -4,7 +4,6 @@ Each chunk of rows becomes a `Problem` of its own, where dask put the chunk: on 
 worker of the current `distributed.Client`, or without one in this process.
 """
 
-import copy
 import uuid
 from contextlib import nullcontext
 
@@ -83,12 +82,6 @@ class DaskProblem(Problem):
     def scratch(self):
         """What stands for a dict that blocks keep, beside the chunks."""
         return Scratch(uuid.uuid4())
-
-    def with_rows(self, rows, penalty):
-        """The same problem with another penalty."""
-        problem = copy.copy(self)
-        problem.penalty, problem.n_evaluations = penalty, 0
-        return problem
 
     def sample(self, index):
         """The problem of some of the rows, in this process, with the same penalty."""

@@ -119,7 +119,7 @@ class _Model:
         self.Q, self.one, product = _first_classes(self.shape[0])
         # what stays still has a one on the diagonal, for want of a curvature
         ridge = np.append(frame.constant, not problem.fit_intercept).astype(np.float64)
-        ridge[:-1] += problem.penalty.curvature()[0] * frame.scale**2
+        ridge[:-1] += problem.penalty.ridge[0] * frame.scale**2
         penalty = product[:, None, :, None] * np.diag(ridge)[:, None]
         self.penalty = penalty.reshape(len(product) * len(ridge), -1)
         self.noise = 1e4 * rounding(problem, len(self.penalty))

@@ -166,7 +166,7 @@ class KroneckerCurvature(_Curvature):
         first, total = features[:-1, -1], features[-1, -1]
         mean = first / total if total > 0 else np.zeros(len(first))
         gram = features[:-1, :-1] - np.multiply.outer(mean, first)
-        penalty = problem.penalty.curvature() * frame.scale**2
+        penalty = problem.penalty.ridge * frame.scale**2
         U = whitening(problem, gram * curvature.mean() + np.diag(penalty.mean(axis=0)))
         H = np.multiply.outer(curvature, np.maximum((gram @ U * U).sum(axis=0), 0))
         penalty = np.broadcast_to(penalty, (len(Q), len(U)))

@@ -163,7 +163,7 @@ def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
         return None, np.zeros(len(search.classes), dtype=bool)
     name = f"fold {i + 1}/{search.n_splits}, "
     train, test = fold
-    fold, held = take(problem, train), take(judged, test)
+    fold, held = problem.take(train), judged.take(test)
     if not held.total_weight > 0 or not fold.total_weight > 0:
         raise ValueError(f"{name}no row has a weight: use other folds.")
     refuse_infinite(fold, search.Cs, search.classes)
@@ -213,25 +213,6 @@ def _some_data(task, index):
         return None
     weight = metadata and np.asarray(metadata["sample_weight"])[index]
     return fit_data(X[index], y[index], weight)
-
-
-def take(problem, index):
-    """The problem of some of the rows, or of dask's chunks."""
-    if isinstance(problem, DaskProblem):
-        return problem.take(index)
-
-    def some(array):
-        return None if array is None else array[index]
-
-    return Problem(
-        problem.rows.take(index),
-        problem.loss,
-        problem.target[index],
-        some(problem.weight),
-        problem.penalty,
-        problem.fit_intercept,
-        some(problem.offset),
-    )
 
 
 def without_class_weight(problem, classifier, y, sample_weight):

@@ -22,6 +22,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
+from ._array_api import class_masses
 from ._loss import Softmax
 from ._rows import Rows
 
@@ -64,10 +65,7 @@ class Likelihood:
         self.target = target
         self.loss = Softmax(n_classes)
         self.weight = np.ones(len(target)) if weight is None else weight.astype(float)
-        if target.ndim == 1:
-            self.counts = np.bincount(target, self.weight, minlength=n_classes)
-        else:
-            self.counts = self.weight @ target
+        self.counts = class_masses(target, self.weight, n_classes)
         if offset is not None and offset.shape[1] == 1:  # the sigmoid's one logit
             offset = np.column_stack([0 * offset, offset])
         self.offset = offset

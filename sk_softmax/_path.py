@@ -6,6 +6,7 @@ that each starts at the last one's optimum, from the strongest penalty on.
 
 import warnings
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -222,10 +223,9 @@ def base_problem(classifier, X, y, sample_weight, offset):
         )
         X = read(classifier, X)
         check_consistent_length(X, y)
-    l1_ratio, classifier.l1_ratio = classifier.l1_ratio, 1.0
-    problem, classes = classifier._problem(X, y, sample_weight, offset)
-    classifier.l1_ratio = l1_ratio
-    return problem, classes
+    lasso = copy(classifier)
+    lasso.l1_ratio = 1.0
+    return lasso._problem(X, y, sample_weight, offset)
 
 
 def at(problem, C, l1_ratio):
@@ -240,7 +240,7 @@ def at(problem, C, l1_ratio):
         bounds=(base.lower, base.upper) if base.has_bounds else None,
         grouped=base.grouped,
     )
-    return problem.with_rows(problem.rows, penalty)
+    return problem.with_penalty(penalty)
 
 
 def solve_path(problem, Cs, l1_ratio, *, start=None, **options):

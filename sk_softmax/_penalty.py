@@ -117,10 +117,6 @@ class Penalty:
         gradient = self.ridge * U
         return 0.5 * np.vdot(gradient, U), gradient
 
-    def curvature(self):
-        """The quadratic part's second derivatives, broadcastable to (K, d)."""
-        return self.ridge
-
     def value(self, W):
         """The non-smooth part."""
         return self._whole.value((W - self.prior).ravel())
@@ -250,13 +246,6 @@ class Separable:
     def add_hessian(self, H, u, free):
         """Nothing: it is linear in the free variables."""
 
-    def reach(self, u, free, d):
-        """How far along d, up to 1, the free variables stay on their face."""
-        u, weight = u[free], self.weight[free]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            to_zero = np.where((u * d < 0) & (weight > 0), -u / d, 1.0)
-        return min(1.0, to_zero.min(), _to_bounds(self, u, free, d))
-
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's orthant or the bounds."""
         crossed = (u * trial < 0) & (self.weight > 0)
@@ -358,7 +347,10 @@ class Grouped:
         along = np.bincount(group, u[free] * d, minlength=n_groups)
         shrinks = (along < 0) & (self.weight > 0)
         to_zero = np.min(-squared[shrinks] / along[shrinks], initial=1.0)
-        return min(to_zero, _to_bounds(self, u[free], free, d))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up = np.where(d > 0, (self.upper[free] - u[free]) / d, np.inf)
+            down = np.where(d < 0, (self.lower[free] - u[free]) / d, np.inf)
+        return min(to_zero, up.min(), down.min())
 
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's half spaces or the bounds.
@@ -373,11 +365,3 @@ class Grouped:
 def _clip(part, u):
     """The variables u within their bounds, if there are any."""
     return u.clip(part.lower, part.upper) if part.bounded else u
-
-
-def _to_bounds(part, u, free, d):
-    """How far along d the free variables u stay within their bounds."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(d > 0, (part.upper[free] - u) / d, np.inf)
-        down = np.where(d < 0, (part.lower[free] - u) / d, np.inf)
-    return min(up.min(), down.min())

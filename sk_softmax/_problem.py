@@ -13,6 +13,8 @@ Layouts, here and in everything above:
 - P: probabilities of a block's m rows, (K, m) in X's dtype.
 """
 
+from copy import copy
+
 import numpy as np
 
 from ._array_api import (
@@ -120,6 +122,12 @@ class Problem:
         present = ~self.absent()
         return (misjudged < 0.5) & (present if len(theta) > 1 else present.all())
 
+    def with_penalty(self, penalty):
+        """The same problem with another penalty."""
+        other = copy(self)
+        other.penalty, other.n_evaluations = penalty, 0
+        return other
+
     def with_rows(self, rows, penalty):
         """The same problem on other features of the same rows."""
         return Problem(
@@ -141,6 +149,10 @@ class Problem:
         rows = self.rows.take(index)
         loss, penalty, intercept = self.loss, self.penalty, self.fit_intercept
         return Problem(rows, loss, target, weight, penalty, intercept, offset)
+
+    def take(self, index):
+        """The problem of a fold: of these rows, or of these of dask's chunks."""
+        return self.sample(index)
 
     def weights(self, rows):
         """Weights of a block's rows, (m,)."""
@@ -197,7 +209,7 @@ class Problem:
             HW, Hb = self.sum(_hessian_product, args, self.pass_flops)
             H = np.zeros(self.shape)
             np.divide(HW, self.total_weight, out=H[:, :-1])
-            H[:, :-1] += self.penalty.curvature() * direction[:, :-1]
+            H[:, :-1] += self.penalty.ridge * direction[:, :-1]
             if self.fit_intercept:
                 np.divide(Hb, self.total_weight, out=H[:, -1])
             return H

@@ -47,13 +47,11 @@ class Task:
         if self.followed:
             context.call_on_fit_task_begin(estimator=estimator, **data)
 
-    def subtask(self, name, *, number=None, n_subtasks=0, parallel=False, data=None):
-        """Begin a part of this task; its parts are numbered if it is parallel."""
+    def subtask(self, name, *, number=None, n_subtasks=0, data=None):
+        """Begin a part of this task; those of several at a time are numbered."""
         if not self.followed:
             return self
-        context = self.context.subcontext(
-            name, number, max_subtasks=n_subtasks, sequential_subtasks=not parallel
-        )
+        context = self.context.subcontext(name, number, max_subtasks=n_subtasks)
         return Task(self.estimator, context, data or self.data)
 
     def end(self, attributes=None):

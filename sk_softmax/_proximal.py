@@ -111,7 +111,7 @@ class WorkingSet:
         penalty = self.problem.penalty
         if not penalty.has_ridge:
             return 0.0
-        ridge = np.broadcast_to(penalty.curvature(), penalty.l1.shape)
+        ridge = np.broadcast_to(penalty.ridge, penalty.l1.shape)
         return ridge[self.index] * self.scale**2
 
     def with_penalty(self, problem, H):

@@ -35,7 +35,7 @@ def draw(problem):
     n, d = problem.rows.shape
     penalty = problem.penalty
     # without a ridge a direction in which the sample does not vary would stay still
-    applies = penalty.is_smooth and penalty.curvature().min() > 0
+    applies = penalty.is_smooth and penalty.ridge.min() > 0
     if not applies or problem.pass_flops < WORTHWHILE_CALLS * CALL_FLOPS:
         return None, None
     mass = problem.class_mass()

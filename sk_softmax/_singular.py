@@ -8,6 +8,8 @@ from ._information import INTERCEPT
 # Columns that differ from a combination of others by less than 3e-7 of their size
 # count as collinear; squared, for it is the Gram matrix that is looked at.
 SINGULAR = 1e-13
+# Names in an error, before it says how many more there are.
+LISTED = 8
 
 
 def checked_inverse(likelihood, H, names, classes):
@@ -137,8 +139,8 @@ def _flat_classes(likelihood, H):
     return _most_apart(np.maximum(np.abs(least), np.abs(most)))
 
 
-def listed(names, limit=8):
+def listed(names):
     """The first names in words, and how many more there are."""
     names = list(names)
-    text = ", ".join(repr(name) for name in names[:limit])
-    return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    text = ", ".join(repr(name) for name in names[:LISTED])
+    return text + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

@@ -23,11 +23,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sk_softmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
-    _folds,
     _leave_one_out,
     _path,
     softmax_path,
 )
+from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax.display import CVScoreDisplay, PathDisplay
 
@@ -730,7 +730,7 @@ def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
     X, y, _ = rows
     cv = SoftmaxClassifierCV(CS, cv=3).fit(X, y)
     before = cv.__dict__.copy()
-    take, calls = _folds.take, []
+    take, calls = Problem.take, []
 
     def interrupted(*args):
         calls.append(1)
@@ -738,7 +738,7 @@ def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
             raise error
         return take(*args)
 
-    monkeypatch.setattr(_folds, "take", interrupted)
+    monkeypatch.setattr(Problem, "take", interrupted)
     with pytest.raises(error):
         cv.fit(X[:, :3], y)
     assert len(calls) > 3

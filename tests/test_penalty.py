@@ -257,7 +257,7 @@ def test_value_is_the_formula(l1_ratio, grouped, factor, prior):
         step[k, j] = 1e-5
         up, down = penalty.value_gradient(W + step)[0], penalty.value_gradient(W - step)
         assert gradient[k, j] == pytest.approx((up - down[0]) / 2e-5, abs=1e-8)
-    curvature = np.broadcast_to(penalty.curvature(), W.shape)
+    curvature = np.broadcast_to(penalty.ridge, W.shape)
     np.testing.assert_allclose(
         penalty.value_gradient(W + 1)[1] - gradient, curvature, atol=1e-15
     )

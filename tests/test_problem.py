@@ -234,5 +234,5 @@ def test_penalty():
         rise = penalty.value_gradient(W + h)[0]
         rise -= penalty.value_gradient(W - h)[0]
         assert gradient[index] == pytest.approx(rise / (2 * step), abs=1e-8)
-    np.testing.assert_array_equal(np.broadcast_to(penalty.curvature(), W.shape), 0.3)
+    np.testing.assert_array_equal(np.broadcast_to(penalty.ridge, W.shape), 0.3)
     assert Penalty(0.0, W.shape).value_gradient(W)[0] == 0
