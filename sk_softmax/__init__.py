@@ -27,12 +27,13 @@ From the top down; imports run down this list only:
 - `_arguments`: from what the user gives to the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
-- `_solver`: scipy.optimize in good coordinates; when to stop; what to report
+- `_solver`: L-BFGS in good coordinates; when to stop; what to report
 - `_bounded`: L-BFGS-B, where bounds are all that is not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_direct`: Newton's method with a new Hessian at each step, where data are small
 - `_newton`: Newton's steps, and the distance that they verify
 - `_conjugate_gradients`: their steps, and the least eigenvalue that they see
+- `_lbfgs`: scipy.optimize's L-BFGS, until its objective has seen enough
 - `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal`: the step of proximal Newton on a working set, and its Hessian
 - `_quadratic_model`: minimum of a quadratic plus the penalty

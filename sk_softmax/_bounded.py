@@ -9,11 +9,11 @@ true Hessian measure what is left there.
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import Bounds, minimize
 
 from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build_diagonal
 from ._cost import passes_to_build
+from ._lbfgs import StageOver, lbfgs
 from ._optimum import Fit
 from ._proximal_newton import proximal_newton
 
@@ -34,10 +34,6 @@ NEWTON_PASSES = 150
 MAX_CG = 300
 # Where they see that it is so many times the goal they are not run to their end.
 FAR = 30
-
-
-class _StageOver(Exception):
-    """Raised through scipy.optimize when the point is good enough or time is up."""
 
 
 def applies(problem):
@@ -85,7 +81,7 @@ def descend_in_bounds(problem, start=None, **options):
         if a_hessian < NEWTON_PASSES:
             break
         near *= LESS
-    return proximal_newton(problem, fit=fit, **options)
+    return proximal_newton(fit)
 
 
 def _shift_intercepts(fit, first):
@@ -176,25 +172,13 @@ def _lbfgs_b(fit, axes, near, last):
         if point.value < best.value:
             best = point
             if distance(best) <= near * fit.goal(best.value):
-                raise _StageOver
+                raise StageOver("near")
         if fit.passes() >= last or fit.passes_left() <= 2:
-            raise _StageOver
+            raise StageOver("late")
         return point.value, axes.gradient(point.gradient)
 
-    options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
-    options |= {"ftol": 0.0, "gtol": 0.0}
     if distance(start) > near * fit.goal(start.value):
-        try:
-            minimize(
-                objective,
-                np.zeros(axes.size),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=Bounds(*axes.limits(start.theta)),
-                options=options,
-            )
-        except _StageOver:
-            pass
+        lbfgs(objective, True, axes.size, MEMORY, axes.limits(start.theta))
     fit.move(best, np.inf, False)  # the axes alone may flatter: Newton's step measures
 
 
@@ -223,7 +207,7 @@ def _newton_step(fit, axes):
     trial = fit.evaluate(axes.move(point.theta, cg.v))
     missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
+    error = fit.error(gain, trial)
     # a step that is nothing beside the goal need only be right to a factor of two
     trusted = error <= (1.0 if 10 * max(gain, distance) <= goal else 0.2) * gain
     if trial.value < point.value or (trusted and error == 0):

@@ -153,7 +153,7 @@ class _Model:
     def end(self, fit, here):
         """Take the fit a step further, and measure how far it is then."""
         end = fit.evaluate(self.start + (here.D - here.step) @ self.leave)
-        error = max(abs(here.value - end.value - here.gain) - fit.noise(end), 0.0)
+        error = fit.error(here.gain, end, here)
         _, left = self._step(here.factor, end.gradient @ self.leave.T)
         goal = fit.goal(end.value)
         # fourfold, for the Hessian there may be less than the one that is known

@@ -100,7 +100,7 @@ def _newton_step(fit, coordinates, known, worth):
     # model had missed
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    error = max(abs(point.value - trial.value - gain) - fit.noise(point), 0.0)
+    error = fit.error(gain, trial)
     distance, trusted = trusted_distance(distance, error, gain, goal)
     better = _is_better(trial, point, coordinates, fit.eps)
     # a trial that is not better is no nearer to the optimum

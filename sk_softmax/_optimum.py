@@ -185,6 +185,15 @@ class Fit:
         """What rounding may make of a change of F, also where F is next to nothing."""
         return 1e3 * self.eps * max(abs(point.value), abs(self.null.value))
 
+    def error(self, gain, point, before=None):
+        """How far what a step took off F is from the gain promised, but for rounding.
+
+        The step is from `before`, or from where the fit is, to the point.
+        """
+        before = self.point if before is None else before
+        missed = abs(before.value - point.value - gain)
+        return max(missed - self.noise(before), 0.0)
+
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
         goal = self.goal(point.value)

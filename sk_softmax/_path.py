@@ -23,7 +23,7 @@ from ._frame import Frame
 from ._penalty import Penalty
 from ._predictor import read
 from ._progress import begin_fit, set_callbacks, with_callbacks
-from ._solver import descend, solve
+from ._solver import descend, lift_result, solve
 
 
 @dataclass(frozen=True)
@@ -267,16 +267,10 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
         if reduced is not None and C < np.inf:
             inner = at(reduced, C, 0.0)
             result = descend(inner, leftover=leftover, kinds=kinds, **options)
-            value, gradient = whole.value_gradient(lift(result.theta))
-            error = abs(value - result.value)
-            if error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
+            lifted = lift_result(result, lift, whole)
+            if lifted is not None:
                 leftover = result.leftover
-                yield replace(
-                    _light(result),
-                    theta=lift(result.theta),
-                    n_iter=result.n_iter + 1,
-                    gradient_norm=float(np.abs(gradient).max()),
-                )
+                yield _light(lifted)
                 continue
         if reduced is not None:  # too inexact, or without a penalty
             start = None if leftover is None else lift(leftover.point.theta)

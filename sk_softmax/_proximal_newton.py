@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cost import passes_to_build_part
-from ._optimum import Fit
 from ._proximal import WorkingSet
 
 # A working set has at least this many coefficients where there are as many to
@@ -35,24 +34,21 @@ TRUSTED, BELIEVED = 0.2, 0.33
 LEAST_DAMPING, FIRST_DAMPING, MOST_DAMPING = 1e-9, 1e-5, 1e3
 
 
-def proximal_newton(problem, start=None, *, fit=None, **options):
+def proximal_newton(fit, on_path=False):
     """Minimise a problem with a non-smooth penalty or bounds.
 
     Parameters
     ----------
-    problem : Problem
-    start : ndarray of shape (K, d + 1) or None
-    fit : Fit or None
-        Under way, to be ended.
-    **options
-        Of `Fit`.
+    fit : Fit
+        Begun, or under way.
+    on_path : bool
+        Whether it starts from the last one of a path.
 
     Returns
     -------
     Result
     """
-    fit = Fit(problem, start, **options) if fit is None else fit
-    on_path = options.get("leftover") is not None
+    problem = fit.problem
     model, most, waited = Model(fit, on_path), 0.0, 0
     violation = _violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0:

@@ -1,4 +1,4 @@
-"""scipy.optimize in good coordinates; when to stop; what to report.
+"""L-BFGS in good coordinates; when to stop; what to report.
 
 A fit alternates L-BFGS in coordinates taken at the current point with fresh
 coordinates, since the Hessian changes as the probabilities do. In coordinates
@@ -16,7 +16,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import LinAlgError
-from scipy.optimize import minimize
 
 from ._bounded import applies, descend_in_bounds
 from ._coordinates import build, row_space
@@ -29,6 +28,7 @@ from ._cost import (
 )
 from ._direct import applies as applies_directly
 from ._direct import descend_directly
+from ._lbfgs import StageOver, lbfgs
 from ._loss import null_value
 from ._newton import NEAR, newton
 from ._optimum import Fit, Leftover, Point
@@ -52,10 +52,6 @@ SAMPLE_TOL = 1e-3
 SOFT = 0.03
 
 
-class _StageOver(Exception):
-    """Raised through scipy.optimize when the point is good enough or time is up."""
-
-
 def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     """Minimise a problem, by `descend` or, with l1 or bounds, `proximal_newton`.
 
@@ -67,24 +63,35 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     if not problem.penalty.is_smooth:
         if leftover is None and applies(problem):
             return descend_in_bounds(problem, start, **options)
-        return proximal_newton(problem, start, leftover=leftover, **options)
-    fresh = start is None and leftover is None
-    reduced, lift = row_space(problem) if fresh else (None, None)
+        fit = Fit(problem, start, leftover=leftover, **options)
+        return proximal_newton(fit, on_path=leftover is not None)
+    if start is not None or leftover is not None:
+        return descend(problem, start, kinds=kinds, leftover=leftover, **options)
+    reduced, lift = row_space(problem)
     if reduced is not None:
-        result = descend(reduced, kinds=kinds, **options | _lifted(lift, options))
-        theta = lift(result.theta)
-        value, gradient = problem.value_gradient(theta)
-        error = abs(value - result.value)
-        if error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(result.value):
-            return replace(
-                result,
-                theta=theta,
-                n_iter=result.n_iter + 1,
-                gradient_norm=float(np.abs(gradient).max()),
-            )
-    if fresh:
-        return _from_sample(problem, kinds, options)
-    return descend(problem, start, kinds=kinds, leftover=leftover, **options)
+        result = descend(reduced, kinds=kinds, **options | _followed(lift, options))
+        lifted = lift_result(result, lift, problem)
+        if lifted is not None:
+            return lifted
+    return _from_sample(problem, kinds, options)
+
+
+def lift_result(result, lift, problem):
+    """A `row_space` problem's result as one of all features: one pass.
+
+    None where their objectives differ by more than rounding makes of them.
+    """
+    theta = lift(result.theta)
+    value, gradient = problem.value_gradient(theta)
+    error = abs(value - result.value)
+    if not error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
+        return None
+    return replace(
+        result,
+        theta=theta,
+        n_iter=result.n_iter + 1,
+        gradient_norm=float(np.abs(gradient).max()),
+    )
 
 
 def _from_sample(problem, kinds, options):
@@ -128,7 +135,7 @@ def _sample_optimum(problem, kinds, options):
     return start, leftover, int(np.ceil(part * sample.n_evaluations))
 
 
-def _lifted(lift, options):
+def _followed(lift, options):
     """The progress of a fit on fewer features as one of all features."""
     progress = options.get("progress")
     if progress is None:
@@ -187,7 +194,7 @@ def descend(problem, start=None, *, kinds=None, **options):
         target = least or near
         if kind == "diagonal":  # which costs little to take anew
             renewed = min(renewed, FRESH_PASSES[kind])
-        status, least = _lbfgs(fit, coordinates, target, shortest, renewed, least)
+        status, least = _stage(fit, coordinates, target, shortest, renewed, least)
         # what was exact at the start is no more, and the end is to be verified
         outdated = stage == 0 and kind != kinds[0] and not inherited
         outdated &= worth + passes_to_verify(kinds[0]) < passes_to_verify(kind)
@@ -234,7 +241,7 @@ def refine(problem, coordinates, **options):
     Result
     """
     fit = Fit(problem, None, **options)
-    status, _ = _lbfgs(fit, coordinates, 1, np.inf, 0)
+    status, _ = _stage(fit, coordinates, 1, np.inf, 0)
     fit.converged = status == "near"
     return fit.result(coordinates)
 
@@ -279,7 +286,7 @@ def _fresh_coordinates(fit, kinds, stage, builds):
     return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
 
-def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
+def _stage(fit, coordinates, near, shortest, renewed, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Moves the fit to the best point seen, with F - F* as far as the coordinates can
@@ -320,10 +327,10 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
         distance = 0.5 * (best_gradient @ best_gradient)
         to_go.append(_log_ratio(distance, near * fit.goal(best.value)))
         if to_go[-1] <= 0:
-            raise _StageOver("near")
+            raise StageOver("near")
         over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
         if over or fit.passes_left() <= 0:
-            raise _StageOver("longer")
+            raise StageOver("longer")
         return point.value
 
     def gradient(_):
@@ -331,19 +338,7 @@ def _lbfgs(fit, coordinates, near, shortest, renewed, least=0.0):
         # pair, it would keep them by the point, which takes as long as half a pass
         return scaled
 
-    options = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**6}
-    options |= {"ftol": 0.0, "gtol": 0.0}
-    try:
-        minimize(
-            value,
-            np.zeros(coordinates.size),
-            jac=gradient,
-            method="L-BFGS-B",
-            options=options,
-        )
-        status = "stuck"  # the line search found nothing better
-    except _StageOver as over:
-        (status,) = over.args
+    status = lbfgs(value, gradient, coordinates.size, MEMORY)
     fit.move(best, 0.5 * (best_gradient @ best_gradient), False)
     return status, least if softest >= least else 0.0
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sk_softmax import SoftmaxClassifier, _proximal_newton, _rows
 from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
-from sk_softmax._optimum import Point
+from sk_softmax._optimum import Fit, Point
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
@@ -409,9 +409,9 @@ def test_small_working_sets_lead_to_the_same_optimum(make_rows, limit, monkeypat
     X, y, _ = make_rows(200, 40, 3)
     problem = problem_of(X, y, 3, l1_ratio=1.0)
     options = {"tol": 1e-12, "max_iter": 1000}
-    whole = proximal_newton(problem, **options)
+    whole = proximal_newton(Fit(problem, None, **options))
     monkeypatch.setattr("sk_softmax._proximal_newton.LEAST_WORKING_SET", limit)
-    small = proximal_newton(problem, **options)
+    small = proximal_newton(Fit(problem, None, **options))
     assert small.converged
     np.testing.assert_allclose(small.theta, whole.theta, atol=1e-5)
 
@@ -419,8 +419,8 @@ def test_small_working_sets_lead_to_the_same_optimum(make_rows, limit, monkeypat
 def test_start_at_the_optimum_costs_little(make_rows):
     X, y, _ = make_rows(200, 40, 3)
     problem = problem_of(X, y, 3, l1_ratio=1.0)
-    first = proximal_newton(problem, tol=1e-6, max_iter=1000)
-    again = proximal_newton(problem, first.theta, tol=1e-6, max_iter=1000)
+    first = proximal_newton(Fit(problem, None, tol=1e-6, max_iter=1000))
+    again = proximal_newton(Fit(problem, first.theta, tol=1e-6, max_iter=1000))
     assert again.converged
     assert again.n_iter <= 3 < first.n_iter  # the null point, the start, one step
     assert again.value <= first.value + 1e-15
