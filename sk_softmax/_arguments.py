@@ -141,7 +141,7 @@ def targets(y, classes, dtype):
 
 def labels_of(y):
     """The labels that y holds, sorted, and the code of each row."""
-    _refuse_missing(y, "y")
+    refuse_missing(y, "y")
     plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
     if not plain:  # whose check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
@@ -153,7 +153,7 @@ def labels_of(y):
     return found, codes
 
 
-def _refuse_missing(labels, name):
+def refuse_missing(labels, name):
     """Raise where labels are None, NaN or pandas' own missing value."""
     if is_foreign(labels):
         return
@@ -196,7 +196,7 @@ def is_soft(y):
 
 
 def _label_set(classes):
-    _refuse_missing(classes, "classes")
+    refuse_missing(classes, "classes")
     classes = np.asarray(to_numpy(classes))
     labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:
@@ -265,26 +265,7 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     if sample_weight is None:
         weight = ones(n, dtype, target)
     else:
-        if isinstance(sample_weight, numbers.Real):
-            sample_weight = float(sample_weight) * ones(n, dtype, target)
-        weight = numeric(
-            sample_weight,
-            "sample_weight",
-            dtype_for(sample_weight, dtype),
-            ensure_2d=False,
-            copy=True,
-        )
-        weight = full((n,), weight, weight) if weight.ndim == 0 else weight
-        if weight.shape != (n,):
-            raise ValueError(
-                f"sample_weight has shape {tuple(weight.shape)}, but X has {n} rows: "
-                f"expected ({n},)."
-            )
-        if xp.min(weight) < 0:
-            raise ValueError(
-                f"sample_weight is {to_numpy(xp.min(weight))} in row "
-                f"{int(xp.argmin(weight))}: weights must not be negative."
-            )
+        weight = sample_weights(sample_weight, n, dtype, target)
     if mass is not None:
         weight *= mass
     if class_weight is not None:
@@ -301,14 +282,38 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     return weight
 
 
-def _check_size(greatest, numbers):
+def sample_weights(sample_weight, n, dtype, target):
+    """The user's weights of n rows, one number for all or one each: (n,), a copy.
+
+    Foreign where the target is.
+    """
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = float(sample_weight) * ones(n, dtype, target)
+    dtype = dtype_for(sample_weight, dtype)
+    weight = numeric(sample_weight, "sample_weight", dtype, ensure_2d=False, copy=True)
+    weight = full((n,), weight, weight) if weight.ndim == 0 else weight
+    xp = namespace(weight)
+    if weight.shape != (n,):
+        raise ValueError(
+            f"sample_weight has shape {tuple(weight.shape)}, but X has {n} rows: "
+            f"expected ({n},)."
+        )
+    if xp.min(weight) < 0:
+        raise ValueError(
+            f"sample_weight is {to_numpy(xp.min(weight))} in row "
+            f"{int(xp.argmin(weight))}: weights must not be negative."
+        )
+    return weight
+
+
+def _check_size(greatest, finfo):
     """Raise where sums over the rows would overflow, or products underflow."""
-    least, most = numbers.tiny / numbers.eps, np.sqrt(numbers.max)
+    least, most = finfo.tiny / finfo.eps, np.sqrt(finfo.max)
     if greatest > most or 0 < greatest < least:
         raise ValueError(
             "sample_weight (with class_weight and y's counts) goes up to "
             f"{greatest:.1e}, which has to be within [{least:.0e}, {most:.0e}] in "
-            f"{numbers.dtype}: divide it by a constant, and multiply C by the same."
+            f"{finfo.dtype}: divide it by a constant, and multiply C by the same."
         )
 
 

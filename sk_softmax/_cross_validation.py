@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
-from ._classifier import SoftmaxClassifier, check_bool, separation
+from ._classifier import SoftmaxClassifier, check_bool, next_step, separation
 from ._dask import DaskProblem
 from ._folds import (
     Judged,
@@ -388,11 +388,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         elif not self.converged_:
             warnings.warn(
-                f"{type(self).__name__}: some fits stopped at max_iter={self.max_iter} "
-                "passes over the data, the worst at an estimated relative "
-                f"suboptimality of {max(optimality.max(), self.optimality_):.1e} "
-                f"(tol={self.tol:g}). Raise max_iter, or tol if this is near enough, "
-                "or leave out the largest Cs.",
+                f"{type(self).__name__}: some fits did not converge, the worst at an "
+                "estimated relative suboptimality of "
+                f"{max(optimality.max(), self.optimality_):.1e} (tol={self.tol:g}). "
+                f"{next_step(self.max_iter, self.n_iter_.max())}",
                 ConvergenceWarning,
                 stacklevel=5,
             )

@@ -39,7 +39,7 @@ def class_directions(problem):
     return basis[:, 1:] if problem.penalty.is_symmetric and len(basis) > 1 else basis
 
 
-@lru_cache
+@lru_cache(maxsize=1)  # K x K numbers, asked for at every step of a fit
 def _orthonormal_basis(K):
     """Of R^K, its first vector constant."""
     return np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0]

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
-from ._fitted import dense_coef, feature_names, plain
+from ._fitted import dense_coef, feature_names, plain, position
 from ._information import INTERCEPT
 
 
@@ -249,17 +249,12 @@ class ProbabilityDisplay:
         data = X if sparse.issparse(X) else np.asarray(X, dtype=float)
         names = names or [f"x{j}" for j in range(data.shape[1])]
 
-        def position(key):
-            if isinstance(key, str) and key not in names:
-                raise ValueError(f"no feature is called {key!r}.")
-            return names.index(key) if isinstance(key, str) else key
-
-        j = position(feature)
+        j = position(names, feature)
         column = data[:, [j]].toarray() if sparse.issparse(data) else data[:, [j]]
         values = np.linspace(column.min(), column.max(), grid_resolution)
         grid = np.tile(np.asarray(data.mean(axis=0)).ravel(), (grid_resolution, 1))
         for key, value in (at or {}).items():
-            grid[:, position(key)] = value
+            grid[:, position(names, key)] = value
         grid[:, j] = values
         if hasattr(X, "columns"):
             import pandas as pd

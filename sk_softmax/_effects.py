@@ -15,6 +15,7 @@ from ._fitted import (
     free_theta,
     likelihood_of,
     penalty_curvature,
+    position,
     validated,
 )
 from ._information import Likelihood
@@ -261,13 +262,7 @@ def _positions(names, features):
                 "features must be names or positions, not a mask: use "
                 "np.flatnonzero(mask)."
             )
-        is_name = isinstance(feature, str)
-        if is_name and feature not in names:
-            raise ValueError(f"no feature is called {feature!r}.")
-        j = names.index(feature) if is_name else int(feature)
-        if not 0 <= j < len(names):
-            raise ValueError(f"feature {j} is not one of the {len(names)}.")
-        positions.append(j)
+        positions.append(position(names, feature))
     return positions
 
 

@@ -34,7 +34,7 @@ def loss_alone(problem, theta):
     return Point(theta, value - float(penalty), gradient)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expansion:
     """The loss of rows, not divided by their weight, to second order at theta."""
 
@@ -119,7 +119,9 @@ class HessianCurvature(_Curvature):
     def coordinates(self, problem):
         """Coordinates in which this plus the penalty is the identity."""
         matrix = self.matrix / problem.total_weight
-        return from_hessian(problem, matrix, self.frame, self.Q)
+        coordinates = from_hessian(problem, matrix, self.frame, self.Q)
+        coordinates.loss = None  # which only another penalty would ask for
+        return coordinates
 
 
 class KroneckerCurvature(_Curvature):

@@ -1,5 +1,6 @@
 """A fitted classifier and its data as inference reads them."""
 
+import operator
 from copy import copy
 
 import numpy as np
@@ -152,6 +153,21 @@ def free_theta(clf):
     if clf.fit_intercept:
         theta = np.column_stack([clf.intercept_.astype(float), theta])
     return np.vstack([0 * theta, theta]) if len(theta) == 1 else theta - theta[0]
+
+
+def position(names, feature):
+    """Of a feature given by its name or position."""
+    if isinstance(feature, str):
+        if feature not in names:
+            raise ValueError(f"no feature is called {feature!r}.")
+        return names.index(feature)
+    try:
+        j = operator.index(feature)
+    except TypeError as error:
+        raise TypeError(f"{feature!r} is no name or position of a feature.") from error
+    if not 0 <= j < len(names):
+        raise ValueError(f"feature {j} is not one of the {len(names)}.")
+    return j
 
 
 def dense_coef(clf):

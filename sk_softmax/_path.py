@@ -26,7 +26,7 @@ from ._progress import begin_fit, set_callbacks, with_callbacks
 from ._solver import descend, lift_result, solve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SoftmaxPath:
     """What `softmax_path` returns.
 

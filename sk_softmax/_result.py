@@ -36,7 +36,7 @@ class TestResult:
     p_value: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InferenceResult:
     """Coefficients of a fitted classifier with their covariance.
 
@@ -217,6 +217,12 @@ class InferenceResult:
         test : TestResult
         """
         R = self._restriction_matrix(restrictions, reference)
+        value = np.asarray(value, dtype=np.float64)
+        if value.shape not in ((), (len(R),)):
+            raise ValueError(
+                f"value has shape {value.shape}, expected a number or ({len(R)},): one "
+                "for each restriction."
+            )
         distance = R @ self.free_coef.ravel() - value
         V = R @ self.free_covariance @ R.T
         rank = np.linalg.matrix_rank(R)

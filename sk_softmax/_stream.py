@@ -60,7 +60,7 @@ NEW_PART = 1 / 8
 STEP_PASSES = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Rows with their targets, (m,) codes or (m, K) distributions, and weights."""
 
@@ -78,7 +78,7 @@ class Batch:
         return replace(self, X=self.X.copy())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stream:
     """What is kept of a stream.
 

@@ -10,8 +10,8 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from . import _arguments as arguments
 from ._effects import marginal_effects
 from ._fitted import (
     column_names,
@@ -195,7 +195,7 @@ def _counts(n, sample_weight, weight_type):
         if weight_type is not None:
             raise ValueError("weight_type tells of sample_weight, which is None.")
         return np.ones(n)
-    counts = np.broadcast_to(np.asarray(sample_weight, dtype=float), n)
+    counts = arguments.sample_weights(sample_weight, n, np.float64, None)
     return (counts > 0).astype(float) if weight_type == "sampling" else counts
 
 
@@ -205,8 +205,13 @@ def _group_codes(groups, cov_type, counts):
         raise ValueError("groups and cov_type='cluster' need each other.")
     if groups is None:
         return None
-    groups = column_or_1d(groups)
-    check_consistent_length(groups, counts)
+    groups = np.asarray(groups)
+    if groups.shape != (len(counts),):
+        raise ValueError(
+            f"groups has shape {groups.shape}, but X has {len(counts)} rows: expected "
+            f"({len(counts)},)."
+        )
+    arguments.refuse_missing(groups, "groups")
     present, codes = np.unique(groups[counts > 0], return_inverse=True)
     if len(present) < 2:
         raise ValueError("groups holds one group only: there is nothing to compare.")

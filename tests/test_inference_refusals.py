@@ -197,11 +197,17 @@ def test_bad_arguments():
         ("groups and cov_type", {"cov_type": "cluster"}),
         ("groups and cov_type", {"groups": y}),
         ("one group only", {"cov_type": "cluster", "groups": 0 * y}),
-        ("inconsistent numbers", {"cov_type": "cluster", "groups": y[1:]}),
+        ("groups has shape", {"cov_type": "cluster", "groups": y[1:]}),
+        ("groups has shape", {"cov_type": "cluster", "groups": np.c_[y, y]}),
+        ("groups contains NaN", {"cov_type": "cluster", "groups": [None, *y[1:]]}),
         ("offset has shape", {"offset": np.zeros(len(y))}),
         (
-            "sample_weight has shape|broadcast",
+            "sample_weight has shape",
             {"sample_weight": np.ones(3), "weight_type": "frequency"},
+        ),
+        (
+            "sample_weight: could not convert",
+            {"sample_weight": "three", "weight_type": "frequency"},
         ),
     ]
     for message, arguments in bad:

@@ -188,6 +188,9 @@ def test_wald_test_refuses():
         result.wald_test(np.ones((1, 5)))
     with pytest.raises(ValueError, match="nothing to test"):
         result.wald_test(np.kron(np.ones((1, 3)), np.eye(4)))
+    with pytest.raises(ValueError, match=r"value has shape \(3,\)"):
+        result.wald_test(np.eye(12)[:2], value=[0, 0, 0])
+    assert result == result != infer(classifier, X, y)  # and not entry by entry
     groups = np.arange(len(y)) % 3
     clustered = infer(classifier, X, y, cov_type="cluster", groups=groups)
     with pytest.raises(ValueError, match="too few groups"):
