@@ -89,8 +89,8 @@ def best_time(function, *arguments, cap=CAP):
                 seconds, result_here = here.recv()
                 if seconds < best:
                     best, result = seconds, result_here
-        except EOFError:
-            pass  # it failed, and has said why
+        except EOFError as error:  # it has said why
+            raise RuntimeError(f"{function.__name__} failed") from error
         process.terminate()
         process.join()
     return best, result, result is None
