@@ -190,5 +190,5 @@ def test_a_name_is_one_feature_and_a_mask_is_none(load):
     assert set(one["feature"]) == {"width"}
     with pytest.raises(ValueError, match="features must be names or positions"):
         marginal_effects(classifier, X, features=[True, False, False, False])
-    with pytest.raises(TypeError, match="1.7 is no name or position"):
+    with pytest.raises(TypeError, match=r"1\.7 is no name or position"):
         marginal_effects(classifier, X, features=[1.7])
