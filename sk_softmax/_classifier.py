@@ -71,7 +71,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Newton's method.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
-        objective of the best model without features. It means the same for every
+        objective of the best model without features or, if that is less, of
+        `coef_prior` with the best intercepts. It means the same for every
         data set. float32 data cannot be solved to less than about 1e-6.
     max_iter : int, default=1000
         Passes over the data at which to stop with a warning; `n_iter_` says what

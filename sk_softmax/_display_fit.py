@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._arguments import solver_options
 from ._display_style import GREY, axes, dot_style, drawn, line_style
 from ._fitted import validated
+from ._optimum import Fit
 from ._solver import solve
 
 
@@ -324,9 +325,7 @@ class ConvergenceDisplay:
             trace.append((n_passes, point.value))
 
         with problem.rows.threads():
-            theta = problem.null_point()
-            null = problem.value_gradient(theta)[0]
-            null += problem.penalty.value(theta[:, :-1])
+            null = Fit(problem, None, tol=0.0, max_iter=1).null.value
             solve(problem, **solver_options(clf), progress=record)
             best = solve(problem, tol=0.0, max_iter=10 * clf.max_iter).value
         n_passes, value = map(np.array, zip((1, null), *trace, strict=True))

@@ -108,9 +108,8 @@ def _refit(problem, theta, coordinates, frame, i):
     gradient[:, :-1] -= penalty_gradient
     leftover = Leftover(
         frame,
-        rest.value_gradient(rest.null_point())[0],
-        Point(theta, value - float(penalty), gradient),
-        coordinates,
+        point=Point(theta, value - float(penalty), gradient),
+        coordinates=coordinates,
         kind="hessian",
         strength=problem.penalty.strength,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._frame import Frame
+from ._loss import null_value
 
 
 @dataclass
@@ -23,8 +24,8 @@ class Leftover:
     Attributes
     ----------
     frame : Frame
-    null_value : float or None
-        The objective without features, where it is known.
+    nulls : list of Point, or None
+        `Problem.null_points`, with value and gradient of the loss alone.
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian or Kronecker, or None
@@ -42,7 +43,7 @@ class Leftover:
     """
 
     frame: Frame
-    null_value: float | None = None
+    nulls: list | None = None
     point: Point | None = None
     coordinates: object = None
     kind: str | None = None
@@ -64,7 +65,7 @@ class Result:
     n_iter : int
         Passes over the data: evaluations and Hessian products.
     optimality : float
-        Estimate of (F - F*) / (F0 - F*), F0 being the objective without features.
+        Estimate of (F - F*) / (F0 - F*), F0 being the objective at the null point.
     gradient_norm : float
         Greatest entry of the gradient, in size, or of the KKT violation.
     converged : bool
@@ -80,6 +81,15 @@ class Result:
     leftover: Leftover
 
 
+def null_point(problem, mass):
+    """The null point of classes of these weights, where all rows are alike.
+
+    Its gradient is not known.
+    """
+    (theta,) = problem.null_points()
+    return Point(theta, null_value(mass, problem.fit_intercept), None)
+
+
 class Fit:
     """A fit under way.
 
@@ -87,7 +97,7 @@ class Fit:
     ----------
     problem : Problem
     start : ndarray of shape (K, d + 1) or None
-        Where to start; None is the best point without features.
+        Where to start; None is the null point.
     tol : float
         Relative suboptimality at which to stop.
     max_iter : int
@@ -101,7 +111,7 @@ class Fit:
     Attributes
     ----------
     null, point : Point
-        The best point without features, and the best so far.
+        The best of `Problem.null_points`, and the best so far.
     distance : float
         Estimate of F - F* at `point`.
     converged : bool
@@ -115,31 +125,26 @@ class Fit:
             leftover = Leftover(Frame(problem))
             if problem.penalty.is_smooth:  # otherwise it is for the working set
                 leftover.frame.hold_constants()
-        self.null = self.point = self._null_point(leftover)
-        self.leftover = replace(leftover, null_value=self.null.value)
         self.frame, self.softest = leftover.frame, leftover.softest
+        nulls = leftover.nulls
+        if nulls is None:
+            thetas = map(self._feasible, problem.null_points())
+            nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
+        self.leftover = replace(leftover, nulls=nulls)
+        nulls = [self._with_penalty(point) for point in nulls]
+        self.null = self.point = min(nulls, key=lambda point: point.value)
         if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
             point = self.evaluate(self._feasible(start))
             if self.point.gradient is None and not point.value < self.null.value:
                 self.null = self.point = self.evaluate(self.null.theta)
-            # steps do not change what the coefficients sum to over the classes, which
-            # is the prior's and not the null point's
-            only = problem.penalty.has_prior and leftover.point is None
-            if only or point.value < self.point.value:
+            if point.value < self.point.value:
                 self.point = point
         self.eps = np.finfo(problem.rows.dtype).eps
         # what rounding leaves unknown of F
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
         self.distance, self.converged = np.inf, False
-
-    def _null_point(self, leftover):
-        theta = self.problem.null_point()
-        prior = self.problem.penalty.has_prior
-        if leftover.null_value is None or theta[:, :-1].any() or prior:
-            return self.evaluate(theta)
-        return Point(theta, leftover.null_value, None)  # where the penalty is zero
 
     def _feasible(self, start):
         """A start within the bounds; features that are to stay cost the least there."""
@@ -155,6 +160,8 @@ class Fit:
     def _with_penalty(self, point, sign=1):
         """A point of the loss alone with the penalty added, or taken off."""
         penalty, W = self.problem.penalty, point.theta[:, :-1]
+        if not (penalty.has_prior or W.any()):
+            return point
         value, penalty_gradient = penalty.value_gradient(W)
         if not penalty.is_smooth:
             value += penalty.value(W)

@@ -169,7 +169,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
     with closing(problem), problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
-        null = log_loss(problem, problem.null_point())
+        null = log_loss(problem, problem.with_intercepts(0.0))
         task = begin_fit(classifier, *data, n_subtasks=len(Cs))
         results = solve_path(
             problem, Cs, classifier.l1_ratio, **solver_options(classifier)
@@ -377,7 +377,7 @@ def zeroing_strength(problem, l1_ratio):
     limit = at(problem, 1.0, l1_ratio).penalty
     weight = limit.l1 / limit.strength
     penalised = weight > 0
-    theta = problem.start_point()
+    theta = problem.null_points()[0]
     exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
     if not exact:
         # the intercepts and what is unpenalised have to be fitted first, under a
@@ -406,7 +406,9 @@ def feature_curvature(problem):
     At the null point; features without any are left out.
     """
     plain = at(problem, np.inf, 0.0)
-    coordinates, _ = build(plain, plain.null_point(), Frame(plain), ["diagonal"])
+    coordinates, _ = build(
+        plain, plain.with_intercepts(0.0), Frame(plain), ["diagonal"]
+    )
     scale = coordinates.scale[:, :-1]
     moves = (scale > 0).all(axis=0)
     curvature = np.mean(1 / scale[:, moves] ** 2, axis=0)

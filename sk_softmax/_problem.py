@@ -28,6 +28,9 @@ from ._array_api import (
 )
 from ._products import combination, linear
 
+# Newton's steps to the intercepts of coefficients that are known.
+MAX_INTERCEPT_STEPS = 50
+
 
 class Problem:
     """Loss over the rows plus penalty.
@@ -251,38 +254,63 @@ class Problem:
         (features,) = self.sum(_weighted_total, (), self.pass_flops / 2)
         return features
 
-    def start_point(self):
-        """Where a fit starts: the prior mean, with the class frequencies.
+    def null_points(self):
+        """Where a fit starts, at the better: what is known without the features.
 
-        They are said of the mean row: features far from zero would make every
-        probability 0 or 1 there, where the objective bends no more.
+        Coefficients of zero and, where the penalty or the bounds prefer others, these;
+        each with the intercepts that fit best.
         """
-        theta = self.null_point()
+        points = [self.with_intercepts(self.penalty.rest)]
         if self.penalty.has_prior:
-            theta[:, :-1] = self.penalty.feasible(self.penalty.prior)
-            if self.fit_intercept:
-                theta[:, -1] -= theta[:, :-1] @ self.feature_mean()
-        return theta
+            W = np.zeros_like(self.penalty.prior)
+            if len(W) > 1 and self.penalty.is_symmetric:
+                # they sum to what the prior sums to, which no step changes
+                W += self.penalty.prior.mean(axis=0)
+            points.append(self.with_intercepts(self.penalty.feasible(W)))
+        return points
 
-    def null_point(self):
-        """The best point without features: zero coefficients, class frequencies.
+    def with_intercepts(self, W):
+        """Coefficients with the intercepts that fit best to them, (K, d + 1).
 
-        Where bounds exclude zero, the coefficients nearest to it. Offsets are taken
-        for their mean: what all rows have alike is the intercepts'.
+        One pass over the data where the coefficients are not zero, and a few that do
+        not read X where rows differ.
         """
         theta = np.zeros(self.shape)
-        if self.penalty.has_bounds:
-            theta[:, :-1] = self.penalty.feasible(theta[:, :-1])
-        if self.fit_intercept:
-            # A class without weight has its optimum at minus infinity; this is
-            # close enough to it for the loss not to tell the difference.
-            frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
-            theta[:, -1] = self.loss.null_logits(frequency)
-            if self.has_offset:
-                (offset,) = self.sum(_offset_total, (), self.pass_flops / 8)
-                mean = offset / self.total_weight
-                theta[:, -1] -= mean - mean.mean() if len(mean) > 1 else mean
+        theta[:, :-1] = W
+        if not self.fit_intercept:
+            return theta
+        # A class without weight has its optimum at minus infinity; this is
+        # close enough to it for the loss not to tell the difference.
+        frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
+        logits = self.loss.null_logits(frequency)
+        reads = bool(theta[:, :-1].any())
+        if not (reads or self.has_offset):  # all rows are alike
+            theta[:, -1] = logits
+            return theta
+        self.n_evaluations += reads
+        kept = self.scratch()
+        flops = self.pass_flops / (2 if reads else 8)
+        (mean,) = self.sum(_logit_total, (self._in_order(theta), kept), flops)
+        mean = mean / self.total_weight
+        b = logits - (mean - mean.mean() if len(mean) > 1 else mean)
+        absent = len(theta) == 1 and self.absent().any()
+        theta[:, -1] = b if absent else self._best_intercepts(b, theta, kept)
         return theta
+
+    def _best_intercepts(self, b, theta, kept):
+        """By Newton's method from b, beside logits that were kept."""
+        best, least = b, np.inf
+        for _ in range(MAX_INTERCEPT_STEPS):
+            args = self._in_order(theta), b[:, None], kept
+            value, slope, H = self.sum(_intercept_terms, args, self.pass_flops / 4)
+            if value < least:
+                best, least = b, value
+            step = np.linalg.pinv(H, 1e-10, hermitian=True) @ slope
+            # saturated probabilities have no curvature, and steps would be too long
+            b = b - step / max(1, np.abs(step).max() / 2)
+            if slope @ step <= 1e-10 * value:
+                return b
+        return best
 
 
 def _misjudged(problem, rows, X, theta):
@@ -299,8 +327,23 @@ def _weighted_total(problem, rows, X):
     return (dot(problem.weights(rows), X),)
 
 
-def _offset_total(problem, rows, X):
-    return (problem.weights(rows) @ problem.offset[rows, :],)
+def _kept_logits(problem, rows, X, theta, kept):
+    if rows.start not in kept:
+        kept[rows.start] = problem.logits(rows, X, theta)
+    return kept[rows.start]
+
+
+def _logit_total(problem, rows, X, theta, kept):
+    Z = _kept_logits(problem, rows, X, theta, kept)
+    return (dot(Z, problem.weights(rows)),)
+
+
+def _intercept_terms(problem, rows, X, theta, b, kept):
+    Z = _kept_logits(problem, rows, X, theta, kept) + like(b, X)
+    weight = problem.weights(rows)
+    H = problem.loss.mean_curvature(problem.loss.proba(Z + 0), weight)
+    value, R = problem.loss.residual(Z, problem.target[rows, ...], weight)
+    return value, total(R, axis=1), H
 
 
 def _value_gradient(problem, rows, X, theta):

@@ -29,9 +29,8 @@ from ._cost import (
 from ._direct import applies as applies_directly
 from ._direct import descend_directly
 from ._lbfgs import StageOver, lbfgs
-from ._loss import null_value
 from ._newton import NEAR, newton
-from ._optimum import Fit, Leftover, Point
+from ._optimum import Fit, Leftover, Point, null_point
 from ._proximal_newton import proximal_newton
 from ._sample import draw
 
@@ -58,8 +57,6 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     Where the penalty permits and it pays, on fewer features or at first on fewer
     rows. Parameters and the result are those of `descend`.
     """
-    if start is None and leftover is None and problem.penalty.has_prior:
-        start = problem.start_point()
     if not problem.penalty.is_smooth:
         if leftover is None and applies(problem):
             return descend_in_bounds(problem, start, **options)
@@ -122,12 +119,12 @@ def _sample_optimum(problem, kinds, options):
         start = descend(sample, kinds=kinds, leftover=leftover, **limits).theta
         kinds = kinds or preference(problem, part)
         coordinates, kind = build(sample, start, frame, kinds)
-    null = None
-    if not problem.has_offset:  # so that all rows have the same logits there
-        null = null_value(problem.class_mass(), problem.fit_intercept)
+    nulls = None
+    if not (problem.has_offset or problem.penalty.has_prior):  # it takes no pass
+        nulls = [null_point(problem, problem.class_mass())]
     leftover = Leftover(
         frame,
-        null_value=null,
+        nulls=nulls,
         coordinates=coordinates,
         kind=kind,
         strength=problem.penalty.strength,
@@ -277,6 +274,7 @@ def _fresh_coordinates(fit, kinds, stage, builds):
     # is a Kronecker product; which is dearer where there are few features, or where
     # pairs make the other
     exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
+    exact = exact and not fit.null.theta[:, :-1].any()
     exact = exact and not pairs_pay(fit.problem, kinds[0])
     exact = exact and (
         kinds[0] == "blocks"

@@ -44,7 +44,7 @@ from ._expansion import (
 )
 from ._frame import Frame
 from ._loss import loss_of, null_value
-from ._optimum import Leftover
+from ._optimum import Leftover, null_point
 from ._penalty import Penalty
 from ._problem import Problem
 from ._rows import Rows
@@ -364,7 +364,7 @@ def _descend(problem, stream, frame, options):
 def _leftover(stream, problem, frame):
     """Where the stream is, as what a fit to it so far has left."""
     point = loss_alone(problem, stream.seen.theta)
-    return Leftover(frame, null_value(stream.mass, problem.fit_intercept), point)
+    return Leftover(frame, [null_point(problem, stream.mass)], point)
 
 
 def _start(batch, classes, fit_intercept, kinds):

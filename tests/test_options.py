@@ -206,6 +206,7 @@ def test_kkt_conditions(task, l1_ratio, names, C, container):
 # Where more than 15 are taken, by which options
 MOST_PASSES = {
     "prior": 25,
+    "soft offset": 20,
     "grouped": 20,
     "grouped prior": 50,
     # digits: their free features separate the classes

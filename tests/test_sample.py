@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sk_softmax import SoftmaxClassifier, _sample, _solver
 from sk_softmax._frame import Frame
 from sk_softmax._loss import null_value
-from sk_softmax._optimum import Fit, Leftover
+from sk_softmax._optimum import Fit, Leftover, null_point
 from sk_softmax._sample import draw
 from sk_softmax._solver import descend, solve
 
@@ -51,7 +51,7 @@ def test_the_value_without_features_takes_no_pass(K, fit_intercept):
     X, y = rows(n=100_000, K=K)
     weight = np.random.default_rng(1).uniform(size=len(y))
     problem = make_problem(X, y, weight=weight, fit_intercept=fit_intercept)
-    expected, _ = problem.value_gradient(problem.null_point())
+    expected, _ = problem.value_gradient(problem.with_intercepts(0.0))
     value = null_value(problem.class_mass(), fit_intercept)
     assert value == pytest.approx(expected, rel=1e-12)
     points = []
@@ -64,8 +64,8 @@ def test_the_value_without_features_takes_no_pass(K, fit_intercept):
 def test_a_start_worse_than_no_features_is_left():
     X, y = rows(n=500)
     problem = make_problem(X, y)
-    null = null_value(problem.class_mass(), True)
-    leftover = Leftover(Frame(problem), null_value=null)
+    nulls = [null_point(problem, problem.class_mass())]
+    leftover = Leftover(Frame(problem), nulls=nulls)
     start = np.random.default_rng(0).normal(size=problem.shape)
     fit = Fit(problem, start, tol=1e-6, max_iter=100, leftover=leftover)
     assert fit.point is fit.null
@@ -88,7 +88,7 @@ def test_all_rows_are_only_evaluated(monkeypatch):
     monkeypatch.setattr(counted, "curvature_sum", build)
     result = solve(counted, tol=1e-6, max_iter=1000)
     assert result.converged
-    gain = problem.value_gradient(problem.null_point())[0] - optimum
+    gain = problem.value_gradient(problem.with_intercepts(0.0))[0] - optimum
     assert result.value - optimum <= 1e-6 * gain
     assert counted.n_evaluations < result.n_iter <= alone.n_iter
 

@@ -19,7 +19,7 @@ def one_blas_thread():
 
 
 def without_features(problem):
-    return problem.value_gradient(problem.null_point())[0]
+    return problem.value_gradient(problem.with_intercepts(0.0))[0]
 
 
 @pytest.fixture(params=[2, 4], ids=["sigmoid", "softmax"])
