@@ -95,7 +95,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         What the coefficients shrink to, :math:`m_{kj}`, of shape (1, d) for two
         classes; None is 0. An estimator must have the same classes and features.
     classes : array-like of shape (K,), default=None
-        The full label set, where y may lack some of it; None takes y's labels.
+        The full label set, where y may lack some of it; None takes y's labels. Of
+        an array of soft labels they are the columns, in that order.
 
     Attributes
     ----------

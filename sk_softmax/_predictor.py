@@ -236,7 +236,8 @@ class Predictor(ClassifierMixin, BaseEstimator):
     def _mean_log_likelihood(self, X, y, sample_weight, offset):
         """Minus the mean cross-entropy, of labels or soft labels."""
         said = self.predict_log_proba(X, offset)
-        classes = labels = to_numpy(self.classes_)
+        classes = to_numpy(self.classes_)
+        labels = classes if self.classes is None else self.classes  # in its order
         if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:

@@ -85,6 +85,8 @@ class Stream:
     Attributes
     ----------
     classes : ndarray of shape (K,)
+    said : array-like of shape (K,)
+        The same as they were said first: the order of soft labels' columns.
     fit_intercept : bool
     kind : type
         Of the curvature.
@@ -108,6 +110,7 @@ class Stream:
     """
 
     classes: np.ndarray
+    said: np.ndarray
     fit_intercept: bool
     kind: type
     capacity: int
@@ -153,25 +156,24 @@ def serves(classifier):
     return True
 
 
-def first_classes(stream, classes, classifier):
-    """The label set of a stream: said before, said now, or of the last fit."""
-    known = classifier.classes if stream is None else stream.classes
-    if known is None and classes is None:
-        classes = getattr(classifier, "classes_", None)
-    if known is None and classes is None:
+def label_set(stream, classes, classifier):
+    """All labels, in the order of soft labels' columns: as said now, or before."""
+    known = classifier.classes if stream is None else stream.said
+    said = classifier.classes if classes is None else classes
+    if said is None:
+        said = getattr(classifier, "classes_", None) if known is None else known
+    if said is None:
         raise ValueError(
             "classes must be passed on the first call to partial_fit, or to the "
             "constructor."
         )
-    if known is None or classes is None:
-        return classes if known is None else known
-    if not np.array_equal(np.unique(classes), np.unique(known)):
+    if known is not None and not np.array_equal(np.unique(said), np.unique(known)):
         raise ValueError(
-            f"classes={np.unique(classes).tolist()} are not those of "
+            f"classes={np.unique(said).tolist()} are not those of "
             f"{'the constructor' if stream is None else 'the first call'}: "
             f"{np.unique(known).tolist()}."
         )
-    return known
+    return said
 
 
 def read(classifier, X, y, classes, sample_weight):
@@ -208,8 +210,8 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             f"fit_intercept={intercept} is not that of the first call to partial_fit. "
             "Start a new stream, with a clone of the estimator."
         )
-    classes = first_classes(stream, classes, classifier)
-    classes, batch = read(classifier, X, y, classes, sample_weight)
+    said = label_set(stream, classes, classifier)
+    classes, batch = read(classifier, X, y, said, sample_weight)
     if not batch.weight.any():
         if stream is None:
             raise ValueError(
@@ -240,7 +242,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
 
     options = arguments.solver_options(classifier)
     if stream is None:
-        stream = _start(batch, classes, intercept, options["kinds"])
+        stream = _start(batch, classes, said, intercept, options["kinds"])
     return advance(stream, batch, options, model)
 
 
@@ -367,7 +369,7 @@ def _leftover(stream, problem, frame):
     return Leftover(frame, [null_point(problem, stream.mass)], point)
 
 
-def _start(batch, classes, fit_intercept, kinds):
+def _start(batch, classes, said, fit_intercept, kinds):
     """A stream of which nothing was seen."""
     q, d1 = max(len(classes) - 1, 1), batch.X.shape[1] + 1
     kind, size = KroneckerCurvature, q * q + d1 * d1
@@ -378,7 +380,7 @@ def _start(batch, classes, fit_intercept, kinds):
         kind, size = HessianCurvature, (q * d1) ** 2
     capacity = max(size, LEAST_CAPACITY)
     mass = np.zeros(len(classes))
-    return Stream(classes, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
+    return Stream(classes, said, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
 
 
 def _joined(batches):

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_softmax import SoftmaxClassifier
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV
 
 INF = np.inf
 
@@ -723,6 +723,17 @@ def test_score_of_soft_labels_is_minus_the_cross_entropy(crowd):
     # and no model says it better on average than the votes themselves
     entropy = (votes / 5 * np.log(np.maximum(votes / 5, 1e-300))).sum(axis=1).mean()
     assert classifier.score(X, votes) < entropy
+
+
+@pytest.mark.parametrize("kind", [SoftmaxClassifier, SoftmaxClassifierCV])
+def test_columns_of_soft_labels_are_in_the_order_of_classes(load, kind):
+    """When they are scored, too."""
+    X, y = load("iris")
+    order = [2, 0, 1]
+    Y = np.eye(3)[y]
+    sorted_, other = kind().fit(X, Y), kind(classes=order).fit(X, Y[:, order])
+    np.testing.assert_allclose(other.coef_, sorted_.coef_, atol=1e-8)
+    assert other.score(X, Y[:, order]) == pytest.approx(sorted_.score(X, Y))
 
 
 def test_frames_of_soft_labels(crowd):

@@ -662,3 +662,19 @@ def test_intercepts_in_mid_stream_are_an_error(load):
     stream.set_params(fit_intercept=False)
     with pytest.raises(ValueError, match="fit_intercept=False"):
         stream.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("said", ["once", "each time", "by the constructor"])
+def test_columns_of_soft_labels_stay_in_the_order_of_classes(load, said):
+    X, y = load("iris")
+    order = [2, 0, 1]
+    Y, labels = np.eye(3)[y][:, order], {} if said[0] == "b" else {"classes": order}
+    streams = [
+        SoftmaxClassifier(classes=order if said[0] == "b" else None) for _ in range(2)
+    ]
+    for start in (0, 1, 2):
+        part = slice(start, None, 3)
+        streams[0].partial_fit(X[part], y[part], **labels)
+        streams[1].partial_fit(X[part], Y[part], **labels)
+        labels = {} if said == "once" else labels
+    np.testing.assert_allclose(streams[1].coef_, streams[0].coef_, atol=1e-5)
