@@ -345,7 +345,8 @@ def offsets(offset, n, classes, dtype):
         return None
     n_classes = classes.shape[0]  # a standard array has no len
     if n_classes > 2 and hasattr(offset, "columns"):
-        offset = _in_order(offset, to_numpy(classes).tolist())
+        wanted = to_numpy(classes).tolist()
+        offset = _rearranged(offset, offset.columns, wanted, "offset")
     dtype = dtype_for(offset, dtype)
     offset = numeric(offset, "offset", dtype, ensure_2d=False)
     expected = (n,) if n_classes == 2 else (n, n_classes)
@@ -365,24 +366,12 @@ def told(offset):
     return offset if namespace(offset).any(offset != other) else None
 
 
-def _in_order(offset, classes):
-    """A frame's columns in the order of the classes, if it gives them names."""
-    names = list(offset.columns)
-    if names == list(range(len(names))):
-        return offset
-    if len(names) != len(classes) or set(names) != set(classes):
-        raise ValueError(
-            f"offset has columns {names}, but the classes are {classes}: name the "
-            "columns after the classes, or pass an array in that order."
-        )
-    return offset[classes]
-
-
-def penalty_factors(penalty_factor, shape, names, grouped):
+def penalty_factors(penalty_factor, shape, names, classes, grouped):
     """Factors of the penalty, broadcastable to (K, d)."""
     if penalty_factor is None:
         return 1.0
-    factor = by_feature(penalty_factor, "penalty_factor", shape, names, default=1.0)
+    factor = in_order(penalty_factor, "penalty_factor", names, classes)
+    factor = by_feature(factor, "penalty_factor", shape, names, default=1.0)
     if not (factor >= 0).all():
         raise ValueError("penalty_factor must not be negative or NaN.")
     # What is the same for all classes, or for all features, is said once: rotations
@@ -399,7 +388,7 @@ def penalty_factors(penalty_factor, shape, names, grouped):
     return factor
 
 
-def bounds(bounds, shape, names):
+def bounds(bounds, shape, names, classes):
     """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
     if bounds is None:
         return None
@@ -407,7 +396,8 @@ def bounds(bounds, shape, names):
         lower = {name: _pair(pair)[0] for name, pair in bounds.items()}
         upper = {name: _pair(pair)[1] for name, pair in bounds.items()}
     else:
-        lower, upper = _pair(bounds)
+        pair = [in_order(bound, "bounds", names, classes) for bound in _pair(bounds)]
+        lower, upper = pair
     lower = by_feature(lower, "bounds", shape, names, default=-np.inf)
     upper = by_feature(upper, "bounds", shape, names, default=np.inf)
     if np.isnan(lower).any() or np.isnan(upper).any():
@@ -431,6 +421,31 @@ def _pair(pair):
             f"bounds must be a pair (lower, upper) or a dict of pairs, got {pair!r}."
         )
     return pair
+
+
+def in_order(value, name, names, classes):
+    """What pandas names after features or classes, in their order here."""
+    if not hasattr(value, "iloc"):
+        return value
+    frame = hasattr(value, "columns")
+    value = _rearranged(value, value.columns if frame else value.index, names, name)
+    if frame and len(value) == len(classes):
+        return _rearranged(value.T, value.index, classes.tolist(), name).T
+    return value
+
+
+def _rearranged(value, labels, wanted, name):
+    """A frame's columns, or a series' entries, in order; those without names are."""
+    labels = list(labels)
+    if labels == list(range(len(labels))):
+        return value
+    wanted = [] if wanted is None else list(wanted)
+    if len(labels) != len(wanted) or set(labels) != set(wanted):
+        raise ValueError(
+            f"{name} has entries for {labels}, and the fit for {wanted or 'no names'}: "
+            "name the same ones, or pass an array in their order."
+        )
+    return value[wanted]
 
 
 def by_feature(value, name, shape, names, default):
@@ -486,6 +501,7 @@ def prior_mean(coef_prior, shape, classes, names):
         coef_prior = coef_prior.coef_
     if sparse.issparse(coef_prior):
         coef_prior = coef_prior.toarray()
+    coef_prior = in_order(coef_prior, "coef_prior", names, classes)
     prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
     if prior.shape != shape:
         raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")

@@ -84,7 +84,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     penalty_factor : float, array-like of shape (d,) or (K, d), or dict, default=None
         Factors :math:`f_{kj}` of the penalty, or a dict of them by feature name
         (1 for the others). 0 is unpenalised, ``np.inf`` excludes a feature. They
-        are not rescaled. (K, d) is (1, d) for two classes, as in `coef_`.
+        are not rescaled. (K, d) is (1, d) for two classes, as in `coef_`. Here and
+        below what pandas names after features and classes is taken by name.
     penalty_group : {None, "class"}, default=None
         "class" penalises the l2 norm of each feature's K coefficients in the l1
         term's place: a feature is in for all classes or for none.
@@ -416,10 +417,10 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             shape,
             l1_ratio=self.l1_ratio,
             factor=arguments.penalty_factors(
-                self.penalty_factor, shape, names, grouped
+                self.penalty_factor, shape, names, classes, grouped
             ),
             prior=arguments.prior_mean(self.coef_prior, shape, classes, names),
-            bounds=arguments.bounds(self.bounds, shape, names),
+            bounds=arguments.bounds(self.bounds, shape, names, classes),
             grouped=grouped,
         )
 
@@ -472,6 +473,16 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         intercept = intercept if self.fit_intercept else np.zeros(len(coef))
         theta = np.column_stack([coef, intercept]).astype(np.float64)
         return problem.centred(theta)
+
+    @property
+    def penalty(self):
+        """What the l1 ratio makes it: "l1", "elasticnet" or "l2".
+
+        `SelectFromModel` asks for it, to keep all features of a lasso but the zeros.
+        """
+        ratio = getattr(self, "l1_ratio_", None)  # that SoftmaxClassifierCV chose
+        ratio = self.l1_ratio if ratio is None else ratio
+        return "l2" if ratio == 0 else "l1" if ratio == 1 else "elasticnet"
 
     @staticmethod
     def _fitted(theta, classes, dtype):

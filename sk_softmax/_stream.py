@@ -225,6 +225,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         classifier.penalty_factor,
         shape,
         getattr(classifier, "feature_names_in_", None),
+        classes,
         grouped=False,
     )
 

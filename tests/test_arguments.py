@@ -18,6 +18,7 @@ NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
 INF = np.inf
 NAMES = np.array(["a", "b", "c", "d"])
 SHAPE = (3, 4)
+LABELS = np.array(["x", "y", "z"])
 
 
 # What comes out
@@ -35,7 +36,7 @@ SHAPE = (3, 4)
     ],
 )
 def test_penalty_factors(value, expected):
-    found = arguments.penalty_factors(value, SHAPE, NAMES, grouped=False)
+    found = arguments.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
     np.testing.assert_array_equal(
         np.broadcast_to(found, SHAPE), np.broadcast_to(expected, SHAPE)
     )
@@ -52,7 +53,7 @@ def test_penalty_factors(value, expected):
     ],
 )
 def test_equal_penalty_factors_are_one(value, shape):
-    found = arguments.penalty_factors(value, SHAPE, NAMES, grouped=False)
+    found = arguments.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
     assert found.shape == shape
     np.testing.assert_array_equal(
         np.broadcast_to(found, SHAPE), np.zeros(SHAPE) + value
@@ -60,12 +61,12 @@ def test_equal_penalty_factors_are_one(value, shape):
 
 
 def test_no_penalty_factors():
-    assert arguments.penalty_factors(None, SHAPE, None, grouped=False) == 1.0
+    assert arguments.penalty_factors(None, SHAPE, None, LABELS, grouped=False) == 1.0
 
 
 def test_penalty_factors_of_groups_are_by_feature():
     by_class = np.tile([1.0, 2, 3, 4], (3, 1))
-    found = arguments.penalty_factors(by_class, SHAPE, None, grouped=True)
+    found = arguments.penalty_factors(by_class, SHAPE, None, LABELS, grouped=True)
     np.testing.assert_array_equal(found, [[1, 2, 3, 4]])
 
 
@@ -86,7 +87,7 @@ def test_penalty_factors_of_groups_are_by_feature():
     ],
 )
 def test_bounds(value, lower, upper):
-    found = arguments.bounds(value, SHAPE, NAMES)
+    found = arguments.bounds(value, SHAPE, NAMES, LABELS)
     for array, expected in zip(found, (lower, upper), strict=True):
         np.testing.assert_array_equal(
             np.broadcast_to(array, SHAPE), np.broadcast_to(expected, SHAPE)
@@ -242,6 +243,37 @@ def test_entries_of_dicts_that_do_not_fit_are_named(iris, entry):
     frame = pandas.DataFrame(X, columns=NAMES)
     with pytest.raises(ValueError, match="penalty_factor"):
         SoftmaxClassifier(penalty_factor={"b": entry}).fit(frame, y)
+
+
+@pytest.mark.parametrize("name", ["penalty_factor", "bounds", "coef_prior"])
+def test_pandas_names_features_and_classes(name):
+    """What it holds is taken by name, as a dict is, and not by position."""
+    pandas = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    rng = np.random.default_rng(0)
+    values = pandas.DataFrame(rng.uniform(size=(3, 4)), [0, 1, 2], X.columns)
+    turned = values.iloc[[2, 0, 1], [3, 1, 0, 2]]
+    forms = [values.to_numpy(), values, turned]
+    if name == "bounds":
+        forms = [(0.0, form) for form in forms]
+    one, *others = (SoftmaxClassifier(**{name: form}).fit(X, y).coef_ for form in forms)
+    for coef in others:
+        np.testing.assert_array_equal(coef, one)
+    bad = turned.rename(columns={X.columns[0]: "other"})
+    with pytest.raises(ValueError, match=f"{name} has entries for .*other"):
+        SoftmaxClassifier(**{name: (0, bad) if name == "bounds" else bad}).fit(X, y)
+    with pytest.raises(ValueError, match=f"{name} has entries for .*no names"):
+        bad = (0, turned) if name == "bounds" else turned
+        SoftmaxClassifier(**{name: bad}).fit(X.to_numpy(), y)
+
+
+def test_a_series_names_features():
+    pandas = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    factor = pandas.Series({name: np.inf for name in X.columns[::-1]})
+    factor.iloc[0] = 1.0
+    coef = SoftmaxClassifier(penalty_factor=factor).fit(X, y).coef_
+    np.testing.assert_array_equal(coef.any(axis=0), [False, False, False, True])
 
 
 def test_infeasible_bounds_say_which_feature(iris):

@@ -169,8 +169,7 @@ def test_selection_by_a_lasso(make_rows):
     noise = np.random.default_rng(1).normal(size=(300, 20))
     X = np.hstack([X, noise])
     lasso = SoftmaxClassifier(C=0.03, l1_ratio=1.0)
-    # zero has to be said: scikit-learn takes it of itself for penalty="l1" only
-    select = SelectFromModel(lasso, threshold=1e-10).fit(X, y)
+    select = SelectFromModel(lasso).fit(X, y)
     support = select.get_support()
     np.testing.assert_array_equal(support, select.estimator_.coef_.any(axis=0))
     assert support[:5].sum() == 3

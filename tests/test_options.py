@@ -936,7 +936,7 @@ def test_columns_of_an_offset_are_named_after_the_classes(load, library):
         expected.predict_proba(X, turned), expected.predict_proba(X, offset)
     )
     other = frame({name: offset[:, 0] for name in "abd"})
-    with pytest.raises(ValueError, match=r"offset has columns \['a', 'b', 'd'\]"):
+    with pytest.raises(ValueError, match=r"offset has entries for \['a', 'b', 'd'\]"):
         classifier.fit(X, y, offset=other)
 
 
