@@ -197,6 +197,8 @@ def is_soft(y):
 
 def _label_set(classes):
     refuse_missing(classes, "classes")
+    if not hasattr(classes, "dtype"):  # a list of numbers and strings
+        _sorted(np.unique, np.asarray(classes, dtype=object), "classes")
     classes = np.asarray(to_numpy(classes))
     labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:
@@ -322,7 +324,10 @@ def _class_weights(class_weight, classes, target, weight):
         present = classes
         if target.ndim == 1:
             present = classes[class_masses(target, None, len(classes)) > 0]
-        by_class = compute_class_weight(class_weight, classes=classes, y=present)
+        try:
+            by_class = compute_class_weight(class_weight, classes=classes, y=present)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"class_weight={class_weight!r}: {error}") from error
         if not np.isfinite(by_class).all() or (by_class < 0).any():
             raise ValueError(
                 f"class_weight must be finite and not negative, got {class_weight}."
@@ -468,7 +473,8 @@ def by_feature(value, name, shape, names, default):
         )
     unknown = set(value) - set(names)
     if unknown:
-        raise ValueError(f"{name} names features that X has not: {sorted(unknown)}.")
+        unknown = sorted(unknown, key=str)
+        raise ValueError(f"{name} names features that X has not: {unknown}.")
     # a row for all classes where it does, so that the penalty treats them alike
     alike = all(np.ndim(entry) == 0 for entry in value.values())
     array = np.full(shape[1:] if alike else shape, default)

@@ -449,7 +449,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             check_bool(getattr(self, name), name)
         if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
             raise TypeError(f"verbose={self.verbose!r} must be an int or a bool.")
-        if self.penalty_group not in (None, "class"):
+        if self.penalty_group is not None and str(self.penalty_group) != "class":
             raise ValueError(
                 f"penalty_group={self.penalty_group!r} must be None or 'class'."
             )
@@ -534,8 +534,8 @@ def check_bool(value, name):
 
 def separation(classes, C, optimality):
     """What to say where the optimum is at infinity."""
-    free, step = "C=inf", "Use a finite C."
-    if C < np.inf:
+    free, step = f"C={C:g}", "Use a finite C, of a common size."
+    if C < 1e290:  # above, 1 / (C S) may be zero
         free = "penalty_factor=0"
         step = "Give the features that do so a positive penalty_factor."
     return (

@@ -1,5 +1,6 @@
 """SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
 
+import numbers
 import warnings
 from contextlib import closing
 from functools import partial
@@ -298,6 +299,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 f"{self.l1_ratios!r}."
             )
         check_bool(self.refit, "refit")
+        if not isinstance(self.n_jobs, (numbers.Integral, type(None))):
+            raise TypeError(f"n_jobs={self.n_jobs!r} must be an int or None.")
         if self.selection not in ("best", "1se"):
             raise ValueError(f"selection={self.selection!r} must be 'best' or '1se'.")
         if isinstance(self.cv, str) and self.cv != LOO:

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import solver_options
-from ._display_style import GREY, axes, dot_style, drawn, line_style
+from ._display_style import GREY, axes, axis_of_C, dot_style, drawn, line_style
 from ._fitted import validated
 from ._optimum import Fit
 from ._solver import solve
@@ -56,6 +56,7 @@ class PathDisplay:
         classes : array-like of shape (K,), default=None
             None is the path's own.
         feature_names : list of str, default=None
+            None is the path's own.
         target_class, ax
             As in `plot`.
 
@@ -64,6 +65,8 @@ class PathDisplay:
         display : PathDisplay
         """
         classes = path.classes if classes is None else classes
+        if feature_names is None:
+            feature_names = getattr(path, "feature_names", None)
         display = cls(path.Cs, path.coefs, classes=classes, feature_names=feature_names)
         return display.plot(ax, target_class=target_class)
 
@@ -87,8 +90,14 @@ class PathDisplay:
         n_features = self.coefs.shape[2]
         names = self.feature_names
         names = [f"x{j}" for j in range(n_features)] if names is None else list(names)
+        if len(names) != n_features:
+            raise ValueError(
+                f"feature_names has {len(names)} names, but there are {n_features} "
+                "features."
+            )
         curves, label = self._curves(target_class)
         ax = axes(ax, width=8)
+        Cs = axis_of_C(ax, self.Cs)
         ax.axhline(0, color=GREY, linewidth=1, zorder=0)
         order = np.argsort(-np.abs(curves[np.argmax(self.Cs)]), kind="stable")
         named = [j for j in order[:n_labels] if curves[:, j].any()]
@@ -99,9 +108,7 @@ class PathDisplay:
             else:
                 k = named.index(j)
                 style = {**line_style(k), "label": names[j], "zorder": 2}
-            (self.lines_[j],) = ax.plot(self.Cs, curves[:, j], **style)
-        ax.set_xscale("log")
-        ax.set_xlabel("C (penalty weaker to the right)")
+            (self.lines_[j],) = ax.plot(Cs, curves[:, j], **style)
         ax.set_ylabel(label)
         handles = [self.lines_[j] for j in named]
         if handles:
@@ -225,7 +232,7 @@ class CVScoreDisplay:
         display : CVScoreDisplay
         """
         ax = axes(ax)
-        self.lines_, self.bands_, self.marks_ = [], [], {}
+        Cs, self.lines_, self.bands_, self.marks_ = axis_of_C(ax, self.Cs), [], [], {}
         for k, (mean, se) in enumerate(
             zip(self.scores_mean, self.scores_se, strict=True)
         ):
@@ -234,7 +241,7 @@ class CVScoreDisplay:
                 label = f"l1_ratio={self.l1_ratios[k]:g}"
             style = line_style(k)
             (line,) = ax.plot(
-                self.Cs,
+                Cs,
                 mean,
                 **style,
                 marker=dot_style(k)["marker"],
@@ -242,7 +249,7 @@ class CVScoreDisplay:
                 label=label,
             )
             band = ax.fill_between(
-                self.Cs, mean - se, mean + se, color=style["color"], alpha=0.2, lw=0
+                Cs, mean - se, mean + se, color=style["color"], alpha=0.2, lw=0
             )
             self.lines_.append(line)
             self.bands_.append(band)
@@ -250,10 +257,12 @@ class CVScoreDisplay:
             if C is not None:
                 text = f"{name}: C={C:.3g}"
                 self.marks_[name] = ax.axvline(
-                    C, color="0.3", linestyle=dash, linewidth=1.2, label=text
+                    C if C < np.inf else Cs[-1],
+                    color="0.3",
+                    linestyle=dash,
+                    linewidth=1.2,
+                    label=text,
                 )
-        ax.set_xscale("log")
-        ax.set_xlabel("C (penalty weaker to the right)")
         ax.set_ylabel(self.score_name)
         ax.legend()
         return drawn(self, ax)

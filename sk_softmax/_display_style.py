@@ -1,5 +1,7 @@
 """How displays look: axes, colours, markers, legends."""
 
+import numpy as np
+
 # The colours of Okabe and Ito but yellow, which is lost on paper.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
@@ -16,6 +18,15 @@ def axes(ax, width=6.4, height=4.8):
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install matplotlib.") from error
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def axis_of_C(ax, Cs):
+    """A logarithmic axis of C, and where on it each is: infinity a decade further."""
+    infinite = np.isinf(Cs)
+    last = ", none at the last" if infinite.any() else ""
+    ax.set_xscale("log")
+    ax.set_xlabel(f"C (penalty weaker to the right{last})")
+    return np.where(infinite, 10 * np.max(Cs[~infinite], initial=0.1), Cs)
 
 
 def line_style(k):

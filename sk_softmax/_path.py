@@ -45,6 +45,8 @@ class SoftmaxPath:
         Passes over the data.
     converged : ndarray of shape (n_Cs,), bool
     classes : ndarray of labels
+    feature_names : ndarray of str, or None
+        Of X, where it has names.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class SoftmaxPath:
     n_iter: np.ndarray
     converged: np.ndarray
     classes: np.ndarray
+    feature_names: np.ndarray | None = None
 
 
 def softmax_path(
@@ -105,7 +108,7 @@ def softmax_path(
     -------
     path : SoftmaxPath
         With ``Cs``, ``coefs``, ``intercepts``, ``deviance_explained``,
-        ``optimality``, ``n_iter``, ``converged`` and ``classes``.
+        ``optimality``, ``n_iter``, ``converged``, ``classes`` and ``feature_names``.
 
     Raises
     ------
@@ -201,6 +204,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
         n_iter=n_iter.astype(np.int32),
         converged=converged,
         classes=classes,
+        feature_names=getattr(classifier, "feature_names_in_", None),
     )
     return path, separated
 

@@ -191,9 +191,11 @@ FITS = {
         ([0, 1, 2, 2], "classes must hold at least two labels, each once"),
         ([0], "classes must hold at least two labels"),
         ([], "classes must hold at least two labels"),
+        ([0, 1, 2, "3"], "classes holds labels of types"),
     ],
     "C": [(10**400, "C is NaN, or too large"), (np.nan, "C is NaN")],
     "tol": [(10**400, "tol is NaN, or too large")],
+    "class_weight": [({0: "a"}, "class_weight"), ("even", "class_weight")],
     "penalty_group": [("feature", "penalty_group"), (True, "penalty_group")],
 }
 

@@ -189,6 +189,17 @@ def test_path_of_norms(path):
     assert display.ax_.get_xscale() == "log"
 
 
+def test_path_names_its_features(wine):
+    pandas = pytest.importorskip("pandas")
+    X, y = wine
+    names = [f"wine {j}" for j in range(X.shape[1])]
+    path = softmax_path(pandas.DataFrame(np.asarray(X), columns=names), y, Cs=3)
+    labels = PathDisplay.from_path(path).ax_.get_legend().get_texts()
+    assert {text.get_text() for text in labels} <= set(names)
+    with pytest.raises(ValueError, match="feature_names has 1 names, but there are"):
+        PathDisplay.from_path(path, feature_names=["a"])
+
+
 def test_path_of_a_class(path):
     display = PathDisplay.from_path(path, target_class="b")
     for j, line in enumerate(display.lines_):
@@ -259,6 +270,14 @@ def test_cv_scores(cv):
         "best: C=0.1",
         "1se: C=0.01",
     ]
+
+
+def test_an_infinite_C_is_a_decade_further():
+    mean, se = np.array([-0.5, -0.4, -0.1]), np.full(3, 0.1)
+    display = CVScoreDisplay([0.1, 1.0, np.inf], mean, se, C_best=np.inf).plot()
+    np.testing.assert_array_equal(display.lines_[0].get_xdata(), [0.1, 1, 10])
+    assert display.marks_["best"].get_xdata()[0] == 10
+    assert "none at the last" in display.ax_.get_xlabel()
 
 
 def test_cv_scores_of_one_ratio(cv):

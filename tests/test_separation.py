@@ -45,6 +45,7 @@ def test_without_a_penalty(iris, target):
 def test_two_soft_classes(iris):
     X, Y = iris[0][:100], np.eye(3)[iris[1]][:100, :2]
     says(lambda: SoftmaxClassifier(C=INF).fit(X, Y), classes=[0, 1], step="finite C")
+    says(lambda: SoftmaxClassifier(C=1e307).fit(X, Y), classes=[0, 1], step="with C=1e")
     SoftmaxClassifier(C=INF).fit(X, 0.98 * Y + 0.01)  # whose optimum is finite
 
 
