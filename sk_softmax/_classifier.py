@@ -72,8 +72,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features or, if that is less, of
-        `coef_prior` with the best intercepts. It means the same for every
-        data set. float32 data cannot be solved to less than about 1e-6.
+        `coef_prior` with the best intercepts. It means the same for every data set.
+        float32 data cannot be solved to less than about 1e-6.
     max_iter : int, default=1000
         Passes over the data at which to stop with a warning; `n_iter_` says what
         counts as one.
@@ -206,8 +206,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             as weights. The columns of a DataFrame name the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows; None is one each. A weight of 2 is
-            the row twice, and one of 0 says only, as in scikit-learn, that the
-            row's class is one.
+            the row twice. Rows of weight 0 do not count, but as in scikit-learn their
+            labels are among `classes_`.
         offset : array-like of shape (n_samples, n_classes), or (n_samples,) for two, \
                 default=None
             Added to the logits, with a coefficient of 1. The columns of a DataFrame

@@ -38,7 +38,8 @@ class SoftmaxPath:
         Coefficients in the dtype of X; n_classes is 1 for two classes.
     intercepts : ndarray of shape (n_Cs, n_classes)
     deviance_explained : ndarray of shape (n_Cs,)
-        1 - loss / (loss of the best model without features).
+        1 - loss / (loss of the best model without features). Soft labels have a loss
+        that no model explains, their own entropy.
     optimality : ndarray of shape (n_Cs,)
         Estimated relative suboptimality, see `tol` of `SoftmaxClassifier`.
     n_iter : ndarray of shape (n_Cs,)

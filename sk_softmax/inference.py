@@ -70,6 +70,7 @@ def infer(
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
         The labels of the fit, or its soft labels: of counts the covariance "model"
         is that of the repeated rows, and "robust" takes a row as one observation.
+        Distributions are one observation each, and need "robust" or "cluster".
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the fit; `weight_type` must say what they mean.
     offset : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
@@ -83,8 +84,8 @@ def infer(
     weight_type : {"frequency", "sampling"}, default=None
         A frequency of 2 is the row twice. A sampling weight of 2 is one row that
         stands for two: it needs "robust" or "cluster", and its likelihood is a
-        pseudo-likelihood, without AIC, BIC or likelihood ratio test. So is that of
-        a fit with `class_weight`.
+        pseudo-likelihood, without AIC, BIC or likelihood ratio test. So are those of
+        a fit with `class_weight`, and of soft labels that are no counts.
 
     Returns
     -------
@@ -133,14 +134,15 @@ def infer(
     clf, X = validated(clf, X)
     _check_choice("cov_type", cov_type, ("model", "robust", "cluster"))
     counts = _counts(X.shape[0], sample_weight, weight_type)
-    is_pseudo = weight_type == "sampling" or clf.class_weight is not None
-    if is_pseudo and cov_type == "model":
-        raise ValueError(
-            "with sampling or class weights the model's covariance does not hold: "
-            "use cov_type='robust' or 'cluster'."
-        )
     groups = _group_codes(groups, cov_type, counts)
     problem = fitted_problem(clf, X, y, sample_weight, offset)
+    is_pseudo = weight_type == "sampling" or clf.class_weight is not None
+    is_pseudo |= arguments.is_soft(y) and bool(np.any(np.asarray(y, float) % 1))
+    if is_pseudo and cov_type == "model":
+        raise ValueError(
+            "with sampling or class weights, or soft labels that are no counts, the "
+            "model's covariance does not hold: use cov_type='robust' or 'cluster'."
+        )
     likelihood = likelihood_of(problem)
     with likelihood.rows.threads():
         covariance, df, loglik = _covariance(

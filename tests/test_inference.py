@@ -242,6 +242,24 @@ def test_a_cluster_of_one_row_each_is_robust():
     assert_close(cluster.covariance, robust.covariance * n / (n - 1), rtol=1e-10)
 
 
+def test_distributions_are_no_draws():
+    """Their spread is less than a multinomial's, and only the data tell how much."""
+    rng = np.random.default_rng(5)
+    X, W = rng.normal(size=(400, 2)), np.array([[0, 0], [0.5, -0.3], [0.2, 0.4]])
+    P, zs = softmax(X @ W.T, axis=1), []
+    for _ in range(60):
+        Y = np.array([rng.dirichlet(20 * p) for p in P])
+        classifier = ml(X, Y)
+        result = infer(classifier, X, Y, cov_type="robust")
+        table = result.coef_table(reference=0)
+        table = table[table["feature"] != "(intercept)"]
+        zs.append((table["coef"] - W[1:].ravel()) / table["se"])
+    assert 0.85 < np.std(zs) < 1.15
+    assert np.isnan(result.aic)
+    with pytest.raises(ValueError, match="soft labels that are no counts"):
+        infer(classifier, X, Y)
+
+
 def test_counts_as_soft_labels_are_repeated_rows():
     X, _ = task()
     Y = np.random.default_rng(4).integers(1, 5, (len(X), 3)).astype(float)
