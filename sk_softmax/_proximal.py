@@ -45,7 +45,7 @@ class WorkingSet:
         self.index = tuple(map(np.append, first, rest))
         self.classes, self.features = self.index
         self.n_kinked = len(first[0])
-        self.scale = frame.scale[self.features]
+        self._choose_units(problem.penalty, frame)
         # centred sparse features would be dense; the elimination of the intercepts
         # does the same to the model
         self.centre = np.zeros_like(frame.centre)
@@ -53,6 +53,18 @@ class WorkingSet:
             self.centre = frame.centre
         self.frame = frame
         self._take(problem)
+
+    def _choose_units(self, penalty, frame):
+        """The units: the frame's, and less where the ridge would bend much more.
+
+        What is next to nothing beside the greatest curvature counts as none.
+        """
+        scale = frame.scale[self.features]
+        self._unit, self.scale = np.ones(len(scale)), scale
+        if penalty.has_ridge:
+            ridge = np.broadcast_to(penalty.ridge, self.chosen.shape)[self.index]
+            self._unit = 1 / np.sqrt(1 + ridge * scale**2)
+            self.scale = scale * self._unit
 
     def _take(self, problem):
         """Note what is the problem's, and not the data's."""
@@ -81,6 +93,8 @@ class WorkingSet:
         whole = self.chosen.all() and not self.problem.rows.is_sparse
         H = self._whole_hessian(theta) if whole else self._loss_hessian(theta)
         N = len(self.classes)
+        H[:N] *= self._unit[:, None]
+        H[:, :N] *= self._unit
         H[np.arange(N), np.arange(N)] += self.ridge()
         return H
 

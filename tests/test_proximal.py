@@ -346,7 +346,7 @@ def test_model_without_variables():
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.6])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_step_is_newtons_where_nothing_is_at_a_kink(make_rows, l1_ratio, n_classes):
-    """Loose bounds and no zero: it ends where model and intercepts are flat."""
+    """No zero: it ends where model and intercepts are flat, or at a bound."""
     X, y, _ = make_rows(200, 4, n_classes)
     problem = problem_of(X, y, n_classes, l1_ratio=l1_ratio, bounds=(-9.0, 9.0))
     theta = np.random.default_rng(0).choice([-1.0, 1.0], problem.shape)
@@ -360,7 +360,7 @@ def test_step_is_newtons_where_nothing_is_at_a_kink(make_rows, l1_ratio, n_class
     np.testing.assert_allclose(landing, new[:, :-1], atol=1e-12)
     assert np.abs(new[:, :-1]).min() > 1e-3  # else the kink counts
     slope = G + problem.hessian(theta)(direction)
-    violation = problem.penalty.violation(new[:, :-1], slope[:, :-1])
+    violation = problem.penalty.violation(landing, slope[:, :-1])
     _, G0 = problem.value_gradient(theta)
     before = problem.penalty.violation(theta[:, :-1], G0[:, :-1])
     assert violation.max() < 1e-5 * before.max()
@@ -500,3 +500,29 @@ def test_more_coefficients_than_a_working_set_can_have(monkeypatch, make_rows):
     fit = SoftmaxClassifier(l1_ratio=0.5, max_iter=1000, tol=1e-10).fit(X, y)
     assert fit.converged_ and fit.optimality_ <= 1e-10
     np.testing.assert_allclose(fit.coef_, best.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("seed", [0, 1, 11])
+def test_features_of_all_sizes_within_bounds(l1_ratio, seed):
+    """A ridge that bends much more in one unit than another hides no curvature."""
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** np.linspace(-8, 8, 20)
+    Z = rng.normal(size=(30, 20))
+    y = (rng.random(30) < 1 / (1 + np.exp(-2 * Z[:, rng.integers(20)]))).astype(int)
+    fit = {"C": 1e3, "l1_ratio": l1_ratio, "bounds": (-np.inf, 0.5)}
+    loose, tight = (
+        SoftmaxClassifier(tol=tol, **fit).fit(Z * scale, y) for tol in (1e-6, 1e-10)
+    )
+
+    def value(clf):
+        logits = np.where(y, -1, 1) * clf.decision_function(Z * scale)
+        W = np.abs(clf.coef_)
+        penalty = (l1_ratio * W + (1 - l1_ratio) / 2 * W**2).sum() / (1e3 * 30)
+        return np.logaddexp(0, logits).mean() + penalty
+
+    null = -np.average(
+        np.log([1 - y.mean(), y.mean()]), weights=[1 - y.mean(), y.mean()]
+    )
+    assert loose.n_iter_[0] < 50
+    assert (value(loose) - value(tight)) / (null - value(tight)) <= 1e-6
