@@ -247,10 +247,12 @@ class Fit:
         )
 
     def _optimality(self):
-        """The distance, relative to F0 - F*, at most 1 (and that where unknown)."""
+        """The distance, relative to F0 - F*, at most 1 (and that where unknown).
+
+        At least `tol` where it is not verified to be less.
+        """
         if not np.isfinite(self.distance):
             return 1.0
-        if self.distance <= 0:
-            return 0.0
         gain = self.null.value - self.point.value + self.distance
-        return float(min(self.distance / max(gain, self.floor), 1.0))
+        part = float(np.clip(self.distance / max(gain, self.floor), 0.0, 1.0))
+        return part if self.converged else max(part, self.tol)

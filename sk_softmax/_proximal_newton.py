@@ -75,11 +75,13 @@ def proximal_newton(fit, on_path=False):
             certain = most <= fit.goal(trial.value)
             fit.move(trial, min(most, step.known) if certain else step.known, certain)
             fit.report()
-        elif model.fresh and step.reliable and step.distance <= 1e3 * fit.floor:
-            fit.converged = model.sees_all
-            if not fit.converged:
-                model.widen()
-        elif not model.recover():
+            continue
+        # nothing better was found: it is the optimum, or the model is wrong
+        flat = model.fresh and step.reliable and step.distance <= 1e3 * fit.floor
+        fit.move(fit.point, step.known, flat and model.sees_all)
+        if flat and not model.sees_all:
+            model.widen()
+        elif not (fit.converged or model.recover()):
             break
     return fit.result(model.leftover())
 
@@ -341,7 +343,8 @@ def _greatest(values, n):
 def _search(fit, step, damping):
     """The first point along the step that keeps part of the model's promise."""
     gain, value = step.gain, fit.point.value
-    if gain > value:  # F is not negative: the model goes too far
+    # F is not negative, and without curvature the model goes too far, or nowhere
+    if not 0 < gain <= value:
         return None
     lengths = [1.0] if damping else [1.0, 0.3, 0.09, 0.027]
     for length in lengths[: fit.passes_left()]:

@@ -94,8 +94,9 @@ def minimise_model(H, q, u, part, tol=1e-6):
         return u
     size = _curvatures(H)
     H = H.copy()
-    # collinear features leave H singular, and rounding what is less than zero
-    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + 1e-11 * size
+    # Collinear features leave H singular, and rounding what is less than zero. More
+    # would take the place of the curvature that there is, and steps would be short.
+    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + 1e-14 * size
     root = 1 / np.sqrt(size)
     violation = part.violation(u, q)
     first = (violation * root).max()

@@ -972,9 +972,15 @@ def test_saturated_probabilities_have_no_curvature_but_a_slope(saturated):
         )
 
 
-def test_saturated_probabilities_are_not_called_an_optimum(saturated):
+@pytest.mark.parametrize("limit", [100.0, 1e4])
+def test_saturated_probabilities_are_not_called_an_optimum(saturated, limit):
+    """Within bounds that no coefficient of the optimum reaches."""
     X, y, offset = saturated
-    classifier = SoftmaxClassifier(bounds=(-100, 100), max_iter=50)
+    free = SoftmaxClassifier(tol=1e-10, max_iter=5000).fit(X, y, offset=offset)
+    bounded = SoftmaxClassifier(tol=1e-10, bounds=(-limit, limit))
+    bounded.fit(X, y, offset=offset)
+    assert np.abs(free.coef_).max() < 100
+    np.testing.assert_allclose(bounded.coef_, free.coef_, atol=1e-2)
     with pytest.warns(ConvergenceWarning, match="stopped after"):
-        classifier.fit(X, y, offset=offset)
-    assert not classifier.converged_
+        bounded.set_params(max_iter=10).fit(X, y, offset=offset)
+    assert not bounded.converged_
