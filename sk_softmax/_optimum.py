@@ -253,6 +253,8 @@ class Fit:
         """
         if not np.isfinite(self.distance):
             return 1.0
-        gain = self.null.value - self.point.value + self.distance
-        part = float(np.clip(self.distance / max(gain, self.floor), 0.0, 1.0))
+        part = 0.0
+        if self.distance > 0:
+            gain = self.null.value - self.point.value + self.distance
+            part = float(min(self.distance / max(gain, self.floor), 1.0))
         return part if self.converged else max(part, self.tol)
