@@ -7,7 +7,6 @@ and returns it in the problem's layout; every error names the argument.
 import numbers
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ._array_api import (
     class_masses,
     columns,
+    dense,
     dtype_for,
     full,
     is_foreign,
@@ -127,16 +127,21 @@ def targets(y, classes, dtype):
         return _soft_targets(y, classes, dtype)
     found, codes = labels_of(y)
     if classes is None:
-        if len(found) < 2:
-            raise ValueError(
-                f"y holds one class only, {found[0]}: a classifier needs at least two."
-            )
+        refuse_single(found)
         return found, codes, None
     classes = _label_set(classes)
     if not np.isin(found, classes).all():
         missing = found[~np.isin(found, classes)].tolist()
         raise ValueError(f"y holds labels that are not in classes: {missing}.")
     return classes, lookup(np.searchsorted(classes, found), codes), None
+
+
+def refuse_single(labels):
+    """Raise where all rows are of one class."""
+    if len(labels) < 2:
+        raise ValueError(
+            f"y holds one class only, {labels[0]}: a classifier needs at least two."
+        )
 
 
 def labels_of(y):
@@ -505,9 +510,7 @@ def prior_mean(coef_prior, shape, classes, names):
         if theirs is not None and names is not None and list(theirs) != list(names):
             raise ValueError("coef_prior was fitted with other features.")
         coef_prior = coef_prior.coef_
-    if sparse.issparse(coef_prior):
-        coef_prior = coef_prior.toarray()
-    coef_prior = in_order(coef_prior, "coef_prior", names, classes)
+    coef_prior = in_order(dense(coef_prior), "coef_prior", names, classes)
     prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
     if prior.shape != shape:
         raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")

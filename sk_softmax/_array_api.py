@@ -254,6 +254,11 @@ def reshape(array, shape):
     return namespace(array).reshape(array, shape)
 
 
+def dense(X):
+    """X, or what it is with its zeros."""
+    return X.toarray() if hasattr(X, "toarray") else X
+
+
 def exp(Z):
     """e to the Z, in Z's memory where that is possible."""
     return namespace(Z).exp(Z) if is_foreign(Z) else np.exp(Z, out=Z)

@@ -6,18 +6,13 @@ import warnings
 from contextlib import closing
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.metaestimators import available_if
 
 from . import _arguments as arguments
 from . import _stream as stream
-from ._array_api import (
-    follow,
-    refuse,
-    to_numpy,
-)
+from ._array_api import dense, follow, refuse, to_numpy
 from ._array_rows import rows_of
 from ._chunks import is_dask, refuse_dask, validate
 from ._coordinates import BUILDERS
@@ -469,7 +464,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         if not fits:
             return None
         coef, intercept = to_numpy(self.coef_), to_numpy(self.intercept_)
-        coef = coef.toarray() if sparse.issparse(coef) else coef
+        coef = dense(coef)
         intercept = intercept if self.fit_intercept else np.zeros(len(coef))
         theta = np.column_stack([coef, intercept]).astype(np.float64)
         return problem.centred(theta)

@@ -209,7 +209,7 @@ class _Arguments:
 class Scratch:
     """An argument that is another dict for each chunk, the last one that was asked for.
 
-    It is no result of dask's, whose changes would be no one's business.
+    It must not be a result of dask's, which are taken never to change.
     """
 
     name: uuid.UUID

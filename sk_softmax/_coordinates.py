@@ -132,8 +132,7 @@ class Hessian:
 
         Itself, where that is about the same.
         """
-        least, most = sorted([self.strength, problem.penalty.strength])
-        if most <= MOST_DRIFT * least:
+        if _still_serves(self, problem):
             return self
         return Hessian(self.Q, self.loss, self.frame, problem)
 
@@ -200,8 +199,7 @@ class ClassBlocks:
 
         Itself, where that is about the same.
         """
-        least, most = sorted([self.strength, problem.penalty.strength])
-        if most <= MOST_DRIFT * least:
+        if _still_serves(self, problem):
             return self
         return ClassBlocks(self.loss, self.frame, problem)
 
@@ -215,6 +213,12 @@ class ClassBlocks:
         if self._centred:
             G = G - G.mean(axis=0)
         return (G[:, None, :] @ self.T).ravel()
+
+
+def _still_serves(coordinates, problem):
+    """Whether they were built under about this problem's penalty."""
+    least, most = sorted([coordinates.strength, problem.penalty.strength])
+    return most <= MOST_DRIFT * least
 
 
 def _leave_frame(T, frame):
@@ -315,8 +319,9 @@ def build(problem, theta, frame, kinds):
 
     Returns
     -------
-    coordinates : Hessian or Kronecker
-    kind : str
+    coordinates : Hessian, ClassBlocks or Kronecker
+    kind : str or callable
+        That of the kinds, or "none": the features' own sizes.
     """
     for kind in kinds:
         builder = BUILDERS.get(kind, kind)

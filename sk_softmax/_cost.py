@@ -12,10 +12,10 @@ MAX_BYTES = 2**28
 EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
 # Of these, those that verify the end.
 VERIFYING = 0.5
-# Of a path's fits those that build coordinates.
+# The part of a path's fits that build new coordinates.
 ON_PATH = 1 / 4
-# What a pass costs however small the data: Python's and scipy's own 50 us. And how
-# many times that it costs to build.
+# What a pass costs however small the data: Python's and scipy's own 50 us. A build
+# makes so many such calls.
 CALL_FLOPS, BUILD_CALLS = 1e6, 5
 
 

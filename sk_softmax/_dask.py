@@ -227,10 +227,7 @@ def _check_summaries(summaries, name):
 
 def _labels(summaries):
     labels = np.unique(np.concatenate([s["labels"] for s in summaries]))
-    if len(labels) < 2:
-        raise ValueError(
-            f"y holds one class only, {labels[0]}: a classifier needs at least two."
-        )
+    arguments.refuse_single(labels)
     return labels
 
 

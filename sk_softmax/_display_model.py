@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from ._array_api import dense
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
 from ._fitted import dense_coef, feature_names, plain, position
 from ._information import INTERCEPT
@@ -250,7 +251,7 @@ class ProbabilityDisplay:
         names = names or [f"x{j}" for j in range(data.shape[1])]
 
         j = position(names, feature)
-        column = data[:, [j]].toarray() if sparse.issparse(data) else data[:, [j]]
+        column = dense(data[:, [j]])
         values = np.linspace(column.min(), column.max(), grid_resolution)
         grid = np.tile(np.asarray(data.mean(axis=0)).ravel(), (grid_resolution, 1))
         for key, value in (at or {}).items():

@@ -4,10 +4,10 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _arguments as arguments
+from ._array_api import dense
 from ._fitted import (
     column_names,
     feature_names,
@@ -152,7 +152,7 @@ def _mean_effect(likelihood, theta, j, kind, values):
     def block(rows, X):
         design = likelihood.design(X)
         x = design[:, [column]]
-        x = (x.toarray() if sparse.issparse(x) else x)[:, 0]
+        x = dense(x)[:, 0]
         Z, w = likelihood.logits(rows, design, theta), theta[:, column]
         if kind == "contrast" or values:
             start, stop = values or (x, x + 1)
@@ -269,7 +269,7 @@ def _positions(names, features):
 def _two_values(rows, j, names):
     """The smaller and the greater value of a feature."""
     x = rows.rows.X[:, [j]]
-    x = (x.toarray() if sparse.issparse(x) else np.asarray(x))[rows.weight > 0]
+    x = np.asarray(dense(x))[rows.weight > 0]
     values = np.unique(x)
     if len(values) != 2:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._array_api import dot, full, like
+from ._array_api import dense, dot, full, like
 
 
 class Frame:
@@ -44,7 +44,7 @@ class Frame:
             self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
         rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
         self.constant = problem.fit_intercept & (most - least <= rounding)
-        if rows.is_sparse:  # which may hold an entry in parts, but nothing as nothing
+        if rows.is_sparse:  # where parts of an entry add up: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
 
     def hold_constants(self):
@@ -57,7 +57,7 @@ class Frame:
 
     def __call__(self, X, features=slice(None)):
         """A block's features (those in X's columns) in the frame, dense (m, d)."""
-        Z = X.toarray() if hasattr(X, "toarray") else X
+        Z = dense(X)
         Z = Z - like(self.centre, Z)[features]
         Z *= like(self.scale, Z)[features]
         return Z

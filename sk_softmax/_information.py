@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from ._array_api import class_masses
+from ._array_api import class_masses, dense
 from ._loss import Softmax
 from ._rows import Rows
 
@@ -175,7 +175,7 @@ class Likelihood:
             present, local = np.unique(groups[rows], return_inverse=True)
             for k, residual in enumerate(R[1:]):
                 member = sparse.csr_matrix((residual, (local, np.arange(len(local)))))
-                scores[present, k] += _dense(member @ design)
+                scores[present, k] += dense(member @ design)
         scores = scores.reshape(len(scores), -1)
         return scores.T @ scores
 
@@ -285,7 +285,3 @@ def _unpacked(packed, first, second):
     full[first, :, second] = packed
     full[second, :, first] = packed
     return full.reshape(n * p, n * p)
-
-
-def _dense(X):
-    return X.toarray() if sparse.issparse(X) else X

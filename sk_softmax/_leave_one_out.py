@@ -16,6 +16,7 @@ approximate leave-one-out cross-validation", :doi:`10.1111/rssb.12374`).
 
 import numpy as np
 
+from ._array_api import dense
 from ._coordinates import build_hessian
 from ._cost import MAX_BYTES
 from ._frame import Frame
@@ -70,7 +71,7 @@ def leave_one_out_loss(problem, theta, target):
             Z = problem.logits(part, piece, theta).astype(np.float64)
             features = np.ones((piece.shape[0], d1))
             features[:, -1] = problem.fit_intercept
-            features[:, :-1] = piece.toarray() if problem.rows.is_sparse else piece
+            features[:, :-1] = dense(piece)
             # (m, q, N): A_i = Q root_i root_i^T Q^T
             row_root = np.tensordot(features, root, axes=(1, 1))
             leverage = Q @ (row_root @ row_root.transpose(0, 2, 1)) @ Q.T

@@ -8,11 +8,10 @@ import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
 
-# How many times the goal is near enough for Newton's method to end the fit: its
-# conjugate gradients have to be run anyway, to measure what is left.
-# Where that fails, L-BFGS has to come nearer before it is tried again. Where they see
-# that it is as far as the second, or as the first and new coordinates are cheaper than
-# they were, they are not run to their end.
+# L-BFGS comes this near, in units of the goal, before Newton's method ends the fit: its
+# conjugate gradients have to be run anyway, to measure what is left. If that fails, it
+# has to come nearer. They are not run to their end where they have seen a gain of FAR
+# times the goal, or of NEAR times it after as many steps as new coordinates cost.
 NEAR, FAR = 30, 300
 # Newton's model of F is believed up to this relative error, the more the less.
 BELIEVED = 0.45

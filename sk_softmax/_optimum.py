@@ -28,7 +28,7 @@ class Leftover:
         `Problem.null_points`, with value and gradient of the loss alone.
     point : Point or None
         The solution, with value and gradient of the loss alone.
-    coordinates : Hessian or Kronecker, or None
+    coordinates : Hessian, ClassBlocks or Kronecker, or None
         Of proximal Newton, its working set and the Hessian.
     kind : str or None
         Of the coordinates.
@@ -213,7 +213,7 @@ class Fit:
             self.distance, self.converged = point.value, True
 
     def report(self):
-        """Tell of the progress, and end where that is asked for."""
+        """Call `progress`, and end the fit if it returns true."""
         if self.progress is not None:
             gain = max(self.null.value - self.point.value, self.floor)
             if self.progress(self.passes(), self.point, self.distance / gain):

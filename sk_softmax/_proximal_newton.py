@@ -22,8 +22,7 @@ SOON = 1.2
 # gradient to say it too. Then all coefficients are to be in the set, if there are at
 # most so many.
 PATIENT_ROUNDS, MOST_WHOLE = 4, 2000
-# No intercept, of centred features, is taken to end further from where it is. That is
-# an assumption.
+# It is assumed that each intercept, of centred features, ends within this of its value.
 INTERCEPTS_REACH = 2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
@@ -99,9 +98,9 @@ class Step(NamedTuple):
     distance : float
         F - F* as far as the working set knows.
     known : float
-        The same, or infinity where there are violators without.
+        The same, or infinity if some violators are not in the set.
     reliable : bool
-        Whether there are none, and the model is F's own.
+        Whether all violators are in the set, and nothing is added to the curvature.
     ends_turns : bool
         Whether the set is only one of several, and its part is done.
     """

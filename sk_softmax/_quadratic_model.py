@@ -17,7 +17,9 @@ from ._penalty import Separable
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
-# After so many steps they are not going to.
+# KKT violation at which a model is solved, relative to that where it starts.
+MODEL_TOL = 1e-6
+# A face that has not settled after so many steps is not expected to.
 SETTLED = 10
 # Guesses at a face that may leave as many variables to change as the best before.
 PATIENCE = 3
@@ -75,7 +77,7 @@ def _curvatures(H):
     return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
 
 
-def minimise_model(H, q, u, part, tol=1e-6):
+def minimise_model(H, q, u, part):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -83,8 +85,6 @@ def minimise_model(H, q, u, part, tol=1e-6):
     H : (N, N) positive semidefinite
     q, u : (N,)
     part : Separable or Grouped
-    tol : float
-        KKT violation at which to stop, relative to that at u.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def minimise_model(H, q, u, part, tol=1e-6):
     first = (violation * root).max()
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
-    goal = tol * first
+    goal = MODEL_TOL * first
     if part.is_lasso:
         if not violation[~part.free(u)].any():
             # in the end the face is the last one's

@@ -52,7 +52,7 @@ SOFT = 0.03
 
 
 def solve(problem, start=None, *, leftover=None, kinds=None, **options):
-    """Minimise a problem, by `descend` or, with l1 or bounds, `proximal_newton`.
+    """Minimise a problem, by `descend`, `proximal_newton` or `descend_in_bounds`.
 
     Where the penalty permits and it pays, on fewer features or at first on fewer
     rows. Parameters and the result are those of `descend`.

@@ -21,7 +21,8 @@ New rows take one of two ways:
   rows;
 - once an eighth of what was seen is new, all kept rows are *revisited*: the
   objective is minimised as in a fit, and they are expanded anew. What of them
-  exceeds the capacity is then let go.
+  exceeds the capacity is then let go. So they are when they exceed it, and where a
+  step does not converge.
 
 The state is three matrices of the size of H (past, all, coordinates) and as many
 numbers of kept rows, 1 MB at least.
