@@ -251,34 +251,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         n_tasks = len(folds) + bool(self.refit and not self._is_loo())
         X = problem.rows.X
         task = begin_fit(self, X, labels, sample_weight, n_tasks, parallel=True)
-        if self._is_loo():
-            outcomes = [search.leave_one_out(problem, judged, task)]
-        else:
-            scorer = None
-            if self.scoring is not None:
-                scorer = get_scorer(self.scoring), labels, score_params
-            n_jobs = effective_n_jobs(self.n_jobs)
-            outcomes, unseen = fit_folds(
-                search, problem, judged, folds, scorer, task, n_jobs
-            )
-            if unseen.any():
-                warnings.warn(
-                    f"Classes {classes[unseen].tolist()} have all their rows in one "
-                    "fold: the fit without it does not know them, and is scored on "
-                    "them. Stratify or shuffle (cv=5 is stratified), or leave out "
-                    "classes of so few rows.",
-                    stacklevel=5,
-                )
+        scored = problem, judged, folds, labels, score_params
+        outcomes = self._outcomes(search, *scored, task)
         thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
-        Cs = search.Cs
-        if self._is_loo():  # whose scores are pairs
-            scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
-        elif len(scores) > 1:
-            self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
-        else:
-            self.scores_se_ = np.zeros(scores.shape[1:])
-        self.scores_mean_ = scores.mean(axis=0)
-        self.Cs_, self.l1_ratios_, self.scores_ = Cs, l1_ratios, scores
+        self._keep(search, scores)
         r, c = self._choose()
         separated = self._settle(
             problem, search, thetas, (r, c), optimality, converged, task
@@ -286,6 +262,38 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         last = None if self.fit_intercept else -1
         self.coefs_paths_ = thetas[..., :last].astype(problem.rows.dtype)
         return optimality, separated
+
+    def _outcomes(self, search, problem, judged, folds, labels, score_params, task):
+        """Of each fold, or of the fit to all rows that stands for leaving each out."""
+        if self._is_loo():
+            return [search.leave_one_out(problem, judged, task)]
+        scorer = None
+        if self.scoring is not None:
+            scorer = get_scorer(self.scoring), labels, score_params
+        n_jobs = effective_n_jobs(self.n_jobs)
+        outcomes, unseen = fit_folds(
+            search, problem, judged, folds, scorer, task, n_jobs
+        )
+        if unseen.any():
+            warnings.warn(
+                f"Classes {search.classes[unseen].tolist()} have all their rows in one "
+                "fold: the fit without it does not know them, and is scored on "
+                "them. Stratify or shuffle (cv=5 is stratified), or leave out "
+                "classes of so few rows.",
+                stacklevel=6,
+            )
+        return outcomes
+
+    def _keep(self, search, scores):
+        """The scores as attributes, with their means and standard errors."""
+        if self._is_loo():  # whose scores are pairs
+            scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
+        elif len(scores) > 1:
+            self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+        else:
+            self.scores_se_ = np.zeros(scores.shape[1:])
+        self.scores_mean_, self.scores_ = scores.mean(axis=0), scores
+        self.Cs_, self.l1_ratios_ = search.Cs, search.l1_ratios
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""

@@ -61,7 +61,7 @@ def inverse_factor(H, problem):
     # Collinear features: the Cholesky factor of what is left by rounding would be
     # rounding. Eigenvectors keep the other directions exact.
     eigenvalues, V = np.linalg.eigh(_unit_diagonal(H, jacobi))
-    known = _known_inverse_root(eigenvalues, noise, problem)
+    known = _known_inverse_root(eigenvalues, noise)
     return SpectralRoot(jacobi[:, None] * V * known)
 
 
@@ -80,21 +80,18 @@ def whitening(problem, gram):
     jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
     eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
     V *= jacobi[:, None]
-    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)), problem)
+    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)))
     U[moves] = V
     return U
 
 
-def _known_inverse_root(eigenvalues, noise, problem):
+def _known_inverse_root(eigenvalues, noise):
     """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
 
-    What is below the noise is at least the ridge, if there is one. Without one it
-    is no curvature at all, and nothing is to be had from moving that way.
+    What is below the noise counts as noise, not as nothing: columns that are nearly
+    collinear may have much to gain where they differ.
     """
-    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
-    if problem.penalty.strength == 0:
-        root[eigenvalues <= noise] = 0
-    return root
+    return 1 / np.sqrt(np.maximum(eigenvalues, noise))
 
 
 def inverse_root(curvature):

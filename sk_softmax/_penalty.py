@@ -258,8 +258,6 @@ class Grouped:
     A feature's variables share one scale.
     """
 
-    is_lasso = False
-
     def __init__(self, l1, scale, feature, lower, upper):
         _, first, self.group = np.unique(
             feature, return_index=True, return_inverse=True

@@ -12,7 +12,7 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from ._penalty import Separable
+from ._penalty import Grouped, Separable
 
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
@@ -103,6 +103,8 @@ def minimise_model(H, q, u, part):
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
     goal = MODEL_TOL * first
+    if isinstance(part, Grouped):
+        return _minimise_grouped(H, q, u, part, size, goal)
     if part.is_lasso:
         if not violation[~part.free(u)].any():
             # in the end the face is the last one's
@@ -112,9 +114,13 @@ def minimise_model(H, q, u, part):
         v = _coordinate_descent(H, q, u, part.weight)
         v, violation = _last_digits(H, q, u, part, v)
         return v if (violation * root).max() <= goal else walk(H, q, u, part, v, goal)
-    if isinstance(part, Separable):
-        v = semismooth_newton(H, q, u, part, size)
-        return walk(H, q, u, part, u, goal) if v is None else v
+    v = semismooth_newton(H, q, u, part, size)
+    return walk(H, q, u, part, u, goal) if v is None else v
+
+
+def _minimise_grouped(H, q, u, part, size, goal):
+    """The same with groups: proximal steps, and Newton's on the face they find."""
+    root = 1 / np.sqrt(size)
     # a proximal step within bounds takes as long as a hundred without
     unsettled = 0 if part.bounded else SETTLED
     step, v, value = None, u, 0.0
@@ -139,7 +145,11 @@ def minimise_model(H, q, u, part):
             v, value = trial, trial_value
         if before - value <= 1e-15 * abs(value):
             break
-    return _last_digits(H, q, u, part, v)[0]
+    # a norm of next to nothing has a direction, and so a gradient, of its own
+    gone = (part.norms(v / root) <= 100 * LEAST_NORM)[part.group]
+    trials = v, np.where(gone, 0.0, v).clip(part.lower, part.upper)
+    ends = [_last_digits(H, q, u, part, trial) for trial in trials]
+    return min(ends, key=lambda end: (end[1] * root).max())[0]
 
 
 def semismooth_newton(H, q, u, part, size):

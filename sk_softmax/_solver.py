@@ -188,9 +188,9 @@ def descend(problem, start=None, *, kinds=None, **options):
         renewed = ends.get(kinds[0], 0) - passes_to_verify(kind)
         if fit.point is fit.null and not inherited:
             renewed -= worth  # the probabilities move so far that it is paid anyway
-        target = least or near
         if kind == "diagonal":  # which costs little to take anew
             renewed = min(renewed, FRESH_PASSES[kind])
+        target = least or near
         status, least = _stage(fit, coordinates, target, shortest, renewed, least)
         # what was exact at the start is no more, and the end is to be verified
         outdated = stage == 0 and kind != kinds[0] and not inherited

@@ -6,7 +6,7 @@ from conftest import make_problem, objective
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from sk_softmax import _direct, _solver
+from sk_softmax import SoftmaxClassifier, _direct, _solver
 from sk_softmax._coordinates import BUILDERS
 from sk_softmax._solver import solve
 
@@ -265,3 +265,17 @@ def test_diagonal_coordinates_are_renewed_early(monkeypatch):
         assert result.converged
         passes.append(result.n_iter)
     assert passes[1] < 0.8 * passes[0]
+
+
+@pytest.mark.parametrize("solver", ["auto", "hessian", "blocks"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_nearly_collinear_columns_differ_in(seed, solver):
+    """They may have much to gain there, and rounding leaves little of the curvature."""
+    rng = np.random.default_rng(seed)
+    Z, eps = rng.normal(size=(300, 4)), 3e-7
+    y = (Z @ rng.normal(size=(4, 3)) + rng.gumbel(size=(300, 3))).argmax(axis=1)
+    X = Z.copy()
+    X[:, 3] = 2 * Z[:, 0] + eps * Z[:, 3]
+    expected = SoftmaxClassifier(C=np.inf).fit(Z, y).predict_proba(Z)
+    found = SoftmaxClassifier(C=np.inf, solver=solver).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=5e-3)
