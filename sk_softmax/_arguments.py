@@ -202,9 +202,10 @@ def is_soft(y):
 
 def _label_set(classes):
     refuse_missing(classes, "classes")
-    if not hasattr(classes, "dtype"):  # a list of numbers and strings
-        _sorted(np.unique, np.asarray(classes, dtype=object), "classes")
-    classes = np.asarray(to_numpy(classes))
+    said, classes = classes, np.asarray(to_numpy(classes))
+    if classes.dtype.kind == "U" and not hasattr(said, "dtype"):
+        # numbers in a list with strings would become strings
+        classes = np.asarray(said, dtype=object)
     labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:
         raise ValueError(

@@ -145,11 +145,13 @@ def _minimise_grouped(H, q, u, part, size, goal):
             v, value = trial, trial_value
         if before - value <= 1e-15 * abs(value):
             break
-    # a norm of next to nothing has a direction, and so a gradient, of its own
+    v, violation = _last_digits(H, q, u, part, v)
     gone = (part.norms(v / root) <= 100 * LEAST_NORM)[part.group]
-    trials = v, np.where(gone, 0.0, v).clip(part.lower, part.upper)
-    ends = [_last_digits(H, q, u, part, trial) for trial in trials]
-    return min(ends, key=lambda end: (end[1] * root).max())[0]
+    if v[gone].any():  # next to nothing has a direction, and so a gradient, of its own
+        trial = np.where(gone, 0.0, v).clip(part.lower, part.upper)
+        trial, after = _last_digits(H, q, u, part, trial)
+        v = trial if (after * root).max() < (violation * root).max() else v
+    return v
 
 
 def semismooth_newton(H, q, u, part, size):
