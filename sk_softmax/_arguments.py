@@ -51,7 +51,8 @@ def numeric(value, name, dtype=np.float64, **options):
 def is_plain(value, dtypes):
     """Whether it is an array of finite numbers of one of the dtypes.
 
-    In which scikit-learn finds nothing, in the time of three passes over small data.
+    scikit-learn's check would find nothing, and takes as long as three passes over
+    small data.
     """
     if type(value) is not np.ndarray or value.dtype not in dtypes or not value.size:
         return False
@@ -204,8 +205,8 @@ def _label_set(classes):
     refuse_missing(classes, "classes")
     said, classes = classes, np.asarray(to_numpy(classes))
     if classes.dtype.kind == "U" and not hasattr(said, "dtype"):
-        # numbers in a list with strings would become strings
-        classes = np.asarray(said, dtype=object)
+        # numbers in a list with strings have become strings
+        _sorted(np.unique, np.asarray(said, dtype=object), "classes")
     labels = _sorted(np.unique, classes, "classes")
     if len(labels) != np.size(classes) or len(labels) < 2:
         raise ValueError(
@@ -452,9 +453,10 @@ def _rearranged(value, labels, wanted, name):
         return value
     wanted = [] if wanted is None else list(wanted)
     if len(labels) != len(wanted) or set(labels) != set(wanted):
+        here = f"the fit for {wanted}" if wanted else "X has no names"
         raise ValueError(
-            f"{name} has entries for {labels}, and the fit for {wanted or 'no names'}: "
-            "name the same ones, or pass an array in their order."
+            f"{name} has entries for {labels}, and {here}: name the same ones, or pass "
+            "an array in their order."
         )
     return value[wanted]
 

@@ -145,10 +145,19 @@ class Hessian:
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
+        return self.root.transposed(self._in_frame(G))
+
+    def _in_frame(self, G):
         G = self.Q.T @ G
         G[:, :-1] -= G[:, -1:] * self.frame.centre
         G[:, :-1] *= self.frame.scale
-        return self.root.transposed(G.ravel())
+        return G.ravel()
+
+    def follow(self, problem, theta):
+        """Look where there is a gradient, but no known curvature: one pass, if any."""
+        if self.root.unknown is not None:
+            g = self._in_frame(problem.value_gradient(theta)[1])
+            self.root.follow(g, np.finfo(problem.rows.dtype).eps)
 
     def matrix(self):
         """T, (q, d + 1, size), without Q."""
@@ -159,7 +168,10 @@ class Hessian:
 def build_hessian(problem, theta, frame):
     """Coordinates from the Cholesky factor of the Hessian at theta."""
     Q = class_directions(problem)
-    return from_hessian(problem, loss_hessian(problem, theta, frame, Q), frame, Q)
+    H = loss_hessian(problem, theta, frame, Q)
+    coordinates = from_hessian(problem, H, frame, Q)
+    coordinates.follow(problem, theta)
+    return coordinates
 
 
 def from_hessian(problem, H, frame, Q):

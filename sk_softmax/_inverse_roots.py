@@ -17,6 +17,7 @@ class CholeskyRoot:
 
     jacobi: np.ndarray
     L: np.ndarray
+    unknown = None
 
     def __call__(self, v):
         """T v."""
@@ -34,9 +35,18 @@ class CholeskyRoot:
 
 @dataclass
 class SpectralRoot:
-    """T from eigenvalues and eigenvectors."""
+    """T from eigenvalues and eigenvectors.
+
+    Attributes
+    ----------
+    T : (N, N)
+    unknown : (N, N) or None
+        What the columns of T that are zero, for want of known curvature, would be with
+        as much as rounding may hide. The others are zero here.
+    """
 
     T: np.ndarray
+    unknown: np.ndarray | None = None
 
     def __call__(self, v):
         """T v."""
@@ -50,6 +60,17 @@ class SpectralRoot:
         """T, a copy of its own."""
         return self.T.copy()
 
+    def follow(self, g, eps):
+        """Have the unknown directions too in which the gradient is more than rounding.
+
+        Exactly collinear columns have none, and stay as they are to each other; columns
+        that are nearly so may have much to gain where they differ.
+        """
+        along = np.abs(g @ self.unknown)
+        noise = 1e3 * eps * max(np.linalg.norm(g), 1.0)
+        used = along > noise * np.linalg.norm(self.unknown, axis=0)
+        self.T = np.where(used, self.unknown, self.T)
+
 
 def inverse_factor(H, problem):
     """T with T^T H T the identity, as far as H is known in floating point."""
@@ -61,8 +82,11 @@ def inverse_factor(H, problem):
     # Collinear features: the Cholesky factor of what is left by rounding would be
     # rounding. Eigenvectors keep the other directions exact.
     eigenvalues, V = np.linalg.eigh(_unit_diagonal(H, jacobi))
-    known = _known_inverse_root(eigenvalues, noise)
-    return SpectralRoot(jacobi[:, None] * V * known)
+    V *= jacobi[:, None]
+    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    known = _known_inverse_root(eigenvalues, noise, problem)
+    unknown = V * np.where(known == 0, root, 0) if not known.all() else None
+    return SpectralRoot(V * known, unknown)
 
 
 def _unit_diagonal(H, jacobi):
@@ -80,18 +104,22 @@ def whitening(problem, gram):
     jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
     eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
     V *= jacobi[:, None]
-    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)))
+    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)), problem)
     U[moves] = V
     return U
 
 
-def _known_inverse_root(eigenvalues, noise):
+def _known_inverse_root(eigenvalues, noise, problem):
     """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
 
-    What is below the noise counts as noise, not as nothing: columns that are nearly
-    collinear may have much to gain where they differ.
+    What is below the noise is at least the ridge, if there is one. Without one it
+    is taken for no curvature at all: what is to be had from moving that way the
+    gradient has to say.
     """
-    return 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    if problem.penalty.strength == 0:
+        root[eigenvalues <= noise] = 0
+    return root
 
 
 def inverse_root(curvature):

@@ -247,7 +247,7 @@ class Fit:
         )
 
     def _optimality(self):
-        """The distance, relative to F0 - F*, at most 1 (and that where unknown).
+        """The distance, relative to F0 - F*: at most 1, and 1 if it is unknown.
 
         At least `tol` where it is not verified to be less.
         """

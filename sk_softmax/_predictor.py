@@ -239,7 +239,10 @@ class Predictor(ClassifierMixin, BaseEstimator):
         """Minus the mean cross-entropy, of labels or soft labels."""
         said = self.predict_log_proba(X, offset)
         classes = to_numpy(self.classes_)
-        labels = classes if self.classes is None else self.classes  # in its order
+        labels = self.classes  # in the order of soft labels' columns
+        if labels is None:
+            stream = getattr(self, "_stream", None)
+            labels = classes if stream is None else stream.class_order
         if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:

@@ -255,10 +255,10 @@ class Problem:
         return features
 
     def null_points(self):
-        """Where a fit starts, at the better: what is known without the features.
+        """Where a fit may start; it takes the one with the lower objective.
 
-        Coefficients of zero and, where the penalty or the bounds prefer others, these;
-        each with the intercepts that fit best.
+        The coefficients that the penalty and the bounds prefer and, where these are a
+        prior's, those that say nothing; each with the intercepts that fit best.
         """
         points = [self.with_intercepts(self.penalty.rest)]
         if self.penalty.has_prior:
@@ -299,17 +299,22 @@ class Problem:
 
     def _best_intercepts(self, b, theta, kept):
         """By Newton's method from b, beside logits that were kept."""
-        best, least = b, np.inf
+        best, least, reach = b, np.inf, 2.0
+        # saturated probabilities have no curvature, and steps are too long
+        damping = 1e-10 * self.total_weight * np.eye(len(b))
         for _ in range(MAX_INTERCEPT_STEPS):
             args = self._in_order(theta), b[:, None], kept
             value, slope, H = self.sum(_intercept_terms, args, self.pass_flops / 4)
             if value < least:
-                best, least = b, value
-            step = np.linalg.pinv(H, 1e-10, hermitian=True) @ slope
-            # saturated probabilities have no curvature, and steps would be too long
-            b = b - step / max(1, np.abs(step).max() / 2)
-            if slope @ step <= 1e-10 * value:
-                return b
+                best, least, reach = b, value, 2 * reach
+                step = np.linalg.solve(H + damping, slope)
+                if len(step) > 1:  # what all classes have in common is rounding
+                    step -= step.mean()
+                if slope @ step <= 1e-10 * value:
+                    return b - step
+            else:
+                reach /= 8
+            b = best - step * min(1.0, reach / np.abs(step).max())
         return best
 
 

@@ -19,6 +19,8 @@ from ._quadratic_model import Reduced, minimise_model, model_change, what_is_lef
 
 # Rows of X in a product for the Hessian.
 CHUNK_ROWS = 512
+# The model's ridge, in units of what rounding leaves of X.
+RIDGE = 64
 
 
 class WorkingSet:
@@ -55,7 +57,7 @@ class WorkingSet:
         self._take(problem)
 
     def _choose_units(self, penalty, frame):
-        """The units: the frame's, and less where the ridge would bend much more.
+        """The frame's units over sqrt(1 + ridge): the ridge's curvature is at most 1.
 
         What is next to nothing beside the greatest curvature counts as none.
         """
@@ -174,13 +176,13 @@ class WorkingSet:
         N, n, penalty = len(self.scale), self.n_kinked, self.problem.penalty
         if damping:
             H = H + damping * np.eye(len(H))
-        noise = 1e3 * np.finfo(self.problem.rows.dtype).eps
-        reduced = Reduced(H, np.append(*self.gradient(G)), n, noise)
+        eps = np.finfo(self.problem.rows.dtype).eps
+        reduced = Reduced(H, np.append(*self.gradient(G)), n, 1e3 * eps)
         index, scale = self._kinked, self.scale[:n]
         part, prior = self._part, self._prior
         u = (W[index] - prior) / scale
         model = reduced.H, reduced.q, u, part
-        new = minimise_model(*model)
+        new = minimise_model(*model, RIDGE * eps)
         gain = reduced.gain - model_change(*model, new)
         rest = what_is_left(*model, new)
         d = reduced.direction(new - u)

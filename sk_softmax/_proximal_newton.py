@@ -342,7 +342,7 @@ def _greatest(values, n):
 def _search(fit, step, damping):
     """The first point along the step that keeps part of the model's promise."""
     gain, value = step.gain, fit.point.value
-    # F is not negative, and without curvature the model goes too far, or nowhere
+    # F is not negative: more would be too far; without curvature it goes nowhere
     if not 0 < gain <= value:
         return None
     lengths = [1.0] if damping else [1.0, 0.3, 0.09, 0.027]

@@ -77,7 +77,7 @@ def _curvatures(H):
     return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
 
 
-def minimise_model(H, q, u, part):
+def minimise_model(H, q, u, part, ridge=1e-14):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -85,6 +85,10 @@ def minimise_model(H, q, u, part):
     H : (N, N) positive semidefinite
     q, u : (N,)
     part : Separable or Grouped
+    ridge : float
+        What is added to the diagonal, relative to it: collinear features leave H
+        singular, and rounding what is less than zero. More than that would take the
+        place of the curvature that there is, and steps would be short.
 
     Returns
     -------
@@ -94,9 +98,7 @@ def minimise_model(H, q, u, part):
         return u
     size = _curvatures(H)
     H = H.copy()
-    # Collinear features leave H singular, and rounding what is less than zero. More
-    # would take the place of the curvature that there is, and steps would be short.
-    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + 1e-14 * size
+    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + ridge * size
     root = 1 / np.sqrt(size)
     violation = part.violation(u, q)
     first = (violation * root).max()

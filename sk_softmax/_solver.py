@@ -66,7 +66,9 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
         return descend(problem, start, kinds=kinds, leftover=leftover, **options)
     reduced, lift = row_space(problem)
     if reduced is not None:
-        result = descend(reduced, kinds=kinds, **options | _followed(lift, options))
+        result = descend(
+            reduced, kinds=kinds, **options | _lifted_progress(lift, options)
+        )
         lifted = lift_result(result, lift, problem)
         if lifted is not None:
             return lifted
@@ -132,7 +134,7 @@ def _sample_optimum(problem, kinds, options):
     return start, leftover, int(np.ceil(part * sample.n_evaluations))
 
 
-def _followed(lift, options):
+def _lifted_progress(lift, options):
     """The progress of a fit on fewer features as one of all features."""
     progress = options.get("progress")
     if progress is None:

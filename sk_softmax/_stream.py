@@ -86,7 +86,7 @@ class Stream:
     Attributes
     ----------
     classes : ndarray of shape (K,)
-    said : array-like of shape (K,)
+    class_order : array-like of shape (K,)
         The same as they were said first: the order of soft labels' columns.
     fit_intercept : bool
     kind : type
@@ -111,7 +111,7 @@ class Stream:
     """
 
     classes: np.ndarray
-    said: np.ndarray
+    class_order: np.ndarray
     fit_intercept: bool
     kind: type
     capacity: int
@@ -159,22 +159,22 @@ def serves(classifier):
 
 def label_set(stream, classes, classifier):
     """All labels, in the order of soft labels' columns: as said now, or before."""
-    known = classifier.classes if stream is None else stream.said
-    said = classifier.classes if classes is None else classes
-    if said is None:
-        said = getattr(classifier, "classes_", None) if known is None else known
-    if said is None:
+    known = classifier.classes if stream is None else stream.class_order
+    order = classifier.classes if classes is None else classes
+    if order is None:
+        order = getattr(classifier, "classes_", None) if known is None else known
+    if order is None:
         raise ValueError(
             "classes must be passed on the first call to partial_fit, or to the "
             "constructor."
         )
-    if known is not None and not np.array_equal(np.unique(said), np.unique(known)):
+    if known is not None and not np.array_equal(np.unique(order), np.unique(known)):
         raise ValueError(
-            f"classes={np.unique(said).tolist()} are not those of "
+            f"classes={np.unique(order).tolist()} are not those of "
             f"{'the constructor' if stream is None else 'the first call'}: "
             f"{np.unique(known).tolist()}."
         )
-    return said
+    return order
 
 
 def read(classifier, X, y, classes, sample_weight):
@@ -211,8 +211,8 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             f"fit_intercept={intercept} is not that of the first call to partial_fit. "
             "Start a new stream, with a clone of the estimator."
         )
-    said = label_set(stream, classes, classifier)
-    classes, batch = read(classifier, X, y, said, sample_weight)
+    order = label_set(stream, classes, classifier)
+    classes, batch = read(classifier, X, y, order, sample_weight)
     if not batch.weight.any():
         if stream is None:
             raise ValueError(
@@ -244,7 +244,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
 
     options = arguments.solver_options(classifier)
     if stream is None:
-        stream = _start(batch, classes, said, intercept, options["kinds"])
+        stream = _start(batch, classes, order, intercept, options["kinds"])
     return advance(stream, batch, options, model)
 
 
@@ -371,7 +371,7 @@ def _leftover(stream, problem, frame):
     return Leftover(frame, [null_point(problem, stream.mass)], point)
 
 
-def _start(batch, classes, said, fit_intercept, kinds):
+def _start(batch, classes, order, fit_intercept, kinds):
     """A stream of which nothing was seen."""
     q, d1 = max(len(classes) - 1, 1), batch.X.shape[1] + 1
     kind, size = KroneckerCurvature, q * q + d1 * d1
@@ -382,7 +382,7 @@ def _start(batch, classes, said, fit_intercept, kinds):
         kind, size = HessianCurvature, (q * d1) ** 2
     capacity = max(size, LEAST_CAPACITY)
     mass = np.zeros(len(classes))
-    return Stream(classes, said, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
+    return Stream(classes, order, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)
 
 
 def _joined(batches):

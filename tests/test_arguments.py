@@ -128,6 +128,12 @@ def test_classes_that_contradict_the_columns_of_a_frame():
         arguments.targets(Y, ["a", "c"], np.float64)
 
 
+def test_labels_of_a_list_stay_strings():
+    X, y = load_iris(return_X_y=True)
+    clf = SoftmaxClassifier(classes=["a", "b", "c"]).fit(X, np.array(list("abc"))[y])
+    assert clf.classes_.dtype.kind == "U"
+
+
 def test_full_label_set_may_be_in_any_order():
     classes, codes, _ = arguments.targets(["b", "d", "b"], ["d", "c", "b"], None)
     np.testing.assert_array_equal(classes, ["b", "c", "d"])
@@ -264,7 +270,7 @@ def test_pandas_names_features_and_classes(name):
     bad = turned.rename(columns={X.columns[0]: "other"})
     with pytest.raises(ValueError, match=f"{name} has entries for .*other"):
         SoftmaxClassifier(**{name: (0, bad) if name == "bounds" else bad}).fit(X, y)
-    with pytest.raises(ValueError, match=f"{name} has entries for .*no names"):
+    with pytest.raises(ValueError, match=f"{name} has entries for .*X has no names"):
         bad = (0, turned) if name == "bounds" else turned
         SoftmaxClassifier(**{name: bad}).fit(X.to_numpy(), y)
 

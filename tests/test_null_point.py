@@ -129,3 +129,13 @@ def test_optimality_beside_offsets(n_classes):
     free = SoftmaxClassifier(C=np.inf).fit(X, y, offset=offset)
     expected = infer(free, X, y, offset=offset).pseudo_r2
     assert path.deviance_explained[1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_offset_of_one_row_that_outweighs_all():
+    rng = np.random.default_rng(0)
+    X, y, offset = rng.normal(size=(100, 2)), rng.integers(0, 2, 100), np.zeros(100)
+    offset[0] = 1e5 * (2 * y[0] - 1)  # which says what is so
+    clf = SoftmaxClassifier().fit(X, y, offset=offset)
+    assert clf.converged_
+    one_less = SoftmaxClassifier().fit(X[1:], y[1:])
+    np.testing.assert_allclose(clf.coef_, one_less.coef_, atol=0.02)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -526,3 +527,18 @@ def test_features_of_all_sizes_within_bounds(l1_ratio, seed):
     )
     assert loose.n_iter_[0] < 50
     assert (value(loose) - value(tight)) / (null - value(tight)) <= 1e-6
+
+
+@pytest.mark.parametrize("C", [1.0, 1e4])
+def test_float32_with_free_and_excluded_features(C):
+    """The sum over the classes of what is free is singular, and rounding is large."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((200, 12)).astype(np.float32)
+        logits = X @ rng.standard_normal((12, 4)) * 0.5
+        y = (logits + rng.gumbel(size=(200, 4))).argmax(axis=1)
+        factor = np.r_[0, 0, 0, np.inf, np.ones(8)]
+        clf = SoftmaxClassifier(C, penalty_factor=factor)
+        exact = clone(clf).fit(X.astype(float), y).predict_proba(X)
+        assert clf.fit(X, y).converged_
+        np.testing.assert_allclose(clf.predict_proba(X), exact, atol=2e-3)

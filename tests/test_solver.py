@@ -279,3 +279,18 @@ def test_what_nearly_collinear_columns_differ_in(seed, solver):
     expected = SoftmaxClassifier(C=np.inf).fit(Z, y).predict_proba(Z)
     found = SoftmaxClassifier(C=np.inf, solver=solver).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("solver", ["auto", "hessian", "blocks"])
+def test_exactly_collinear_columns_depend_on_no_order_of_the_rows(solver):
+    """Two dummies for each row, without one left out, and no penalty."""
+    rng = np.random.default_rng(0)
+    X = np.eye(20)[rng.integers(0, 20, (2000, 2))].reshape(2000, 40)
+    logits = X[:, :20] @ np.arange(20.0)[:, None] * [0, 0.2, 0.4]
+    y = (logits + rng.gumbel(size=(2000, 3))).argmax(axis=1)
+    fits = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(2000)
+        clf = SoftmaxClassifier(C=np.inf, solver=solver, tol=1e-9)
+        fits.append(clf.fit(X[order], y[order]).intercept_)
+    np.testing.assert_allclose(fits[1:], [fits[0]] * 2, atol=1e-3)

@@ -678,3 +678,5 @@ def test_columns_of_soft_labels_stay_in_the_order_of_classes(load, said):
         streams[1].partial_fit(X[part], Y[part], **labels)
         labels = {} if said == "once" else labels
     np.testing.assert_allclose(streams[1].coef_, streams[0].coef_, atol=1e-5)
+    expected = SoftmaxClassifier().fit(X, y).score(X, np.eye(3)[y])
+    assert streams[1].score(X, Y) == pytest.approx(expected, abs=0.05)
