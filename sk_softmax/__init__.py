@@ -24,7 +24,8 @@ From the top down; imports run down this list only:
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
 - `_cluster`: where dask computes the parts of a fit, and their sums
 - `_stream`: partial_fit: what is kept of rows that pass by once
-- `_arguments`: from what the user gives to the arrays of the problem
+- `_coef_options`: factors, bounds and prior mean of the coefficients as arrays
+- `_arguments`: labels, weights and offsets as the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
 - `_solver`: L-BFGS in good coordinates; when to stop; what to report

@@ -1,21 +1,19 @@
 """From what the user gives to the arrays of the problem, with clear errors.
 
-Each function takes one argument of SoftmaxClassifier or of its `fit`, checks it
+Each function takes one argument of `fit`, or of the estimator, checks it
 and returns it in the problem's layout; every error names the argument.
 """
 
 import numbers
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from ._array_api import (
     class_masses,
     columns,
-    dense,
     dtype_for,
     full,
     is_foreign,
@@ -358,7 +356,7 @@ def offsets(offset, n, classes, dtype):
     n_classes = classes.shape[0]  # a standard array has no len
     if n_classes > 2 and hasattr(offset, "columns"):
         wanted = to_numpy(classes).tolist()
-        offset = _rearranged(offset, offset.columns, wanted, "offset")
+        offset = rearranged(offset, offset.columns, wanted, "offset")
     dtype = dtype_for(offset, dtype)
     offset = numeric(offset, "offset", dtype, ensure_2d=False)
     expected = (n,) if n_classes == 2 else (n, n_classes)
@@ -378,75 +376,7 @@ def told(offset):
     return offset if namespace(offset).any(offset != other) else None
 
 
-def penalty_factors(penalty_factor, shape, names, classes, grouped):
-    """Factors of the penalty, broadcastable to (K, d)."""
-    if penalty_factor is None:
-        return 1.0
-    factor = in_order(penalty_factor, "penalty_factor", names, classes)
-    factor = by_feature(factor, "penalty_factor", shape, names, default=1.0)
-    if not (factor >= 0).all():
-        raise ValueError("penalty_factor must not be negative or NaN.")
-    # What is the same for all classes, or for all features, is said once: rotations
-    # of what has one factor are coordinates, and a group has one.
-    for axis, length in enumerate(factor.shape):
-        first = factor.take([0], axis)
-        if length > 1 and (factor == first).all():
-            factor = first
-    if grouped and factor.ndim == 2 and len(factor) > 1:
-        raise ValueError(
-            "penalty_factor must be the same for all classes of a feature where "
-            "penalty_group='class'."
-        )
-    return factor
-
-
-def bounds(bounds, shape, names, classes):
-    """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
-    if bounds is None:
-        return None
-    if isinstance(bounds, dict):
-        lower = {name: _pair(pair)[0] for name, pair in bounds.items()}
-        upper = {name: _pair(pair)[1] for name, pair in bounds.items()}
-    else:
-        pair = [in_order(bound, "bounds", names, classes) for bound in _pair(bounds)]
-        lower, upper = pair
-    lower = by_feature(lower, "bounds", shape, names, default=-np.inf)
-    upper = by_feature(upper, "bounds", shape, names, default=np.inf)
-    if np.isnan(lower).any() or np.isnan(upper).any():
-        raise ValueError(
-            "bounds holds NaN or None; use -np.inf and np.inf for no bound."
-        )
-    lower, upper = np.broadcast_arrays(np.atleast_2d(lower), np.atleast_2d(upper))
-    bad = np.argwhere((lower > upper) | (lower == np.inf) | (upper == -np.inf))
-    if len(bad):
-        k, j = bad[0].tolist()
-        raise ValueError(
-            f"bounds leave nothing for feature {j if names is None else names[j]!r}: "
-            f"lower {lower[k, j]}, upper {upper[k, j]}."
-        )
-    return lower, upper
-
-
-def _pair(pair):
-    if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != 2:
-        raise ValueError(
-            f"bounds must be a pair (lower, upper) or a dict of pairs, got {pair!r}."
-        )
-    return pair
-
-
-def in_order(value, name, names, classes):
-    """What pandas names after features or classes, in their order here."""
-    if not hasattr(value, "iloc"):
-        return value
-    frame = hasattr(value, "columns")
-    value = _rearranged(value, value.columns if frame else value.index, names, name)
-    if frame and len(value) == len(classes):
-        return _rearranged(value.T, value.index, classes.tolist(), name).T
-    return value
-
-
-def _rearranged(value, labels, wanted, name):
+def rearranged(value, labels, wanted, name):
     """A frame's columns, or a series' entries, in order; those without names are."""
     labels = list(labels)
     if labels == list(range(len(labels))):
@@ -459,83 +389,3 @@ def _rearranged(value, labels, wanted, name):
             "an array in their order."
         )
     return value[wanted]
-
-
-def by_feature(value, name, shape, names, default):
-    """An array of shape (), (d,) or (K, d) from one or from a dict by feature name."""
-    if not isinstance(value, dict):
-        try:
-            array = np.asarray(to_numpy(value), dtype=np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{name} is not numeric: {error}.") from error
-        if array.shape not in ((), shape[1:], shape):
-            raise ValueError(
-                f"{name} has shape {array.shape}, expected a number, {shape[1:]} or "
-                f"{shape}."
-            )
-        return array
-    if names is None:
-        raise ValueError(
-            f"{name} is a dict by feature name, but X has no feature names: pass a "
-            "DataFrame, or an array in the order of the columns."
-        )
-    unknown = set(value) - set(names)
-    if unknown:
-        unknown = sorted(unknown, key=str)
-        raise ValueError(f"{name} names features that X has not: {unknown}.")
-    # a row for all classes where it does, so that the penalty treats them alike
-    alike = all(np.ndim(entry) == 0 for entry in value.values())
-    array = np.full(shape[1:] if alike else shape, default)
-    for feature, entry in value.items():
-        try:
-            array[..., list(names).index(feature)] = entry
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f"{name} of feature {feature!r} must be a number, or one for each of "
-                f"the {shape[0]} rows of coef_, got {entry!r}."
-            ) from error
-    return array
-
-
-def prior_mean(coef_prior, shape, classes, names):
-    """What the coefficients shrink to, (K, d), or None."""
-    if coef_prior is None:
-        return None
-    if hasattr(coef_prior, "fit"):
-        _check_prior(coef_prior)
-        its_classes = to_numpy(coef_prior.classes_)
-        if its_classes.tolist() != classes.tolist():
-            raise ValueError(
-                "coef_prior was fitted with other classes: "
-                f"{its_classes.tolist()}, here {classes.tolist()}."
-            )
-        theirs = getattr(coef_prior, "feature_names_in_", None)
-        if theirs is not None and names is not None and list(theirs) != list(names):
-            raise ValueError("coef_prior was fitted with other features.")
-        coef_prior = coef_prior.coef_
-    coef_prior = in_order(dense(coef_prior), "coef_prior", names, classes)
-    prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
-    if prior.shape != shape:
-        raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")
-    return prior
-
-
-def _check_prior(estimator):
-    """Raise where it is no fitted linear classifier."""
-    name = type(estimator).__name__
-    if isinstance(estimator, type):
-        raise ValueError(f"coef_prior is the class {estimator.__name__}: pass a fit.")
-    if all(hasattr(estimator, attribute) for attribute in ("coef_", "classes_")):
-        return
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        raise ValueError(
-            f"coef_prior is a {name} that is not fitted. A search or a pipeline clones "
-            "what it is given and so takes a fit away: pass its coef_, or a "
-            "FrozenEstimator of it."
-        ) from None
-    raise ValueError(
-        f"coef_prior is a {name}, which is no linear classifier with coef_ and "
-        "classes_: pass one, of a pipeline the last step, or an array."
-    )

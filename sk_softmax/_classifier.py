@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, check_scalar
 from sklearn.utils.metaestimators import available_if
 
 from . import _arguments as arguments
+from . import _coef_options as coef_options
 from . import _stream as stream
 from ._array_api import dense, follow, refuse, to_numpy
 from ._array_rows import rows_of
@@ -411,11 +412,11 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             1 / (float(self.C) * float(problem.total_weight)),
             shape,
             l1_ratio=self.l1_ratio,
-            factor=arguments.penalty_factors(
+            factor=coef_options.penalty_factors(
                 self.penalty_factor, shape, names, classes, grouped
             ),
-            prior=arguments.prior_mean(self.coef_prior, shape, classes, names),
-            bounds=arguments.bounds(self.bounds, shape, names, classes),
+            prior=coef_options.prior_mean(self.coef_prior, shape, classes, names),
+            bounds=coef_options.bounds(self.bounds, shape, names, classes),
             grouped=grouped,
         )
 

@@ -35,6 +35,7 @@ from scipy import sparse
 
 from . import _arguments as arguments
 from ._array_api import class_masses
+from ._coef_options import penalty_factors
 from ._coordinates import build
 from ._expansion import (
     Continued,
@@ -222,7 +223,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         return stream, None
     loss = loss_of(len(classes))
     shape = loss.n_outputs, X.shape[1]
-    factor = arguments.penalty_factors(
+    factor = penalty_factors(
         classifier.penalty_factor,
         shape,
         getattr(classifier, "feature_names_in_", None),

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
 from sk_softmax import _arguments as arguments
+from sk_softmax import _coef_options as coef_options
 
 NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
 INF = np.inf
@@ -36,7 +37,7 @@ LABELS = np.array(["x", "y", "z"])
     ],
 )
 def test_penalty_factors(value, expected):
-    found = arguments.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
+    found = coef_options.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
     np.testing.assert_array_equal(
         np.broadcast_to(found, SHAPE), np.broadcast_to(expected, SHAPE)
     )
@@ -53,7 +54,7 @@ def test_penalty_factors(value, expected):
     ],
 )
 def test_equal_penalty_factors_are_one(value, shape):
-    found = arguments.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
+    found = coef_options.penalty_factors(value, SHAPE, NAMES, LABELS, grouped=False)
     assert found.shape == shape
     np.testing.assert_array_equal(
         np.broadcast_to(found, SHAPE), np.zeros(SHAPE) + value
@@ -61,12 +62,12 @@ def test_equal_penalty_factors_are_one(value, shape):
 
 
 def test_no_penalty_factors():
-    assert arguments.penalty_factors(None, SHAPE, None, LABELS, grouped=False) == 1.0
+    assert coef_options.penalty_factors(None, SHAPE, None, LABELS, grouped=False) == 1.0
 
 
 def test_penalty_factors_of_groups_are_by_feature():
     by_class = np.tile([1.0, 2, 3, 4], (3, 1))
-    found = arguments.penalty_factors(by_class, SHAPE, None, LABELS, grouped=True)
+    found = coef_options.penalty_factors(by_class, SHAPE, None, LABELS, grouped=True)
     np.testing.assert_array_equal(found, [[1, 2, 3, 4]])
 
 
@@ -87,7 +88,7 @@ def test_penalty_factors_of_groups_are_by_feature():
     ],
 )
 def test_bounds(value, lower, upper):
-    found = arguments.bounds(value, SHAPE, NAMES, LABELS)
+    found = coef_options.bounds(value, SHAPE, NAMES, LABELS)
     for array, expected in zip(found, (lower, upper), strict=True):
         np.testing.assert_array_equal(
             np.broadcast_to(array, SHAPE), np.broadcast_to(expected, SHAPE)
