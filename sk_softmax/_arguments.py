@@ -66,7 +66,7 @@ def refuse_masked(value, name):
 
 def check_columns(X):
     """Raise where a column of pandas holds dates, or names instead of numbers."""
-    for name, dtype in X.dtypes.items():
+    for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
         if dtype.kind in "biufc":
             continue
         try:

@@ -237,8 +237,7 @@ class _Chunk:
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
         self.i, self.name = i, name
         with in_chunk(i):
-            if hasattr(X, "iloc"):
-                arguments.check_columns(X)
+            arguments.check_columns(X)
             self.X = check_array(
                 X,
                 accept_sparse="csr",

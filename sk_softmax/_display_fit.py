@@ -257,7 +257,7 @@ class CVScoreDisplay:
             if C is not None:
                 text = f"{name}: C={C:.3g}"
                 self.marks_[name] = ax.axvline(
-                    C if C < np.inf else Cs[-1],
+                    min(C, Cs.max()),
                     color="0.3",
                     linestyle=dash,
                     linewidth=1.2,

@@ -4,10 +4,9 @@ import operator
 from copy import copy
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._array_api import is_foreign, refuse, to_numpy
+from ._array_api import dense, is_foreign, refuse, to_numpy
 from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._information import INTERCEPT, Likelihood
@@ -172,7 +171,7 @@ def position(names, feature):
 
 def dense_coef(clf):
     """``coef_`` as an ndarray, also after `sparsify`."""
-    return clf.coef_.toarray() if sparse.issparse(clf.coef_) else clf.coef_
+    return dense(clf.coef_)
 
 
 def feature_names(clf):

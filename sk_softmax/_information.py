@@ -24,6 +24,7 @@ from scipy import sparse
 
 from ._array_api import class_masses, dense
 from ._loss import Softmax
+from ._problem import best_intercepts
 from ._rows import Rows
 
 # An information matrix takes 8 N^2 bytes; past this it does not fit a laptop.
@@ -227,16 +228,17 @@ def null_log_likelihood(likelihood):
     if likelihood.offset is not None:
         theta[:, 0] -= likelihood.weight @ likelihood.offset / likelihood.weight.sum()
     theta -= theta[0]
-    # Offsets that differ between rows may saturate all probabilities. There is no
-    # curvature then, and Newton's steps have to be kept short.
-    damping = 1e-10 * null.weight.sum() * np.eye(K - 1)
-    for _ in range(100):
-        value, score, information, _ = null.sums(theta)
-        step = np.linalg.solve(information + damping, score)
-        if score @ step <= 1e-14 * value:
-            return -value
-        theta[1:, 0] -= step / max(1, np.abs(step).max() / 2)
-    raise ValueError("the model without features did not converge: check the offset.")
+
+    def terms(b):
+        theta[1:, 0] = b
+        return null.sums(theta)[:3]
+
+    b, settled = best_intercepts(terms, theta[1:, 0].copy(), null.weight.sum())
+    if not settled:
+        raise ValueError(
+            "the model without features did not converge: check the offset."
+        )
+    return -terms(b)[0]
 
 
 def _grams(design, weights):

@@ -382,7 +382,7 @@ def zeroing_strength(problem, l1_ratio):
     limit = at(problem, 1.0, l1_ratio).penalty
     weight = limit.l1 / limit.strength
     penalised = weight > 0
-    theta = problem.null_points()[0]
+    theta = problem.with_intercepts(problem.penalty.rest)
     exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
     if not exact:
         # the intercepts and what is unpenalised have to be fitted first, under a

@@ -53,8 +53,7 @@ def checked(estimator, X, **options):
         with np.errstate(invalid="ignore"):  # of sums that overflow both ways
             return validate_data(estimator, X, **INPUT | options)
     except (TypeError, ValueError):
-        if hasattr(X, "iloc"):
-            arguments.check_columns(X)
+        arguments.check_columns(X)
         raise
 
 

@@ -293,29 +293,46 @@ class Problem:
         (mean,) = self.sum(_logit_total, (self._in_order(theta), kept), flops)
         mean = mean / self.total_weight
         b = logits - (mean - mean.mean() if len(mean) > 1 else mean)
-        absent = len(theta) == 1 and self.absent().any()
-        theta[:, -1] = b if absent else self._best_intercepts(b, theta, kept)
-        return theta
 
-    def _best_intercepts(self, b, theta, kept):
-        """By Newton's method from b, beside logits that were kept."""
-        best, least, reach = b, np.inf, 2.0
-        # saturated probabilities have no curvature, and steps are too long
-        damping = 1e-10 * self.total_weight * np.eye(len(b))
-        for _ in range(MAX_INTERCEPT_STEPS):
+        def terms(b):
             args = self._in_order(theta), b[:, None], kept
             value, slope, H = self.sum(_intercept_terms, args, self.pass_flops / 4)
-            if value < least:
-                best, least, reach = b, value, 2 * reach
-                step = np.linalg.solve(H + damping, slope)
-                if len(step) > 1:  # what all classes have in common is rounding
-                    step -= step.mean()
-                if slope @ step <= 1e-10 * value:
-                    return b - step
-            else:
-                reach /= 8
-            b = best - step * min(1.0, reach / np.abs(step).max())
-        return best
+            if len(slope) > 1:  # what all classes have in common is rounding
+                slope = slope - slope.mean()
+            return value, slope, H
+
+        if not (len(theta) == 1 and self.absent().any()):
+            b, _ = best_intercepts(terms, b, self.total_weight)
+        theta[:, -1] = b
+        return theta
+
+
+def best_intercepts(terms, b, weight):
+    """Intercepts that fit best, by Newton's method, and whether it came to an end.
+
+    Parameters
+    ----------
+    terms : callable
+        From intercepts (q,) to their loss, its gradient (q,) and its Hessian (q, q).
+    b : ndarray of shape (q,)
+        Where to start.
+    weight : float
+        Of all rows, by which the terms are not divided.
+    """
+    best, least, reach = b, np.inf, 2.0
+    # saturated probabilities have no curvature, and steps are too long
+    damping = 1e-10 * weight * np.eye(len(b))
+    for _ in range(MAX_INTERCEPT_STEPS):
+        value, slope, H = terms(b)
+        if value < least:
+            best, least, reach = b, value, 2 * reach
+            step = np.linalg.solve(H + damping, slope)
+            if slope @ step <= 1e-10 * value:
+                return b - step, True
+        else:
+            reach /= 8
+        b = best - step * min(1.0, reach / np.abs(step).max())
+    return best, False
 
 
 def _misjudged(problem, rows, X, theta):
