@@ -338,18 +338,6 @@ class Grouped:
         unit = unit[free]
         H -= same * np.multiply.outer(curvature[group] * unit, unit)
 
-    def reach(self, u, free, d):
-        """How far along d, up to 1, the free variables stay on their face."""
-        group, n_groups = self.group[free], len(self.weight)
-        squared = np.bincount(group, u[free] ** 2, minlength=n_groups)
-        along = np.bincount(group, u[free] * d, minlength=n_groups)
-        shrinks = (along < 0) & (self.weight > 0)
-        to_zero = np.min(-squared[shrinks] / along[shrinks], initial=1.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            up = np.where(d > 0, (self.upper[free] - u[free]) / d, np.inf)
-            down = np.where(d < 0, (self.lower[free] - u[free]) / d, np.inf)
-        return min(to_zero, up.min(), down.min())
-
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's half spaces or the bounds.
 

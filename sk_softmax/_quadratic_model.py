@@ -1,31 +1,14 @@
-"""Minimum of a quadratic plus the penalty, without a look at the data.
-
-Coordinate descent, guesses, or a walk find the face of the penalty (which variables
-are zero, which at a bound), Newton's step on that face does the rest.
-"""
-
-import warnings
+"""Minimum of a quadratic plus the penalty, without a look at the data."""
 
 import numpy as np
 from scipy.linalg import lapack
-from sklearn import config_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import enet_path
 
-from ._penalty import Grouped, Separable
+from ._grouped_model import minimise_grouped
+from ._penalty import Grouped
+from ._separable_model import curvatures, minimise_separable
 
-# Steps on one model. Faces settle after about ten; what a hundred do not settle,
-# the next model will.
-MAX_MODEL_STEPS = 100
 # KKT violation at which a model is solved, relative to that where it starts.
 MODEL_TOL = 1e-6
-# A face that has not settled after so many steps is not expected to.
-SETTLED = 10
-# Guesses at a face that may leave as many variables to change as the best before.
-PATIENCE = 3
-# Norms of groups, in units in which H is about one, below which they count as so much:
-# at first, halved from step to step, and in the end.
-FIRST_NORM, LEAST_NORM = 1e-2, 1e-12
 
 
 class Reduced:
@@ -59,22 +42,11 @@ class Reduced:
         return np.append(d, -self._inverse @ (self._slope + self._cross @ d))
 
 
-def model_change(H, q, u, part, v):
-    d = v - u
-    return (q + 0.5 * (H @ d)) @ d + part.value(v) - part.value(u)
-
-
 def what_is_left(H, q, u, part, v):
     """About what is still to be taken off the model at v."""
     left = part.violation(v, q + H @ (v - u))
     with np.errstate(over="ignore"):  # without any curvature nobody knows
-        return 0.5 * np.sum(left * (left / _curvatures(H)))
-
-
-def _curvatures(H):
-    """Of each variable, not zero."""
-    diagonal = H.diagonal()
-    return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
+        return 0.5 * np.sum(left * (left / curvatures(H)))
 
 
 def minimise_model(H, q, u, part, ridge=1e-14):
@@ -96,308 +68,13 @@ def minimise_model(H, q, u, part, ridge=1e-14):
     """
     if len(u) == 0:
         return u
-    size = _curvatures(H)
+    size = curvatures(H)
     H = H.copy()
     H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + ridge * size
     root = 1 / np.sqrt(size)
-    violation = part.violation(u, q)
-    first = (violation * root).max()
+    first = (part.violation(u, q) * root).max()
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
-    goal = MODEL_TOL * first
-    if isinstance(part, Grouped):
-        return _minimise_grouped(H, q, u, part, size, goal)
-    if part.is_lasso:
-        if not violation[~part.free(u)].any():
-            # in the end the face is the last one's
-            v, violation = _last_digits(H, q, u, part, u)
-            if (violation * root).max() <= goal:
-                return v
-        v = _coordinate_descent(H, q, u, part.weight)
-        v, violation = _last_digits(H, q, u, part, v)
-        return v if (violation * root).max() <= goal else walk(H, q, u, part, v, goal)
-    v = semismooth_newton(H, q, u, part, size)
-    return walk(H, q, u, part, u, goal) if v is None else v
-
-
-def _minimise_grouped(H, q, u, part, size, goal):
-    """The same with groups: proximal steps, and Newton's on the face they find."""
-    root = 1 / np.sqrt(size)
-    # a proximal step within bounds takes as long as a hundred without
-    unsettled = 0 if part.bounded else SETTLED
-    step, v, value = None, u, 0.0
-    for i in range(MAX_MODEL_STEPS):
-        gradient = q + H @ (v - u)
-        if (part.violation(v, gradient) * root).max() <= goal:
-            break
-        before = value
-        if i == unsettled:
-            trial = reweighted(H, q, u, part, size, goal)
-            trial_value = model_change(H, q, u, part, trial)
-            if trial_value < value:
-                v, value = trial, trial_value
-                continue
-        step = _steps(H, size, part) if step is None else step
-        trial = part.prox(v - step * gradient, step)
-        trial_value = model_change(H, q, u, part, trial)
-        if trial_value <= value:
-            v, value = trial, trial_value
-        trial, trial_value = _face_step(H, q, u, part, v, value)
-        if trial_value < value:
-            v, value = trial, trial_value
-        if before - value <= 1e-15 * abs(value):
-            break
-    v, violation = _last_digits(H, q, u, part, v)
-    gone = (part.norms(v / root) <= 100 * LEAST_NORM)[part.group]
-    if v[gone].any():  # next to nothing has a direction, and so a gradient, of its own
-        trial = np.where(gone, 0.0, v).clip(part.lower, part.upper)
-        trial, after = _last_digits(H, q, u, part, trial)
-        v = trial if (after * root).max() < (violation * root).max() else v
-    return v
-
-
-def semismooth_newton(H, q, u, part, size):
-    """The minimiser by its face, where that settles; else None.
-
-    What a gradient step, as long as each variable's own curvature permits, would put
-    on zero or a bound is held there, Newton's step takes the others, and so on until
-    no variable changes: the primal-dual active set method (Hintermueller, Ito and
-    Kunisch, doi:10.1137/S1052623401383558). Where it goes in circles, one variable
-    changes at a time, which ends with bounds (Judice and Pires,
-    doi:10.1016/0305-0548(94)90106-6), but not with an l1 term too.
-    """
-    v, face, fewest, patience = u, None, np.inf, PATIENCE
-    for _ in range(MAX_MODEL_STEPS):
-        trial = part.prox(v - (q + H @ (v - u)) / size, 1 / size)
-        free = part.free(trial)
-        new = np.stack([free, np.where(free, part.gradient(trial), trial)])
-        changed = np.ones(len(u), dtype=bool)
-        if face is not None:
-            changed = (new != face).any(axis=0)
-            n = changed.sum()
-            if n == 0:
-                return v
-            if n < fewest:
-                fewest, patience = n, PATIENCE
-            elif patience > 0:
-                patience -= 1
-            elif part.weight.any():
-                return None
-            else:
-                changed[: np.flatnonzero(changed)[-1]] = False
-        face = new if face is None else np.where(changed, new, face)
-        free = face[0] > 0
-        v = np.where(free, v, face[1])
-        if free.any():
-            slope = (q + H @ (v - u) + face[1])[free]
-            newton = _solve(H[np.ix_(free, free)], slope)
-            if newton is None:
-                return None
-            v[free] -= newton
-    return None
-
-
-def walk(H, q, u, part, v, goal):
-    """The minimiser from v, without groups, by Newton's steps from face to face.
-
-    Where features are collinear H is singular: coordinate descent creeps, and a Newton
-    step is as long as it takes to reach the next zero or bound. Each goes to where the
-    model is least along it; where it has no more to take off on its face, the worst
-    violators come in.
-    """
-    root = 1 / np.sqrt(_curvatures(H))
-    for _ in range(MAX_MODEL_STEPS):
-        gradient = q + H @ (v - u)
-        violation = part.violation(v, gradient) * root
-        worst = violation.argmax()
-        if violation[worst] <= goal:
-            break
-        moving, new = part.free(v), np.zeros(len(v), dtype=bool)
-        if violation[moving].max(initial=0) <= max(0.1 * violation[worst], goal):
-            new = ~moving & (violation >= 0.5 * violation[worst])
-            moving |= new
-        slope = gradient + part.weight * np.where(v, np.sign(v), -np.sign(gradient))
-        d = np.zeros_like(v)
-        d[moving] = -_solve_singular(H[np.ix_(moving, moving)], slope[moving])
-        d[new & (d * slope > 0)] = 0  # it would go back
-        trial = _least_along(d, v, gradient, H, part)
-        if trial is None:  # what came in does not go with the others
-            d = np.zeros_like(v)
-            d[worst] = -slope[worst]
-            trial = _least_along(d, v, gradient, H, part)
-        if trial is None:
-            break
-        v = trial
-    return v
-
-
-def _least_along(d, v, gradient, H, part):
-    """Where the model is least from v along d, or None where it does not fall.
-
-    Its slope grows evenly, jumps where a variable is zero, and ends at a bound.
-    """
-    slope = gradient @ d + part.weight @ np.where(v, np.sign(v) * d, np.abs(d))
-    if not slope < 0:
-        return None
-    curvature, at = d @ (H @ d), 0.0
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        zeros = np.where(v * d < 0, -v / d, np.inf)
-        bound = np.where(d > 0, part.upper, part.lower)
-        ends = np.where(d, (bound - v) / d, np.inf)
-    last = ends.argmin()
-    for i in zeros.argsort():
-        if zeros[i] >= ends[last] or slope + curvature * (zeros[i] - at) >= 0:
-            break
-        slope += curvature * (zeros[i] - at) + 2 * part.weight[i] * abs(d[i])
-        at = zeros[i]
-        if slope >= 0:
-            trial = v + at * d
-            trial[i] = 0.0
-            return trial
-    least = at - slope / curvature if curvature > 0 else np.inf
-    if least < ends[last]:
-        return v + least * d
-    if ends[last] == np.inf:
-        return None
-    trial = (v + ends[last] * d).clip(part.lower, part.upper)
-    trial[last] = bound[last]
-    return trial
-
-
-def reweighted(H, q, u, part, size, goal):
-    """About the minimiser with groups.
-
-    As c |u| <= c (|u|^2 / r + r) / 2, and no less where r = |u|, the minimiser of a
-    quadratic within the bounds takes something off the model, also where H is singular
-    (Hunter and Li, doi:10.1214/009053605000000200). Groups that are on their way to
-    zero are put there, and the face is Newton's.
-    """
-    root, box = 1 / np.sqrt(size), Separable(0.0 * u, part.lower, part.upper)
-    unit = 1 / np.sqrt(np.bincount(part.group, size) / np.bincount(part.group))
-    small, least, end = FIRST_NORM, np.inf, u
-    v, norms = u, np.maximum(part.norms(u), small * unit)
-    for i in range(1, MAX_MODEL_STEPS + 1):
-        curvature = (part.weight / np.maximum(norms, small * unit))[part.group]
-        A, slope = H + np.diag(curvature), q + H @ (v - u) + curvature * v
-        v = semismooth_newton(A, slope, v, box, size + curvature)
-        if v is None:
-            break
-        norms, small = part.norms(v), max(0.5 * small, LEAST_NORM)
-        if i % 5:
-            continue
-        gone = (norms <= 100 * small * unit)[part.group]
-        # the bounds may exclude the prior mean, where groups are zero
-        for trial in (v, np.where(gone, 0.0, v).clip(part.lower, part.upper)):
-            trial, violation = _last_digits(H, q, u, part, trial)
-            left = (violation * root).max()
-            if left < least:
-                end, least = trial, left
-        if least <= goal:
-            break
-    return end
-
-
-def _last_digits(H, q, u, part, v):
-    """Newton's step on v's face, judged by the KKT violation, which is returned too.
-
-    The model's value tells points apart to half the digits only; a fit that rests
-    on it would depend on the order of the rows.
-    """
-    gradient = q + H @ (v - u)
-    before = part.violation(v, gradient)
-    trial = v + _newton_direction(H, part, v, gradient)
-    after = part.violation(trial, q + H @ (trial - u))
-    stays = (part.onto_face(v, trial) == trial).all()
-    return (trial, after) if stays and after.max() < before.max() else (v, before)
-
-
-def _newton_direction(H, part, v, gradient):
-    """Newton's step from v on the penalty's face, zero where that is singular."""
-    free = np.flatnonzero(part.free(v))
-    direction = np.zeros(len(v))
-    if len(free):
-        curvature = H[free[:, None], free]
-        part.add_hessian(curvature, v, free)
-        slope = (gradient + part.gradient(v))[free]
-        newton = _solve(curvature, slope)
-        if newton is not None:
-            direction[free] = -newton
-    return direction
-
-
-def _solve(A, b):
-    """The solution of A x = b, or None where A is not positive definite.
-
-    LAPACK's own routine: what SciPy does around it takes longer on small models.
-    """
-    _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
-    return x if info == 0 else None
-
-
-def _solve_singular(A, b):
-    """About the solution of A x = b, where A may be singular: then x is long.
-
-    Zero, where A is nothing like positive semidefinite.
-    """
-    size, level = np.diag(A.diagonal()), 0.0
-    while (x := _solve(A + level * size, b)) is None and level < 1:
-        level = 10 * level or 1e-12
-    return np.zeros_like(b) if x is None else x
-
-
-def _coordinate_descent(H, q, u, weight):
-    """The lasso's model to a few digits, by scikit-learn's coordinate descent.
-
-    It wants one weight for all and a design matrix: the Cholesky factor is one.
-    """
-    unit = weight.max()
-    scale = unit / weight
-    H = H * scale[:, None] * scale
-    target = scale * (H @ (u / scale) / scale - q)
-    R, info = lapack.dpotrf(H)
-    if info != 0:
-        return u
-    y, _ = lapack.dtrtrs(R, target, trans=1)
-    # to check the parameters takes longer than to solve a small model
-    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        _, coefs, _ = enet_path(
-            R,
-            y,
-            l1_ratio=1.0,
-            alphas=[unit / len(u)],
-            precompute=H,
-            Xy=target,
-            coef_init=u / scale,
-            tol=1e-8,
-            max_iter=100,
-            check_input=False,
-        )
-    return coefs[:, 0] * scale
-
-
-def _steps(H, size, part):
-    """Step lengths of the proximal gradient, the same within a group."""
-    largest = np.zeros(len(part.weight))
-    np.maximum.at(largest, part.group, size)
-    size = largest[part.group]
-    root = 1 / np.sqrt(size)
-    # the rows' absolute sums bound the greatest eigenvalue
-    greatest = np.abs(H * root[:, None] * root).sum(axis=1).max()
-    return 1 / (greatest * size)
-
-
-def _face_step(H, q, u, part, v, value):
-    """Newton's step from v on the penalty's face, shortened until it gains."""
-    d = _newton_direction(H, part, v, q + H @ (v - u))
-    free = d != 0
-    if not free.any():
-        return v, value
-    # All the way, ending at zero or a bound for what would cross it; else to the
-    # first that does, where the model is quadratic and falls all the way.
-    for length in (1.0, part.reach(v, free, d[free]) * (1 + 1e-12), 0.25, 0.01):
-        trial = part.onto_face(v, v + length * d)
-        trial_value = model_change(H, q, u, part, trial)
-        if trial_value < value:
-            return trial, trial_value
-    return v, value
+    grouped = isinstance(part, Grouped)
+    minimise = minimise_grouped if grouped else minimise_separable
+    return minimise(H, q, u, part, size, MODEL_TOL * first)

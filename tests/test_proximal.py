@@ -16,13 +16,9 @@ from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_newton import proximal_newton
-from sk_softmax._quadratic_model import (
-    minimise_model,
-    semismooth_newton,
-    walk,
-    what_is_left,
-)
+from sk_softmax._quadratic_model import minimise_model, what_is_left
 from sk_softmax._rows import Rows
+from sk_softmax._separable_model import semismooth_newton, walk
 from sk_softmax._solver import solve
 
 INF = np.inf
