@@ -147,8 +147,6 @@ def _grid_search_done(X, y):
 
 def against_glmnet(options):
     for name in options.only:
-        if name not in ("satellite", "spam"):
-            continue
         X, y = datasets.load(name, options.data)
         y = np.unique(y, return_inverse=True)[1]
         for alpha in (1.0, 0.5):

@@ -1,0 +1,114 @@
+"""Models with groups: solved where H is singular and the penalty next to nothing."""
+
+import numpy as np
+import pytest
+
+from sk_softmax import SoftmaxClassifier, _grouped_model
+from sk_softmax._penalty import Grouped
+from sk_softmax._quadratic_model import minimise_model
+
+INF = np.inf
+N, SIZE = 60, 3
+
+
+def groups(rng, weight, kind):
+    """The penalty of N variables in groups of SIZE."""
+    feature, one = np.repeat(np.arange(N // SIZE), SIZE), np.ones(N)
+    weight = np.repeat(weight * rng.uniform(0.1, 1, N // SIZE), SIZE)
+    lower, upper = {
+        "free": (-INF, INF),
+        "box": (-20, 30),
+        "not negative": (0, INF),
+        "prior outside": (0.01, 30),
+        "some without": (-INF, INF),
+    }[kind]
+    if kind == "some without":
+        weight *= feature % 4 > 0
+    return Grouped(weight, one, feature, lower * one, upper * one)
+
+
+def quadratic(rng, rank, least):
+    """H and q of a loss over collinear features, singular values from 1 to the least."""
+    A = rng.normal(size=(100, rank)) * np.geomspace(1, least, rank)
+    A = A @ rng.normal(size=(rank, N))
+    return A.T @ A / 100, A.T @ rng.normal(size=100) / 100
+
+
+def left(H, q, u, part, v):
+    """The KKT violation at v, relative to that at u."""
+    size = np.sqrt(np.diag(H))
+    before = (part.violation(u, q) / size).max()
+    return (part.violation(v, q + H @ (v - u)) / size).max() / before
+
+
+@pytest.mark.parametrize(
+    "kind", ["free", "box", "not negative", "prior outside", "some without"]
+)
+@pytest.mark.parametrize("weight", [1e-6, 1e-4, 1e-2, 1.0])
+@pytest.mark.parametrize("rank, least", [(60, 1e-1), (30, 1e-1), (40, 1e-3)])
+def test_models_of_collinear_features_are_solved(kind, weight, rank, least):
+    """A model that is not looks like an optimum, for F is flat that way."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        part = groups(rng, weight, kind)
+        H, q = quadratic(rng, rank, least)
+        start = rng.normal(size=N) if seed % 2 else np.zeros(N)
+        u = part.prox(start, np.full(N, 1e-3))
+        v = minimise_model(H, q, u, part)
+        assert (part.lower <= v).all() and (v <= part.upper).all()
+        assert left(H, q, u, part, v) <= 2e-6
+
+
+@pytest.mark.parametrize("kind", ["free", "box", "not negative"])
+def test_smoothed_norms_alone_lead_to_the_minimum(kind, monkeypatch):
+    """They are what semismooth steps fall back on, and need none of those but one."""
+    monkeypatch.setattr(_grouped_model, "MAX_STEPS", 0)
+    rng = np.random.default_rng(0)
+    part = groups(rng, 1e-2, kind)
+    H, q = quadratic(rng, 40, 1e-2)
+    u = part.prox(np.zeros(N), np.ones(N))
+    assert left(H, q, u, part, minimise_model(H, q, u, part)) <= 1e-6
+
+
+def test_few_steps_solve_a_model(monkeypatch):
+    """A step is a Cholesky factor; a hundred proximal steps were not enough."""
+    rng, steps = np.random.default_rng(0), []
+    newton_direction = _grouped_model.newton_direction
+
+    def counted(*args):
+        steps.append(args)
+        return newton_direction(*args)
+
+    monkeypatch.setattr(_grouped_model, "newton_direction", counted)
+    part = groups(rng, 1.0, "free")
+    H, q = quadratic(rng, N, 1e-1)
+    u = part.prox(np.zeros(N), np.ones(N))
+    v = minimise_model(H, q, u, part)
+    assert left(H, q, u, part, v) <= 1e-6
+    assert 0 < (part.norms(v) == 0).sum() < N // SIZE
+    assert len(steps) <= 8
+
+
+def test_a_start_that_is_the_minimum_stays(monkeypatch):
+    rng = np.random.default_rng(0)
+    part = groups(rng, 1e3, "free")
+    H, q = quadratic(rng, N, 1e-1)
+    zero = np.zeros(N)
+    assert not minimise_model(H, q, zero, part).any()
+    H[:] = np.nan  # and nobody knows
+    assert not minimise_model(H, q, zero, groups(rng, 1e-3, "free")).any()
+
+
+def test_groups_over_many_collinear_features():
+    """Each round's model is solved: rounds are few, and the fits agree."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6))
+    y = (X[:, :3] + rng.gumbel(size=(200, 3))).argmax(axis=1)
+    X = np.hstack([X, X @ rng.normal(size=(6, 30))])
+    options = {"C": 100.0, "l1_ratio": 1.0, "penalty_group": "class"}
+    loose = SoftmaxClassifier(tol=1e-4, **options).fit(X, y)
+    exact = SoftmaxClassifier(tol=1e-10, **options).fit(X, y)
+    assert loose.converged_ and exact.converged_
+    assert exact.n_iter_ <= 25
+    difference = loose.decision_function(X) - exact.decision_function(X)
+    assert np.abs(difference).max() < 0.05
