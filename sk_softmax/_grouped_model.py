@@ -43,11 +43,7 @@ def minimise_grouped(H, q, u, part, size, goal):
     -------
     v : (N,)
     """
-    model = _Model(H, q, u, part, size)
-    end = model.semismooth_steps(goal)
-    if model.violation(end) > goal:
-        end = model.smoothed_steps(end, goal)
-    return end.v
+    return _Model(H, q, u, part, size).minimum(goal).v
 
 
 class _Point(NamedTuple):
@@ -59,7 +55,7 @@ class _Point(NamedTuple):
 
 
 class _Model:
-    """The model and its two methods; parameters are those of `minimise_grouped`."""
+    """The model; parameters are those of `minimise_grouped`."""
 
     def __init__(self, H, q, u, part, size):
         self.H, self.q, self.u, self.part = H, q, u, part
@@ -86,13 +82,13 @@ class _Model:
         """Over each group."""
         return np.bincount(self.part.group, x, minlength=len(self.part.weight))
 
-    def semismooth_steps(self, goal):
-        """The minimiser, or a point that is no worse than u."""
+    def minimum(self, goal):
+        """A point whose violation is at most the goal, if one is found."""
         point, rescues = self.at(self.u), MAX_RESCUES
         for _ in range(MAX_STEPS):
             violation = self.violation(point)
             if violation <= goal:
-                break
+                return point
             end = self.at(self._semismooth_step(point))
             better = self._first_below(point.value, self._ways(point.v, end))
             if better is None and self.violation(end) < 0.5 * violation:
@@ -103,7 +99,7 @@ class _Model:
             if better is None:
                 break
             point = better
-        return point
+        return self._smoothed_steps(point, goal)
 
     def _semismooth_step(self, point):
         """Newton's for v = prox(v - step * gradient): it follows the proximal step.
@@ -130,7 +126,7 @@ class _Model:
         """The first of the points whose value is less, or None."""
         return next((point for point in points if point.value < value), None)
 
-    def smoothed_steps(self, point, goal):
+    def _smoothed_steps(self, point, goal):
         """About the minimiser, by norms that are smoothed less from step to step."""
         norms = self.part.norms(point.gradient)
         weight = self.part.weight

@@ -306,14 +306,15 @@ class Grouped:
 
     def violation(self, u, gradient):
         """How steeply the objective falls along a feasible direction, by variable."""
-        norms = self.norms(u)[self.group]
-        total = gradient + self.gradient(u)
-        blocked = ((u <= self.lower) & (total > 0)) | ((u >= self.upper) & (total < 0))
-        total = np.where(blocked, 0, total)
+        norms = self.norms(u)
+        total = gradient + self._pull(norms) * u
+        if self.bounded:
+            low, high = u <= self.lower, u >= self.upper
+            total[(low & (total > 0)) | (high & (total < 0))] = 0
         steep = self.norms(total)
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.where(steep > 0, np.maximum(1 - self.weight / steep, 0), 0)
-        return np.abs(np.where(norms > 0, total, total * excess[self.group]))
+        return np.abs(total * np.where(norms > 0, 1, excess)[self.group])
 
     def free(self, u):
         """Variables in which the penalty is smooth at u."""
@@ -322,9 +323,12 @@ class Grouped:
 
     def gradient(self, u):
         """Its derivative in the free variables."""
-        norms = self.norms(u)[self.group]
+        return self._pull(self.norms(u)) * u
+
+    def _pull(self, norms):
+        """Of each variable, what it is times as steep; 0 for groups that are zero."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(norms > 0, self.weight[self.group] * u / norms, 0)
+            return np.where(norms > 0, self.weight / norms, 0)[self.group]
 
     def add_hessian(self, H, u, free):
         """Add the Hessian in the free variables to H, (F, F)."""
