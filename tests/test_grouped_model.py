@@ -28,7 +28,7 @@ def groups(rng, weight, kind):
 
 
 def quadratic(rng, rank, least):
-    """H and q of a loss over collinear features, singular values from 1 to the least."""
+    """H and q of a loss over collinear features; singular values from 1 to least."""
     A = rng.normal(size=(100, rank)) * np.geomspace(1, least, rank)
     A = A @ rng.normal(size=(rank, N))
     return A.T @ A / 100, A.T @ rng.normal(size=100) / 100
