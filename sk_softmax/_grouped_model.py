@@ -10,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._penalty import Separable
-from ._separable_model import newton_direction, semismooth_newton, walk
+from ._separable_model import (
+    newton_direction,
+    semismooth_newton,
+    solve_singular,
+    walk,
+)
 
 # Semismooth steps, and how many of them may be proximal ones because they failed.
 MAX_STEPS, MAX_RESCUES = 15, 2
@@ -23,7 +28,9 @@ FIRST_NORM, FEW_NORM, LEAST_NORM = 1.0, 1e-2, 1e-12
 INSIDE = 0.99
 # What is added falls at least and at most by these, in between as what is left of the
 # model is less than this part of what the steepest norm is.
-LEAST_FALL, MOST_FALL, SOLVED = 0.9, 0.1, 1 / 30
+LEAST_FALL, MOST_FALL, SMALL = 0.9, 0.1, 1 / 30
+# What is left of a solved model, beside its weakest norm; and at least, beside the goal.
+SOLVED, ROUNDING = 1e-3, 1e-6
 
 
 def minimise_grouped(H, q, u, part, size, goal):
@@ -83,7 +90,11 @@ class _Model:
         return np.bincount(self.part.group, x, minlength=len(self.part.weight))
 
     def minimum(self, goal):
-        """A point whose violation is at most the goal, if one is found."""
+        """A point whose violation is at most the goal, else the best that was seen."""
+        # Where H is singular only norms say where the minimum is, weak as they may be:
+        # what is left has to be little beside them too, as far as rounding permits.
+        weak = (self.part.weight * self._unit)[self.part.weight > 0].min(initial=np.inf)
+        goal = max(min(goal, SOLVED * weak), ROUNDING * goal)
         point, rescues = self.at(self.u), MAX_RESCUES
         for _ in range(MAX_STEPS):
             violation = self.violation(point)
@@ -109,7 +120,7 @@ class _Model:
         """
         landing = next(self._proximal_steps(point))
         d = newton_direction(self.H, self.part, landing.v, landing.gradient)
-        return (landing.v + d).clip(self.part.lower, self.part.upper)
+        return self.part.onto_face(landing.v, landing.v + d)
 
     def _proximal_steps(self, point):
         """As long as groups need that are alone in the model, then shorter ones."""
@@ -135,16 +146,16 @@ class _Model:
         steep = max((weight * self._unit).max(), 1e-300)
         size = (self.part.norms(point.v) / self._unit).max()
         level = max(size, FEW_NORM if size else FIRST_NORM)
-        best, least = point, self.violation(point)
+        best = point
         for i in range(1, MAX_SMOOTH_STEPS + 1):
             point, y, left = self._smoothed_step(point, y, level * self._unit)
-            level *= np.clip(left / (SOLVED * steep), MOST_FALL, LEAST_FALL)
+            level *= np.clip(left / (SMALL * steep), MOST_FALL, LEAST_FALL)
             if i % TRIED == 0 or level < LEAST_NORM:
                 trial = self.at(self._semismooth_step(point))
-                violation = self.violation(trial)
-                if violation < least:
-                    best, least = trial, violation
-                if least <= goal or level < LEAST_NORM:
+                if self.violation(trial) <= goal:
+                    return trial
+                best = min(best, point, trial, key=lambda point: point.value)
+                if level < LEAST_NORM:
                     break
         return best
 
@@ -187,6 +198,8 @@ class _Model:
 
 def _minimise_in_box(A, slope, v, box):
     """argmin of slope^T (w - v) + (w - v)^T A (w - v) / 2 over w in the box."""
+    if not box.bounded:
+        return v - solve_singular(A, slope)
     size = A.diagonal()
     w = semismooth_newton(A, slope, v, box, size)
     if w is not None:

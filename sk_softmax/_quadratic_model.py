@@ -9,6 +9,8 @@ from ._separable_model import curvatures, minimise_separable
 
 # KKT violation at which a model is solved, relative to that where it starts.
 MODEL_TOL = 1e-6
+# The same, at which it is not, and the part of the gradient that is rounding.
+UNSOLVED, NOISE = 1e-2, 1e-11
 
 
 class Reduced:
@@ -43,10 +45,17 @@ class Reduced:
 
 
 def what_is_left(H, q, u, part, v):
-    """About what is still to be taken off the model at v."""
-    left = part.violation(v, q + H @ (v - u))
+    """About what is still to be taken off the model at v; infinite, if nobody knows."""
+    left, size = part.violation(v, q + H @ (v - u)), curvatures(H)
+    root = 1 / np.sqrt(size)
+    first, noise = part.violation(u, q) * root, NOISE * np.abs(q) * root
+    # the curvature of a model that was not solved is no single variable's
+    if (left * root).max(initial=0) > UNSOLVED * max(
+        first.max(initial=0), noise.max(initial=0)
+    ):
+        return np.inf
     with np.errstate(over="ignore"):  # without any curvature nobody knows
-        return 0.5 * np.sum(left * (left / curvatures(H)))
+        return 0.5 * np.sum(left * (left / size))
 
 
 def minimise_model(H, q, u, part, ridge=1e-14):

@@ -143,7 +143,7 @@ def walk(H, q, u, part, v, goal):
             moving |= new
         slope = gradient + part.weight * np.where(v, np.sign(v), -np.sign(gradient))
         d = np.zeros_like(v)
-        d[moving] = -_solve_singular(H[np.ix_(moving, moving)], slope[moving])
+        d[moving] = -solve_singular(H[np.ix_(moving, moving)], slope[moving])
         d[new & (d * slope > 0)] = 0  # it would go back
         trial = _least_along(d, v, gradient, H, part)
         if trial is None:  # what came in does not go with the others
@@ -226,7 +226,7 @@ def _solve(A, b):
     return x if info == 0 else None
 
 
-def _solve_singular(A, b):
+def solve_singular(A, b):
     """About the solution of A x = b, where A may be singular: then x is long.
 
     Zero, where A is nothing like positive semidefinite.
