@@ -53,20 +53,20 @@ def loss_hessian(problem, theta, frame, Q=None):
     K, d1 = problem.shape
     flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
     if pairs_pay(problem, "hessian"):
-        a, b = np.triu_indices(K)
+        a, b = np.triu_indices(K, k=min(K - 1, 1))
         args = _class_pairs, (frame, a, b), flops, size // 2
         (sums,) = problem.curvature_sum(theta, *args)
-        H = np.empty((K, d1, K, d1))
+        H = np.zeros((K, d1, K, d1))
         H[a, :, b] = H[b, :, a] = second_moments(sums, frame)
     else:
         (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
     if K > 1:
-        # The probabilities sum to one, so that a class's moment is what its products
-        # with all classes sum to: those of p x z tell diag(p) too.
-        H = H.reshape(K, d1, K, d1)
-        moments = H.sum(axis=2)
+        # The probabilities sum to one: p_k (1 - p_k) is what p_k times those of all
+        # other classes sum to, and that is exact where p_k is one but for rounding.
+        H, classes = H.reshape(K, d1, K, d1), np.arange(K)
+        H[classes, :, classes] = 0
         np.negative(H, out=H)
-        H[np.arange(K), :, np.arange(K)] += moments
+        H[classes, :, classes] = -H.sum(axis=2)
     if Q is None or K == 1:
         return H.reshape(K * d1, K * d1)
     q = Q.shape[1]

@@ -24,12 +24,14 @@ MAX_SMOOTH_STEPS, TRIED = 60, 3
 # What is added to norms, in units in which H is about one: where all are zero, where
 # some are not, and in the end.
 FIRST_NORM, FEW_NORM, LEAST_NORM = 1.0, 1e-2, 1e-12
+# Norms that are at most so many times what is added to them are on their way to zero.
+GONE = 10.0
 # How near, as part of the way, duals come to where they would be as steep as the norm.
 INSIDE = 0.99
 # What is added falls at least and at most by these, in between as what is left of the
-# model is less than this part of what the steepest norm is.
-LEAST_FALL, MOST_FALL, SMALL = 0.9, 0.1, 1 / 30
-# What is left of a solved model, beside its weakest norm; and at least, beside the goal.
+# smoothed model is less than this part of what norms pull with.
+LEAST_FALL, MOST_FALL, SMALL = 0.9, 0.1, 0.3
+# What is left of a solved model, beside its weakest norm, and at least beside the goal.
 SOLVED, ROUNDING = 1e-3, 1e-6
 
 
@@ -73,6 +75,8 @@ class _Model:
         np.maximum.at(most, part.group, np.abs(H * self._same).sum(axis=1))
         self._step = 1 / most[part.group]
         self._unit = np.sqrt(np.bincount(part.group) / self._sum(size))
+        steep = part.weight * self._unit
+        self._steep = np.where(steep > 0, steep, np.inf)
 
     def at(self, v):
         """The point v."""
@@ -93,8 +97,7 @@ class _Model:
         """A point whose violation is at most the goal, else the best that was seen."""
         # Where H is singular only norms say where the minimum is, weak as they may be:
         # what is left has to be little beside them too, as far as rounding permits.
-        weak = (self.part.weight * self._unit)[self.part.weight > 0].min(initial=np.inf)
-        goal = max(min(goal, SOLVED * weak), ROUNDING * goal)
+        goal = max(min(goal, SOLVED * self._steep.min()), ROUNDING * goal)
         point, rescues = self.at(self.u), MAX_RESCUES
         for _ in range(MAX_STEPS):
             violation = self.violation(point)
@@ -143,20 +146,23 @@ class _Model:
         weight = self.part.weight
         y = np.minimum(1, INSIDE * weight / np.maximum(norms, 1e-300))
         y = -point.gradient * y[self.part.group]
-        steep = max((weight * self._unit).max(), 1e-300)
         size = (self.part.norms(point.v) / self._unit).max()
         level = max(size, FEW_NORM if size else FIRST_NORM)
         best = point
         for i in range(1, MAX_SMOOTH_STEPS + 1):
             point, y, left = self._smoothed_step(point, y, level * self._unit)
-            level *= np.clip(left / (SMALL * steep), MOST_FALL, LEAST_FALL)
-            if i % TRIED == 0 or level < LEAST_NORM:
-                trial = self.at(self._semismooth_step(point))
-                if self.violation(trial) <= goal:
-                    return trial
-                best = min(best, point, trial, key=lambda point: point.value)
-                if level < LEAST_NORM:
-                    break
+            level *= np.clip(left / SMALL, MOST_FALL, LEAST_FALL)
+            if i % TRIED and level >= LEAST_NORM:
+                continue
+            gone = self.part.norms(point.v) <= GONE * level * self._unit
+            v = np.where(gone[self.part.group], 0.0, point.v)
+            start = self.at(v.clip(self.part.lower, self.part.upper))
+            trial = self.at(self._semismooth_step(start))
+            if self.violation(trial) <= goal:
+                return trial
+            best = min(best, start, trial, point, key=lambda point: point.value)
+            if level < LEAST_NORM:
+                break
         return best
 
     def _smoothed_step(self, point, y, floor):
@@ -171,7 +177,7 @@ class _Model:
         point : _Point
         y : (N,)
         left : float
-            The smoothed model's violation there.
+            The smoothed model's violation there, beside what each norm pulls with.
         """
         part, group, (v, slope, _) = self.part, self.part.group, point
         box = Separable(np.zeros_like(v), part.lower, part.upper)
@@ -185,7 +191,7 @@ class _Model:
         y = self._step_inside(y, curvature * new.v - y - along * y)
         curvature = (part.weight / np.hypot(part.norms(new.v), floor))[group]
         violation = box.violation(new.v, new.gradient + curvature * new.v)
-        return new, y, (violation * self._root).max()
+        return new, y, (violation * self._root / self._steep[group]).max()
 
     def _step_inside(self, y, dy):
         """y + dy, or as far on the way as a group's norm stays below its weight."""

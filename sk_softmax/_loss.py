@@ -116,6 +116,13 @@ class Softmax:
         product -= P * asum(product, axis=0)
         return product
 
+    def others(self, P):
+        """1 - p, (K, m), by what the others have where p is one but for rounding."""
+        xp = namespace(P)
+        most = P > 0.5  # of one class at most
+        rest = asum(xp.where(most, 0 * P, P), axis=0)
+        return xp.where(most, rest, 1 - P)
+
     def curvature(self, P, directions):
         """q^T (diag(p) - p p^T) q of every row for q in the columns of (K, q)."""
         spread = (directions * directions).T @ P

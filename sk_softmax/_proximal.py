@@ -237,10 +237,12 @@ def _dense_hessian(loss, Z, position, P, weight, classes):
             H = product
         else:
             H += product
-    H *= -1
+    same = classes[:, None] == classes
+    H = xp.where(same, 0 * H, -H)
+    share = xp.sqrt(P * loss.others(P) * weight)
     for k in range(K):
         chosen = xp.nonzero(classes == k)[0]
-        A = xp.take(Z, xp.take(position, chosen), axis=0) * xp.sqrt(P[k, :] * weight)
+        A = xp.take(Z, xp.take(position, chosen), axis=0) * share[k, :]
         H = add_at(H, chosen, A @ A.T)
     return H
 
@@ -259,17 +261,19 @@ def _sparse_hessian(loss, X, P, weight, classes):
         H = (A.T @ A).toarray()
         H[:N, N:] = (A.T @ share.T)[:N]
     else:
-        share = P * root
+        share, own = P * root, P * loss.others(P) * weight
         owner = np.repeat(classes, np.diff(X.indptr[: N + 1]))
         A = _scaled(X, share[owner, X.indices])
-        B = _scaled(X, np.sqrt(share[owner, X.indices] * root[X.indices]))
+        B = _scaled(X, np.sqrt(own[owner, X.indices]))
+        H = -(A.T @ A).toarray()
+        H[:N, :N][classes[:, None] == classes] = 0
         # rows of each class apart: no product of two classes
         indices = X.indices + m * owner.astype(X.indices.dtype)
         B = type(X)((B.data, indices, X.indptr), (K * m, N + K))
-        H = (B.T @ B).toarray()
-        H -= (A.T @ A).toarray()
+        H += (B.T @ B).toarray()
         H[:N, N:] = -(A.T @ share.T)[:N]
-        H[np.arange(N), N + classes] += (A.T @ root)[:N]
+        moments = _scaled(X, own[owner, X.indices]).T @ np.ones(m)
+        H[np.arange(N), N + classes] = moments[:N]
     H[N:, :N] = H[:N, N:].T
     H[N:, N:] = loss.mean_curvature(P, weight)
     return H

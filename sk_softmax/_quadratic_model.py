@@ -48,12 +48,11 @@ def what_is_left(H, q, u, part, v):
     """About what is still to be taken off the model at v; infinite, if nobody knows."""
     left, size = part.violation(v, q + H @ (v - u)), curvatures(H)
     root = 1 / np.sqrt(size)
-    first, noise = part.violation(u, q) * root, NOISE * np.abs(q) * root
-    # the curvature of a model that was not solved is no single variable's
-    if (left * root).max(initial=0) > UNSOLVED * max(
-        first.max(initial=0), noise.max(initial=0)
-    ):
-        return np.inf
+    first = np.maximum(part.violation(u, q), NOISE * np.abs(q)) * root
+    unsolved = left * root > UNSOLVED * first.max(initial=0)
+    if unsolved.any():
+        # what it was not solved for is no single variable's: those may go to zero
+        return np.inf if unsolved[v == 0].any() else left @ np.abs(v)
     with np.errstate(over="ignore"):  # without any curvature nobody knows
         return 0.5 * np.sum(left * (left / size))
 
