@@ -338,15 +338,17 @@ def add_to_diagonal(A, diagonal):
     return A + eye * diagonal
 
 
-def add_at(H, index, block):
-    """H with a block added to the rows and columns of an index."""
+def put_at(H, index, block):
+    """H with a block in the place of the rows and columns of an index."""
     if not is_foreign(H):
-        H[np.ix_(index, index)] += block
+        H[np.ix_(index, index)] = block
         return H
     xp = namespace(H)
     column = xp.arange(H.shape[0], dtype=index.dtype, device=H.device)
     place = xp.astype(index[:, None] == column, H.dtype)
-    return H + place.T @ xp.astype(block, H.dtype) @ place
+    inside = xp.sum(place, axis=0) > 0
+    inside = inside[:, None] & inside
+    return xp.where(inside, place.T @ xp.astype(block, H.dtype) @ place, H)
 
 
 def lookup(table, codes):

@@ -42,10 +42,8 @@ def _moment_flops(problem, kind):
     if kind == "hessian":
         # Fat products run at twice the speed of the skinny ones that set the unit;
         # elementwise work on (n, K d) arrays is what small ones pay for.
-        dense, n_weights = (
-            0.4 * n * (K * d1) ** 2 + 36 * n * K * d1,
-            max(K * (K - 1) // 2, 1),
-        )
+        dense = 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1
+        n_weights = max(K * (K - 1) // 2, 1)
     else:
         dense, n_weights = K * n * d1 * (d1 + 30), K
     if not problem.rows.is_sparse:

@@ -13,7 +13,7 @@ from copy import copy
 
 import numpy as np
 
-from ._array_api import add_at, full, namespace
+from ._array_api import full, namespace, put_at
 from ._curvature import loss_hessian
 from ._quadratic_model import Reduced, minimise_model, what_is_left
 from ._separable_model import model_change
@@ -237,13 +237,12 @@ def _dense_hessian(loss, Z, position, P, weight, classes):
             H = product
         else:
             H += product
-    same = classes[:, None] == classes
-    H = xp.where(same, 0 * H, -H)
+    H *= -1
     share = xp.sqrt(P * loss.others(P) * weight)
     for k in range(K):
         chosen = xp.nonzero(classes == k)[0]
         A = xp.take(Z, xp.take(position, chosen), axis=0) * share[k, :]
-        H = add_at(H, chosen, A @ A.T)
+        H = put_at(H, chosen, A @ A.T)
     return H
 
 

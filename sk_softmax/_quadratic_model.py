@@ -51,8 +51,9 @@ def what_is_left(H, q, u, part, v):
     first = np.maximum(part.violation(u, q), NOISE * np.abs(q)) * root
     unsolved = left * root > UNSOLVED * first.max(initial=0)
     if unsolved.any():
-        # what it was not solved for is no single variable's: those may go to zero
-        return np.inf if unsolved[v == 0].any() else left @ np.abs(v)
+        # no single variable's curvature tells; what is pulled to zero ends there
+        pulled = part.gradient(v) != 0
+        return left @ np.abs(v) if pulled[unsolved].all() else np.inf
     with np.errstate(over="ignore"):  # without any curvature nobody knows
         return 0.5 * np.sum(left * (left / size))
 

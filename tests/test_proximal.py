@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.metrics import log_loss
@@ -90,6 +91,35 @@ def test_hessian_is_that_of_the_problem(
         expected[:, i] = np.concatenate(working.gradient(product(direction)))
     rtol = 1e-4 if X.dtype == np.float32 else 1e-10
     np.testing.assert_allclose(H, expected, atol=rtol * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["dense", "all of it", "sparse"])
+def test_curvature_where_probabilities_are_near_one(make_rows, kind):
+    """What is left of one is known to its own digits, not to those of one."""
+    X, _, _ = make_rows(60, 4, 3)
+    theta = np.zeros((3, 5))
+    theta[:, :-1] = np.random.default_rng(0).normal(size=(3, 4))
+    logits = X @ theta[:, :-1].T
+    rest, best = np.sort(logits)[:, 1:].T
+    keep = best - rest > 0.5
+    X, y = X[keep], logits[keep].argmax(axis=1)
+    theta *= 30 / (best - rest)[keep].min()
+    problem = problem_of(
+        sparse.csr_array(X) if kind == "sparse" else X, y, 3, l1_ratio=1.0
+    )
+    chosen = np.ones((3, 4), dtype=bool)
+    chosen[0, 1] = kind == "all of it"
+    working = WorkingSet(problem, Frame(problem), chosen)
+    H, N = working.hessian(theta), chosen.sum()
+    P = softmax(X @ theta[:, :-1].T, axis=1)
+    assert 0 < 1 - P.max(axis=1).min() < 1e-12
+    for seed in range(5):
+        d = np.append(np.random.default_rng(seed).normal(size=N), np.zeros(3))
+        way = working.direction(d[:N], d[N:])
+        change = X @ way[:, :-1].T + way[:, -1]
+        spread = change - (P * change).sum(axis=1)[:, None]
+        expected = (P * spread**2).sum() / len(X)
+        assert d @ H @ d == pytest.approx(expected, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
