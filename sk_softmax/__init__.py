@@ -39,7 +39,8 @@ From the top down; imports run down this list only:
 - `_proximal`: the step of proximal Newton on a working set, and its Hessian
 - `_quadratic_model`: minimum of a quadratic plus the penalty
 - `_grouped_model`: the same with norms of groups
-- `_separable_model`: the same with an l1 term or bounds, and Newton's step on a face
+- `_separable_model`: the same with an l1 term or bounds
+- `_model_steps`: Newton's step on a face of the penalty
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_curvature`: the Hessian of the loss, whole or in part, as sums over the rows
 - `_pairs`: second moments of sparse rows, from the pairs of their entries

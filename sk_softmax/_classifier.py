@@ -84,7 +84,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         below what pandas names after features and classes is taken by name.
     penalty_group : {None, "class"}, default=None
         "class" penalises the l2 norm of each feature's K coefficients in the l1
-        term's place: a feature is in for all classes or for none.
+        term's place: a feature is in for all classes or for none. With `l1_ratio`
+        at 0 there is no such term. `penalty_factor` is then of shape (d,).
     bounds : pair (lower, upper) or dict, default=None
         Bounds of the coefficients, each a float or an array-like of shape (d,) or
         (K, d), for two classes (1, d), or a dict of pairs by feature name.
@@ -208,7 +209,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 default=None
             Added to the logits, with a coefficient of 1. The columns of a DataFrame
             that are named after the classes may be in any order. The predict methods
-            take the same argument.
+            take the same argument, and without it take the offset to be zero.
 
         Returns
         -------

@@ -28,7 +28,8 @@ def penalty_factors(penalty_factor, shape, names, classes, grouped):
     if grouped and factor.ndim == 2 and len(factor) > 1:
         raise ValueError(
             "penalty_factor must be the same for all classes of a feature where "
-            "penalty_group='class'."
+            "penalty_group='class': pass one of shape (d,). To exclude a feature for "
+            "one class, use bounds of 0."
         )
     return factor
 

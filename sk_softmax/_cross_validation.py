@@ -297,13 +297,15 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""
-        l1_ratios = arguments.numeric(
-            self.l1_ratios, "l1_ratios", ensure_2d=False, ensure_all_finite=False
-        )
-        in_range = (l1_ratios >= 0) & (l1_ratios <= 1)
-        if l1_ratios.ndim != 1 or len(l1_ratios) == 0 or not in_range.all():
+        wrong = np.ndim(self.l1_ratios) != 1 or len(self.l1_ratios) == 0
+        if not wrong:
+            l1_ratios = arguments.numeric(
+                self.l1_ratios, "l1_ratios", ensure_2d=False, ensure_all_finite=False
+            )
+            wrong = not ((l1_ratios >= 0) & (l1_ratios <= 1)).all()
+        if wrong:
             raise ValueError(
-                "l1_ratios must be a list of numbers in [0, 1], got "
+                "l1_ratios must be a list of numbers in [0, 1], such as [1.0], got "
                 f"{self.l1_ratios!r}."
             )
         check_bool(self.refit, "refit")

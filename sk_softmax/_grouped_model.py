@@ -9,13 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._model_steps import newton_direction, solve_singular
 from ._penalty import Separable
-from ._separable_model import (
-    newton_direction,
-    semismooth_newton,
-    solve_singular,
-    walk,
-)
+from ._separable_model import semismooth_newton, walk
 
 # Semismooth steps, and how many of them may be proximal ones because they failed.
 MAX_STEPS, MAX_RESCUES = 15, 2
@@ -26,13 +22,18 @@ MAX_SMOOTH_STEPS, TRIED = 60, 3
 FIRST_NORM, FEW_NORM, LEAST_NORM = 1.0, 1e-2, 1e-12
 # Norms that are at most so many times what is added to them are on their way to zero.
 GONE = 10.0
-# How near, as part of the way, duals come to where they would be as steep as the norm.
+# How far y goes, as part of the way to where |y| would be c.
 INSIDE = 0.99
-# What is added falls at least and at most by these, in between as what is left of the
-# smoothed model is less than this part of what norms pull with.
-LEAST_FALL, MOST_FALL, SMALL = 0.9, 0.1, 0.3
-# What is left of a solved model, beside its weakest norm, and at least beside the goal.
+# What is added is multiplied by one of these, or a number in between: the less, the
+# nearer the smoothed model is to its minimum, beside SMALL times what norms pull with.
+SLOWEST, FASTEST, SMALL = 0.9, 0.1, 0.3
+# The goal is at most so many times what the weakest norm pulls with, and at least so
+# many times what it was.
 SOLVED, ROUNDING = 1e-3, 1e-6
+# A box's minimum is found to this part of the violation where its search starts.
+BOX_TOL = 1e-9
+# Lengths of a step that is too long: on the way to its end, and of proximal ones.
+SHORTER, HALVED = (0.5, 0.25, 0.1), 0.5 ** np.arange(6)
 
 
 def minimise_grouped(H, q, u, part, size, goal):
@@ -40,7 +41,7 @@ def minimise_grouped(H, q, u, part, size, goal):
 
     Parameters
     ----------
-    H : (N, N) positive definite
+    H : (N, N) positive semidefinite, and a ridge
     q, u : (N,)
     part : Grouped
     size : (N,)
@@ -74,6 +75,7 @@ class _Model:
         most = np.zeros(len(part.weight))
         np.maximum.at(most, part.group, np.abs(H * self._same).sum(axis=1))
         self._step = 1 / most[part.group]
+        # in which a group's H is about one, and what its norm pulls with in the goal's
         self._unit = np.sqrt(np.bincount(part.group) / self._sum(size))
         steep = part.weight * self._unit
         self._steep = np.where(steep > 0, steep, np.inf)
@@ -127,13 +129,13 @@ class _Model:
 
     def _proximal_steps(self, point):
         """As long as groups need that are alone in the model, then shorter ones."""
-        for step in np.multiply.outer(0.5 ** np.arange(6), self._step):
+        for step in np.multiply.outer(HALVED, self._step):
             yield self.at(self.part.prox(point.v - step * point.gradient, step))
 
     def _ways(self, v, end):
         """The end, and points on the way there."""
         yield end
-        for length in (0.5, 0.25, 0.1):
+        for length in SHORTER:
             yield self.at(v + length * (end.v - v))
 
     def _first_below(self, value, points):
@@ -146,12 +148,12 @@ class _Model:
         weight = self.part.weight
         y = np.minimum(1, INSIDE * weight / np.maximum(norms, 1e-300))
         y = -point.gradient * y[self.part.group]
-        size = (self.part.norms(point.v) / self._unit).max()
-        level = max(size, FEW_NORM if size else FIRST_NORM)
+        largest = (self.part.norms(point.v) / self._unit).max()
+        level = max(largest, FEW_NORM if largest else FIRST_NORM)
         best = point
         for i in range(1, MAX_SMOOTH_STEPS + 1):
             point, y, left = self._smoothed_step(point, y, level * self._unit)
-            level *= np.clip(left / SMALL, MOST_FALL, LEAST_FALL)
+            level *= np.clip(left / SMALL, FASTEST, SLOWEST)
             if i % TRIED and level >= LEAST_NORM:
                 continue
             gone = self.part.norms(point.v) <= GONE * level * self._unit
@@ -211,4 +213,4 @@ def _minimise_in_box(A, slope, v, box):
     if w is not None:
         return w
     first = (box.violation(v, slope) / np.sqrt(size)).max()
-    return walk(A, slope, v, box, v, 1e-9 * first)
+    return walk(A, slope, v, box, v, BOX_TOL * first)

@@ -117,7 +117,7 @@ class Softmax:
         return product
 
     def others(self, P):
-        """1 - p, (K, m), by what the others have where p is one but for rounding."""
+        """1 - p, (K, m): where p is more than a half, the sum of the others'."""
         xp = namespace(P)
         most = P > 0.5  # of one class at most
         rest = asum(xp.where(most, 0 * P, P), axis=0)

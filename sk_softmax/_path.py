@@ -98,7 +98,9 @@ def softmax_path(
     eps : float, default=1e-3
         In (0, 1).
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, at least 0; None is one each.
     offset : array-like of shape (n_samples, n_classes) or (n_samples,), default=None
+        Added to the logits, as in `SoftmaxClassifier.fit`.
     callbacks : sequence of scikit-learn's callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, from scikit-learn 1.9 on. Each C is
         a task; where one asks to stop, the path ends there, with as many Cs.
@@ -140,6 +142,12 @@ def softmax_path(
     """
     if {"C", "warm_start"} & set(options):
         raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
+    unknown = options.keys() - SoftmaxClassifier().get_params().keys()
+    if unknown:
+        raise TypeError(
+            f"softmax_path() takes no {min(unknown)!r}, and SoftmaxClassifier has no "
+            "such parameter; it has one l1_ratio, and Cs for C."
+        )
     classifier = SoftmaxClassifier(**options)
     set_callbacks(classifier, callbacks)
     path, separated = _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
@@ -350,8 +358,10 @@ def check_Cs(Cs, eps, problem, l1_ratios):
     if np.ndim(Cs) == 0:
         check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
         return grid(problem, l1_ratios, Cs, eps)
-    array = numeric(Cs, "Cs", ensure_2d=False, ensure_all_finite=False)
-    if array.ndim != 1 or len(array) == 0 or not (array > 0).all():
+    array = np.empty(0)
+    if np.ndim(Cs) == 1 and len(Cs):
+        array = numeric(Cs, "Cs", ensure_2d=False, ensure_all_finite=False)
+    if len(array) == 0 or not (array > 0).all():
         raise ValueError(
             f"Cs must be a number of them or a list of positive numbers, got {Cs!r}."
         )

@@ -326,21 +326,19 @@ class Grouped:
         return self._pull(self.norms(u)) * u
 
     def _pull(self, norms):
-        """Of each variable, what it is times as steep; 0 for groups that are zero."""
+        """Weight over norm of each variable's group; 0 where that is zero."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(norms > 0, self.weight / norms, 0)[self.group]
 
     def add_hessian(self, H, u, free):
         """Add the Hessian in the free variables to H, (F, F)."""
-        norms = self.norms(u)
+        norms, group = self.norms(u), self.group[free]
+        curvature = self._pull(norms)[free]
         with np.errstate(divide="ignore", invalid="ignore"):
-            curvature = np.where(norms > 0, self.weight / norms, 0)
-            unit = np.where(norms[self.group] > 0, u / norms[self.group], 0)
-        group = self.group[free]
-        H[np.diag_indices(len(H))] += curvature[group]
+            unit = np.where(norms[group] > 0, u[free] / norms[group], 0)
+        H[np.diag_indices(len(H))] += curvature
         same = group[:, None] == group
-        unit = unit[free]
-        H -= same * np.multiply.outer(curvature[group] * unit, unit)
+        H -= same * np.multiply.outer(curvature * unit, unit)
 
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's half spaces or the bounds.

@@ -15,8 +15,8 @@ import numpy as np
 
 from ._array_api import full, namespace, put_at
 from ._curvature import loss_hessian
+from ._model_steps import model_change
 from ._quadratic_model import Reduced, minimise_model, what_is_left
-from ._separable_model import model_change
 
 # Rows of X in a product for the Hessian.
 CHUNK_ROWS = 512

@@ -12,6 +12,8 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
+from ._model_steps import curvatures, last_digits, solve, solve_singular
+
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
@@ -24,7 +26,7 @@ def minimise_separable(H, q, u, part, size, goal):
 
     Parameters
     ----------
-    H : (N, N) positive definite
+    H : (N, N) positive semidefinite, and a ridge
     q, u : (N,)
     part : Separable
     size : (N,)
@@ -115,7 +117,7 @@ def semismooth_newton(H, q, u, part, size):
         v = np.where(free, v, face[1])
         if free.any():
             slope = (q + H @ (v - u) + face[1])[free]
-            newton = _solve(H[np.ix_(free, free)], slope)
+            newton = solve(H[np.ix_(free, free)], slope)
             if newton is None:
                 return None
             v[free] -= newton
@@ -187,62 +189,3 @@ def _least_along(d, v, gradient, H, part):
     trial = (v + ends[last] * d).clip(part.lower, part.upper)
     trial[last] = bound[last]
     return trial
-
-
-def last_digits(H, q, u, part, v):
-    """Newton's step on v's face, judged by the KKT violation, which is returned too.
-
-    The model's value tells points apart to half the digits only; a fit that rests
-    on it would depend on the order of the rows.
-    """
-    gradient = q + H @ (v - u)
-    before = part.violation(v, gradient)
-    trial = v + newton_direction(H, part, v, gradient)
-    after = part.violation(trial, q + H @ (trial - u))
-    stays = (part.onto_face(v, trial) == trial).all()
-    return (trial, after) if stays and after.max() < before.max() else (v, before)
-
-
-def newton_direction(H, part, v, gradient):
-    """Newton's step from v on the penalty's face, zero where that is singular."""
-    free = np.flatnonzero(part.free(v))
-    direction = np.zeros(len(v))
-    if len(free):
-        curvature = H[free[:, None], free]
-        part.add_hessian(curvature, v, free)
-        slope = (gradient + part.gradient(v))[free]
-        newton = _solve(curvature, slope)
-        if newton is not None:
-            direction[free] = -newton
-    return direction
-
-
-def _solve(A, b):
-    """The solution of A x = b, or None where A is not positive definite.
-
-    LAPACK's own routine: what SciPy does around it takes longer on small models.
-    """
-    _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
-    return x if info == 0 else None
-
-
-def solve_singular(A, b):
-    """About the solution of A x = b, where A may be singular: then x is long.
-
-    Zero, where A is nothing like positive semidefinite.
-    """
-    size, level = np.diag(A.diagonal()), 0.0
-    while (x := _solve(A + level * size, b)) is None and level < 1:
-        level = 10 * level or 1e-12
-    return np.zeros_like(b) if x is None else x
-
-
-def model_change(H, q, u, part, v):
-    d = v - u
-    return (q + 0.5 * (H @ d)) @ d + part.value(v) - part.value(u)
-
-
-def curvatures(H):
-    """Of each variable, not zero."""
-    diagonal = H.diagonal()
-    return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))

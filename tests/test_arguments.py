@@ -15,7 +15,6 @@ from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
 from sk_softmax import _arguments as arguments
 from sk_softmax import _coef_options as coef_options
 
-NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
 INF = np.inf
 NAMES = np.array(["a", "b", "c", "d"])
 SHAPE = (3, 4)

@@ -799,3 +799,14 @@ def test_a_scorer_of_labels_and_soft_labels(make_rows, scoring):
         CS, cv=3, scoring=lambda model, X, Y: model.score(X, Y)
     )
     assert chosen.fit(X, Y).C_ == SoftmaxClassifierCV(CS, cv=3).fit(X, Y).C_
+
+
+@pytest.mark.parametrize("name", ["nlambda", "l1_ratios"])
+def test_an_option_that_there_is_not_is_an_error_that_names_it(name):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(TypeError, match=rf"softmax_path\(\) takes no '{name}'"):
+        softmax_path(X, y, **{name: 3})
+    with pytest.raises(ValueError, match="Cs must be"):
+        softmax_path(X, y, Cs=[])
+    with pytest.raises(ValueError, match=r"l1_ratios must be .* \[1.0\], got 1.0"):
+        SoftmaxClassifierCV(l1_ratios=1.0).fit(X, y)

@@ -1,0 +1,68 @@
+"""Newton's step on a face of the penalty, for a quadratic model, and how good it is.
+
+A face is which variables are zero, and which at a bound. The model is q^T (v - u)
++ (v - u)^T H (v - u) / 2 + penalty(v).
+"""
+
+import numpy as np
+from scipy.linalg import lapack
+
+
+def model_change(H, q, u, part, v):
+    """What the model is at v, beside what it is at u."""
+    d = v - u
+    return (q + 0.5 * (H @ d)) @ d + part.value(v) - part.value(u)
+
+
+def curvatures(H):
+    """Of each variable, not zero."""
+    diagonal = H.diagonal()
+    return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
+
+
+def last_digits(H, q, u, part, v):
+    """Newton's step on v's face, judged by the KKT violation, which is returned too.
+
+    The model's value tells points apart to half the digits only; a fit that rests
+    on it would depend on the order of the rows.
+    """
+    gradient = q + H @ (v - u)
+    before = part.violation(v, gradient)
+    trial = v + newton_direction(H, part, v, gradient)
+    after = part.violation(trial, q + H @ (trial - u))
+    stays = (part.onto_face(v, trial) == trial).all()
+    return (trial, after) if stays and after.max() < before.max() else (v, before)
+
+
+def newton_direction(H, part, v, gradient):
+    """Newton's step from v on the penalty's face, zero where that is singular."""
+    free = np.flatnonzero(part.free(v))
+    direction = np.zeros(len(v))
+    if len(free):
+        curvature = H[free[:, None], free]
+        part.add_hessian(curvature, v, free)
+        slope = (gradient + part.gradient(v))[free]
+        newton = solve(curvature, slope)
+        if newton is not None:
+            direction[free] = -newton
+    return direction
+
+
+def solve(A, b):
+    """The solution of A x = b, or None where A is not positive definite.
+
+    LAPACK's own routine: what SciPy does around it takes longer on small models.
+    """
+    _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
+    return x if info == 0 else None
+
+
+def solve_singular(A, b):
+    """About the solution of A x = b, where A may be singular: then x is long.
+
+    Zero, where A is nothing like positive semidefinite.
+    """
+    size, level = np.diag(A.diagonal()), 0.0
+    while (x := solve(A + level * size, b)) is None and level < 1:
+        level = 10 * level or 1e-12
+    return np.zeros_like(b) if x is None else x
