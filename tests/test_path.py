@@ -803,7 +803,7 @@ def test_a_scorer_of_labels_and_soft_labels(make_rows, scoring):
 
 @pytest.mark.parametrize("name", ["nlambda", "l1_ratios"])
 def test_an_option_that_there_is_not_is_an_error_that_names_it(name):
-    X, y = load_iris(return_X_y=True)
+    X, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 3
     with pytest.raises(TypeError, match=rf"softmax_path\(\) takes no '{name}'"):
         softmax_path(X, y, **{name: 3})
     with pytest.raises(ValueError, match="Cs must be"):
