@@ -8,6 +8,7 @@ to step, which finds where it does.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import LinAlgError
 
 from ._model_steps import newton_direction, solve_singular
 from ._penalty import Separable
@@ -30,13 +31,16 @@ SLOWEST, FASTEST, SMALL = 0.9, 0.1, 0.3
 # The goal is at most so many times what the weakest norm pulls with, and at least so
 # many times what it was.
 SOLVED, ROUNDING = 1e-3, 1e-6
+# Where curvature is less than minus this part of its terms it is negative. Ridges, each
+# a hundred times the last one, that are to make up for it.
+NEGATIVE, MAX_RIDGES = 1e-10, 7
 # A box's minimum is found to this part of the violation where its search starts.
 BOX_TOL = 1e-9
 # Lengths of a step that is too long: on the way to its end, and of proximal ones.
 SHORTER, HALVED = (0.5, 0.25, 0.1), 0.5 ** np.arange(6)
 
 
-def minimise_grouped(H, q, u, part, size, goal):
+def minimise_grouped(H, q, u, part, size, goal, ridge):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -48,12 +52,22 @@ def minimise_grouped(H, q, u, part, size, goal):
         H's diagonal, nowhere zero.
     goal : float
         KKT violation, in units of sqrt(size), at which the model is solved.
+    ridge : (N,)
+        What is added to H's diagonal where it turns out not to be semidefinite, a
+        hundred times as much each time.
 
     Returns
     -------
     v : (N,)
+        Or u, if H is nothing like semidefinite.
     """
-    return _Model(H, q, u, part, size).minimum(goal).v
+    for _ in range(MAX_RIDGES):
+        try:
+            return _Model(H, q, u, part, size).minimum(goal).v
+        except LinAlgError:
+            ridge = 100 * ridge
+            H = H + np.diag(ridge)
+    return u
 
 
 class _Point(NamedTuple):
@@ -81,9 +95,11 @@ class _Model:
         self._steep = np.where(steep > 0, steep, np.inf)
 
     def at(self, v):
-        """The point v."""
+        """The point v; a LinAlgError, if H has negative curvature on the way from u."""
         d = v - self.u
         Hd = self.H @ d
+        if d @ Hd < -NEGATIVE * (np.abs(d) @ np.abs(Hd)):
+            raise LinAlgError("The model is not convex.")
         change = self.part.value(v) - self._at_u
         return _Point(v, self.q + Hd, (self.q + 0.5 * Hd) @ d + change)
 

@@ -183,7 +183,7 @@ class WorkingSet:
         part, prior = self._part, self._prior
         u = (W[index] - prior) / scale
         model = reduced.H, reduced.q, u, part
-        new = minimise_model(*model, RIDGE * eps)
+        new = minimise_model(*model, RIDGE * eps, reduced.diagonal)
         gain = reduced.gain - model_change(*model, new)
         rest = what_is_left(*model, new)
         d = reduced.direction(new - u)

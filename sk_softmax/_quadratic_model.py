@@ -24,6 +24,8 @@ class Reduced:
     ----------
     H, q : (N, N), (N,)
         Of the variables that are kept, the first N.
+    diagonal : (N,)
+        Of H before the others went, which its rounding is relative to.
     gain : float
         What the others take off the model while these stay.
     """
@@ -36,7 +38,7 @@ class Reduced:
         self._inverse = vectors / values[known] @ vectors.T
         self._cross, self._slope = H[N:, :N], slope[N:]
         back = self._cross.T @ self._inverse
-        self.H = H[:N, :N] - back @ self._cross
+        self.H, self.diagonal = H[:N, :N] - back @ self._cross, H.diagonal()[:N]
         self.q = slope[:N] - back @ self._slope
         self.gain = 0.5 * self._slope @ self._inverse @ self._slope
 
@@ -59,7 +61,7 @@ def what_is_left(H, q, u, part, v):
         return 0.5 * np.sum(left * (left / size))
 
 
-def minimise_model(H, q, u, part, ridge=1e-14):
+def minimise_model(H, q, u, part, ridge=1e-14, known=0.0):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -71,6 +73,8 @@ def minimise_model(H, q, u, part, ridge=1e-14):
         What is added to the diagonal, relative to it: collinear features leave H
         singular, and rounding what is less than zero. More than that would take the
         place of the curvature that there is, and steps would be short.
+    known : (N,) or float
+        The diagonal that H's rounding is relative to, where that is more.
 
     Returns
     -------
@@ -80,11 +84,12 @@ def minimise_model(H, q, u, part, ridge=1e-14):
         return u
     size = curvatures(H)
     H = H.copy()
-    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + ridge * size
+    ridge = ridge * np.maximum(size, known)
+    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + ridge
     root = 1 / np.sqrt(size)
     first = (part.violation(u, q) * root).max()
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
-    grouped = isinstance(part, Grouped)
-    minimise = minimise_grouped if grouped else minimise_separable
-    return minimise(H, q, u, part, size, MODEL_TOL * first)
+    if isinstance(part, Grouped):
+        return minimise_grouped(H, q, u, part, size, MODEL_TOL * first, ridge)
+    return minimise_separable(H, q, u, part, size, MODEL_TOL * first)

@@ -113,3 +113,31 @@ def test_groups_over_many_collinear_features():
     assert exact.n_iter_ <= 25
     difference = loose.decision_function(X) - exact.decision_function(X)
     assert np.abs(difference).max() < 0.05
+
+
+def test_a_model_that_is_not_convex_gets_a_ridge_until_it_is():
+    """As rounding leaves it where unpenalised features were eliminated."""
+    rng = np.random.default_rng(0)
+    part = groups(rng, 1e-4, "free")
+    H, q = quadratic(rng, 30, 1e-1)
+    noise = rng.normal(size=(N, N)) * 1e-9
+    H = H * np.outer(*[np.repeat([1.0, 1e-8], N // 2)] * 2) + noise + noise.T
+    assert np.linalg.eigvalsh(H)[0] < 0
+    u = np.zeros(N)
+    v = minimise_model(H, q, u, part, known=1.0)
+    d = v - u
+    assert np.isfinite(v).all() and v.any()
+    assert d @ H @ d >= -1e-6 * (d @ d)
+    assert part.value(v) + q @ d + d @ H @ d / 2 < 0
+
+
+def test_groups_beside_features_without_a_penalty():
+    """What their elimination leaves of the others' curvature is rounding."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 12))
+    y = (X[:, :4] + rng.gumbel(size=(100, 4))).argmax(axis=1)
+    factor = np.repeat([0.0, 1.0], [3, 9])
+    options = {"C": 1e5, "l1_ratio": 1.0, "penalty_group": "class"}
+    fit = SoftmaxClassifier(penalty_factor=factor, **options).fit(X, y)
+    assert fit.converged_ and fit.n_iter_ < 30
+    assert (fit.coef_[:, 3:] == 0).all()
