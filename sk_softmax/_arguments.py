@@ -46,6 +46,16 @@ def numeric(value, name, dtype=np.float64, **options):
     return array
 
 
+def number_list(value, name, what, is_valid):
+    """A list of numbers that are all valid, (n,); the error says what they are."""
+    array = np.asarray(value, dtype=object)
+    if array.ndim == 1 and array.size:
+        array = numeric(value, name, ensure_2d=False, ensure_all_finite=False)
+        if is_valid(array).all():
+            return array
+    raise ValueError(f"{name} must be {what}, got {value!r}.")
+
+
 def is_plain(value, dtypes):
     """Whether it is an array of finite numbers of one of the dtypes.
 

@@ -297,17 +297,12 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _check_choices(self):
         """The l1 ratios; raises where a parameter of the choice is wrong."""
-        wrong = np.ndim(self.l1_ratios) != 1 or len(self.l1_ratios) == 0
-        if not wrong:
-            l1_ratios = arguments.numeric(
-                self.l1_ratios, "l1_ratios", ensure_2d=False, ensure_all_finite=False
-            )
-            wrong = not ((l1_ratios >= 0) & (l1_ratios <= 1)).all()
-        if wrong:
-            raise ValueError(
-                "l1_ratios must be a list of numbers in [0, 1], such as [1.0], got "
-                f"{self.l1_ratios!r}."
-            )
+        l1_ratios = arguments.number_list(
+            self.l1_ratios,
+            "l1_ratios",
+            "a list of numbers in [0, 1], such as [1.0]",
+            lambda array: (array >= 0) & (array <= 1),
+        )
         check_bool(self.refit, "refit")
         if not isinstance(self.n_jobs, (numbers.Integral, type(None))):
             raise TypeError(f"n_jobs={self.n_jobs!r} must be an int or None.")

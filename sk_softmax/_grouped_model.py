@@ -31,43 +31,20 @@ SLOWEST, FASTEST, SMALL = 0.9, 0.1, 0.3
 # The goal is at most so many times what the weakest norm pulls with, and at least so
 # many times what it was.
 SOLVED, ROUNDING = 1e-3, 1e-6
-# Where curvature is less than minus this part of its terms it is negative. Ridges, each
-# a hundred times the last one, that are to make up for it.
-NEGATIVE, MAX_RIDGES = 1e-10, 7
+# Where curvature is less than minus this part of its terms it is negative.
+NEGATIVE = 1e-10
 # A box's minimum is found to this part of the violation where its search starts.
 BOX_TOL = 1e-9
 # Lengths of a step that is too long: on the way to its end, and of proximal ones.
 SHORTER, HALVED = (0.5, 0.25, 0.1), 0.5 ** np.arange(6)
 
 
-def minimise_grouped(H, q, u, part, size, goal, ridge):
-    """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
+def minimise_grouped(H, q, u, part, size, goal):
+    """What `minimise_separable` is for sums over variables, for a part that is Grouped.
 
-    Parameters
-    ----------
-    H : (N, N) positive semidefinite, and a ridge
-    q, u : (N,)
-    part : Grouped
-    size : (N,)
-        H's diagonal, nowhere zero.
-    goal : float
-        KKT violation, in units of sqrt(size), at which the model is solved.
-    ridge : (N,)
-        What is added to H's diagonal where it turns out not to be semidefinite, a
-        hundred times as much each time.
-
-    Returns
-    -------
-    v : (N,)
-        Or u, if H is nothing like semidefinite.
+    A LinAlgError, if H has negative curvature.
     """
-    for _ in range(MAX_RIDGES):
-        try:
-            return _Model(H, q, u, part, size).minimum(goal).v
-        except LinAlgError:
-            ridge = 100 * ridge
-            H = H + np.diag(ridge)
-    return u
+    return _Model(H, q, u, part, size).minimum(goal).v
 
 
 class _Point(NamedTuple):
@@ -89,7 +66,7 @@ class _Model:
         most = np.zeros(len(part.weight))
         np.maximum.at(most, part.group, np.abs(H * self._same).sum(axis=1))
         self._step = 1 / most[part.group]
-        # in which a group's H is about one, and what its norm pulls with in the goal's
+        # a group's unit, in which its H is about one; what its norm pulls with there
         self._unit = np.sqrt(np.bincount(part.group) / self._sum(size))
         steep = part.weight * self._unit
         self._steep = np.where(steep > 0, steep, np.inf)

@@ -8,12 +8,6 @@ import numpy as np
 from scipy.linalg import lapack
 
 
-def model_change(H, q, u, part, v):
-    """What the model is at v, beside what it is at u."""
-    d = v - u
-    return (q + 0.5 * (H @ d)) @ d + part.value(v) - part.value(u)
-
-
 def curvatures(H):
     """Of each variable, not zero."""
     diagonal = H.diagonal()

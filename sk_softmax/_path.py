@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_scalar
 
-from ._arguments import numeric, refuse_absent, require_y, solver_options
+from ._arguments import number_list, refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier, next_step, separation
@@ -358,14 +358,8 @@ def check_Cs(Cs, eps, problem, l1_ratios):
     if np.ndim(Cs) == 0:
         check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
         return grid(problem, l1_ratios, Cs, eps)
-    array = np.empty(0)
-    if np.ndim(Cs) == 1 and len(Cs):
-        array = numeric(Cs, "Cs", ensure_2d=False, ensure_all_finite=False)
-    if len(array) == 0 or not (array > 0).all():
-        raise ValueError(
-            f"Cs must be a number of them or a list of positive numbers, got {Cs!r}."
-        )
-    return np.unique(array)
+    what = "a number of them or a list of positive numbers"
+    return np.unique(number_list(Cs, "Cs", what, lambda array: array > 0))
 
 
 def grid(problem, l1_ratios, n_Cs, eps):

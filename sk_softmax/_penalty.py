@@ -283,11 +283,10 @@ class Grouped:
         threshold[self.group] = step
         threshold *= self.weight
         norms = self.norms(v)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shrink = np.where(norms > threshold, 1 - threshold / norms, 0)
-        u = v * shrink[self.group]
-        if not self.bounded or (_clip(self, u) == u).all():
-            return u
+        if not self.bounded:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shrink = np.where(norms > threshold, 1 - threshold / norms, 0)
+            return v * shrink[self.group]
         # c |u| = min_r c (|u|^2 / r + r) / 2: for a norm r the best u is clipped
         # and explicit, and the r that is its own u's norm is found by bisection.
         low, high = np.zeros_like(norms), self.norms(_clip(self, v)) + norms

@@ -15,8 +15,7 @@ import numpy as np
 
 from ._array_api import full, namespace, put_at
 from ._curvature import loss_hessian
-from ._model_steps import model_change
-from ._quadratic_model import Reduced, minimise_model, what_is_left
+from ._quadratic_model import Reduced, minimise_model, taken_and_left
 
 # Rows of X in a product for the Hessian.
 CHUNK_ROWS = 512
@@ -184,8 +183,7 @@ class WorkingSet:
         u = (W[index] - prior) / scale
         model = reduced.H, reduced.q, u, part
         new = minimise_model(*model, RIDGE * eps, reduced.diagonal)
-        gain = reduced.gain - model_change(*model, new)
-        rest = what_is_left(*model, new)
+        taken, rest = taken_and_left(*model, new)
         d = reduced.direction(new - u)
         direction = self.direction(d[:N], d[N:])
         values = prior + new * scale
@@ -194,7 +192,7 @@ class WorkingSet:
             values = np.where(new == part.upper, penalty.upper[index], values)
         landing = W + direction[:, :-1]
         landing[index] = values
-        return direction, landing, max(gain, 0.0), rest
+        return direction, landing, max(reduced.gain + taken, 0.0), rest
 
 
 def _hessian(problem, X, P, weight, frame, used, position, classes):
@@ -263,7 +261,8 @@ def _sparse_hessian(loss, X, P, weight, classes):
         share, own = P * root, P * loss.others(P) * weight
         owner = np.repeat(classes, np.diff(X.indptr[: N + 1]))
         A = _scaled(X, share[owner, X.indices])
-        B = _scaled(X, np.sqrt(own[owner, X.indices]))
+        own = own[owner, X.indices]
+        B = _scaled(X, np.sqrt(own))
         H = -(A.T @ A).toarray()
         H[:N, :N][classes[:, None] == classes] = 0
         # rows of each class apart: no product of two classes
@@ -271,7 +270,7 @@ def _sparse_hessian(loss, X, P, weight, classes):
         B = type(X)((B.data, indices, X.indptr), (K * m, N + K))
         H += (B.T @ B).toarray()
         H[:N, N:] = -(A.T @ share.T)[:N]
-        moments = _scaled(X, own[owner, X.indices]).T @ np.ones(m)
+        moments = _scaled(X, own).T @ np.ones(m)
         H[np.arange(N), N + classes] = moments[:N]
     H[N:, :N] = H[:N, N:].T
     H[N:, N:] = loss.mean_curvature(P, weight)

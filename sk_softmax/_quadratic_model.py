@@ -1,7 +1,7 @@
 """Minimum of a quadratic plus the penalty, without a look at the data."""
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import LinAlgError, lapack
 
 from ._grouped_model import minimise_grouped
 from ._model_steps import curvatures
@@ -12,6 +12,8 @@ from ._separable_model import minimise_separable
 MODEL_TOL = 1e-6
 # The same, at which it is not, and the part of the gradient that is rounding.
 UNSOLVED, NOISE = 1e-2, 1e-11
+# Ridges, each a hundred times the last one.
+MAX_RIDGES = 8
 
 
 class Reduced:
@@ -47,21 +49,23 @@ class Reduced:
         return np.append(d, -self._inverse @ (self._slope + self._cross @ d))
 
 
-def what_is_left(H, q, u, part, v):
-    """About what is still to be taken off the model at v; infinite, if nobody knows."""
-    left, size = part.violation(v, q + H @ (v - u)), curvatures(H)
-    root = 1 / np.sqrt(size)
+def taken_and_left(H, q, u, part, v):
+    """What v takes off the model, and about what it leaves, if anybody knows, or inf."""
+    d, size = v - u, curvatures(H)
+    Hd, root = H @ d, 1 / np.sqrt(size)
+    taken = part.value(u) - part.value(v) - (q + 0.5 * Hd) @ d
+    left = part.violation(v, q + Hd)
     first = np.maximum(part.violation(u, q), NOISE * np.abs(q)) * root
     unsolved = left * root > UNSOLVED * first.max(initial=0)
     if unsolved.any():
         # no single variable's curvature tells; what is pulled to zero ends there
         pulled = part.gradient(v) != 0
-        return left @ np.abs(v) if pulled[unsolved].all() else np.inf
+        return taken, left @ np.abs(v) if pulled[unsolved].all() else np.inf
     with np.errstate(over="ignore"):  # without any curvature nobody knows
-        return 0.5 * np.sum(left * (left / size))
+        return taken, 0.5 * np.sum(left * (left / size))
 
 
-def minimise_model(H, q, u, part, ridge=1e-14, known=0.0):
+def minimise_model(H, q, u, part, ridge=1e-14, diagonal=0.0):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters
@@ -72,24 +76,29 @@ def minimise_model(H, q, u, part, ridge=1e-14, known=0.0):
     ridge : float
         What is added to the diagonal, relative to it: collinear features leave H
         singular, and rounding what is less than zero. More than that would take the
-        place of the curvature that there is, and steps would be short.
-    known : (N,) or float
-        The diagonal that H's rounding is relative to, where that is more.
+        place of the curvature that there is, and steps would be short; where H turns
+        out to have negative curvature all the same, it is a hundred times as much.
+    diagonal : (N,) or float
+        What H's rounding is relative to, where that is more than its own diagonal.
 
     Returns
     -------
     v : (N,)
+        u, where H is nothing like semidefinite.
     """
     if len(u) == 0:
         return u
     size = curvatures(H)
-    H = H.copy()
-    ridge = ridge * np.maximum(size, known)
-    H.flat[:: len(H) + 1] = np.maximum(H.diagonal(), size) + ridge
-    root = 1 / np.sqrt(size)
-    first = (part.violation(u, q) * root).max()
+    first = (part.violation(u, q) / np.sqrt(size)).max()
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
-    if isinstance(part, Grouped):
-        return minimise_grouped(H, q, u, part, size, MODEL_TOL * first, ridge)
-    return minimise_separable(H, q, u, part, size, MODEL_TOL * first)
+    minimise = minimise_grouped if isinstance(part, Grouped) else minimise_separable
+    own, diagonal = np.maximum(H.diagonal(), size), np.maximum(size, diagonal)
+    for more in 100.0 ** np.arange(MAX_RIDGES):
+        H = H.copy()
+        H.flat[:: len(H) + 1] = own + more * ridge * diagonal
+        try:
+            return minimise(H, q, u, part, size, MODEL_TOL * first)
+        except LinAlgError:
+            pass
+    return u

@@ -124,7 +124,7 @@ def test_a_model_that_is_not_convex_gets_a_ridge_until_it_is():
     H = H * np.outer(*[np.repeat([1.0, 1e-8], N // 2)] * 2) + noise + noise.T
     assert np.linalg.eigvalsh(H)[0] < 0
     u = np.zeros(N)
-    v = minimise_model(H, q, u, part, known=1.0)
+    v = minimise_model(H, q, u, part, diagonal=1.0)
     d = v - u
     assert np.isfinite(v).all() and v.any()
     assert d @ H @ d >= -1e-6 * (d @ d)

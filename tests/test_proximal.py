@@ -17,7 +17,7 @@ from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_newton import proximal_newton
-from sk_softmax._quadratic_model import minimise_model, what_is_left
+from sk_softmax._quadratic_model import minimise_model, taken_and_left
 from sk_softmax._rows import Rows
 from sk_softmax._separable_model import semismooth_newton, walk
 from sk_softmax._solver import solve
@@ -361,7 +361,8 @@ def test_nobody_knows_what_is_left_without_curvature():
     """As where offsets of 1e8 saturate every probability."""
     part = Separable(np.zeros(2), np.full(2, -INF), np.full(2, INF))
     zero = np.zeros(2)
-    assert what_is_left(np.zeros((2, 2)), np.ones(2), zero, part, zero) == INF
+    _, left = taken_and_left(np.zeros((2, 2)), np.ones(2), zero, part, zero)
+    assert left == INF
 
 
 def test_model_without_variables():
