@@ -50,7 +50,7 @@ class Reduced:
 
 
 def taken_and_left(H, q, u, part, v):
-    """What v takes off the model, and about what it leaves, if anybody knows, or inf."""
+    """What v takes off the model, and about what it leaves (inf: nobody knows)."""
     d, size = v - u, curvatures(H)
     Hd, root = H @ d, 1 / np.sqrt(size)
     taken = part.value(u) - part.value(v) - (q + 0.5 * Hd) @ d
