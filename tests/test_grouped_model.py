@@ -5,7 +5,7 @@ import pytest
 
 from sk_softmax import SoftmaxClassifier, _grouped_model
 from sk_softmax._penalty import Grouped
-from sk_softmax._quadratic_model import minimise_model
+from sk_softmax._quadratic_model import minimise_model, taken_and_left
 
 INF = np.inf
 N, SIZE = 60, 3
@@ -90,6 +90,17 @@ def test_few_steps_solve_a_model(monkeypatch):
     assert len(steps) <= 8
 
 
+def test_a_weak_norm_counts_where_nothing_else_does():
+    """Beside a group that has far to go it is next to nothing."""
+    flat = np.eye(3) - 1 / 3
+    H = np.block([[np.eye(3), 0 * flat], [0 * flat, flat]])
+    q, u = np.repeat([3.0, 0.0], 3), np.repeat([0.0, 0.5], 3)
+    one = np.ones(6)
+    part = Grouped(1e-8 * one, one, np.repeat([0, 1], 3), -INF * one, INF * one)
+    v = minimise_model(H, q, u, part)
+    np.testing.assert_allclose(v, np.repeat([-3.0, 0.0], 3), atol=1e-7)
+
+
 def test_a_start_that_is_the_minimum_stays(monkeypatch):
     rng = np.random.default_rng(0)
     part = groups(rng, 1e3, "free")
@@ -126,7 +137,7 @@ def test_a_model_that_is_not_convex_gets_a_ridge_until_it_is():
     u = np.zeros(N)
     v = minimise_model(H, q, u, part, diagonal=1.0)
     d = v - u
-    assert np.isfinite(v).all() and v.any()
+    assert v.any() and np.abs(v).max() < 1e8
     assert d @ H @ d >= -1e-6 * (d @ d)
     assert part.value(v) + q @ d + d @ H @ d / 2 < 0
 
@@ -141,3 +152,15 @@ def test_groups_beside_features_without_a_penalty():
     fit = SoftmaxClassifier(penalty_factor=factor, **options).fit(X, y)
     assert fit.converged_ and fit.n_iter_ < 30
     assert (fit.coef_[:, 3:] == 0).all()
+
+
+def test_what_an_unsolved_model_leaves():
+    """Unknown along what is flat; what may go to zero leaves what it pulls with."""
+    H, q, u = np.diag([1.0, 1e-6]), np.array([-1.0, -1e-3]), np.zeros(2)
+    part = Grouped(np.full(2, 1e-6), np.ones(2), np.arange(2), -INF * q**2, INF * q**2)
+    solved = minimise_model(H, q, u, part)
+    taken, left = taken_and_left(H, q, u, part, solved)
+    assert 0.9 < taken < 1.1 and left < 1e-9
+    assert taken_and_left(H, q, u, part, np.array([1.0, 0.0]))[1] == INF
+    tiny = np.array([1 - 1e-6, -1e-9])  # and a violation of a thousandth
+    assert 0 < taken_and_left(H, q, u, part, tiny)[1] < 1e-8
