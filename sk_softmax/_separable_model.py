@@ -89,31 +89,24 @@ def semismooth_newton(H, q, u, part, size):
     What a gradient step, as long as each variable's own curvature permits, would put
     on zero or a bound is held there, Newton's step takes the others, and so on until
     no variable changes: the primal-dual active set method (Hintermueller, Ito and
-    Kunisch, doi:10.1137/S1052623401383558). Where it goes in circles, one variable
-    changes at a time, which ends with bounds (Judice and Pires,
-    doi:10.1016/0305-0548(94)90106-6), but not with an l1 term too.
+    Kunisch, doi:10.1137/S1052623401383558). It may go in circles.
     """
     v, face, fewest, patience = u, None, np.inf, PATIENCE
     for _ in range(MAX_MODEL_STEPS):
         trial = part.prox(v - (q + H @ (v - u)) / size, 1 / size)
         free = part.free(trial)
         new = np.stack([free, np.where(free, part.gradient(trial), trial)])
-        changed = np.ones(len(u), dtype=bool)
         if face is not None:
-            changed = (new != face).any(axis=0)
-            n = changed.sum()
+            n = (new != face).any(axis=0).sum()
             if n == 0:
                 return v
             if n < fewest:
                 fewest, patience = n, PATIENCE
             elif patience > 0:
                 patience -= 1
-            elif part.weight.any():
-                return None
             else:
-                changed[: np.flatnonzero(changed)[-1]] = False
-        face = new if face is None else np.where(changed, new, face)
-        free = face[0] > 0
+                return None
+        face = new
         v = np.where(free, v, face[1])
         if free.any():
             slope = (q + H @ (v - u) + face[1])[free]
