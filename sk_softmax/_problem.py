@@ -350,9 +350,10 @@ def _weighted_total(problem, rows, X):
 
 
 def _kept_logits(problem, rows, X, theta, kept):
-    if rows.start not in kept:
-        kept[rows.start] = problem.logits(rows, X, theta)
-    return kept[rows.start]
+    key = rows.start, rows.stop
+    if key not in kept:
+        kept[key] = problem.logits(rows, X, theta)
+    return kept[key]
 
 
 def _logit_total(problem, rows, X, theta, kept):
@@ -376,10 +377,10 @@ def _value_gradient(problem, rows, X, theta):
 
 
 def _hessian_product(problem, rows, X, theta, direction, probabilities):
-    if rows.start not in probabilities:
-        Z = problem.logits(rows, X, theta)
-        probabilities[rows.start] = problem.loss.proba(Z)
-    P = probabilities[rows.start]
+    key = rows.start, rows.stop
+    if key not in probabilities:
+        probabilities[key] = problem.loss.proba(problem.logits(rows, X, theta))
+    P = probabilities[key]
     R = problem.loss.curvature_product(P, problem.linear(X, direction))
     R *= problem.weights(rows)
     return combination(R, X), total(R, axis=1)

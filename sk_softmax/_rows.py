@@ -19,6 +19,7 @@ import mmap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,9 @@ PARTIAL_BYTES = 2**28
 # Threads pay where a block is worth so many floating point operations, half a
 # millisecond: in less they take longer to hand Python's lock to each other.
 THREADING_FLOPS = 1.5e7
+# A single block is cut in so many for work that is long beside its pass, as a Hessian
+# of many coefficients is, if they have so many rows: each adds a sum of its own.
+PARTS, PART_ROWS = 2, 512
 # How many operations it takes to read an entry from memory.
 READING_FLOPS = 20
 # Entries in a row from which on NumPy compares rows as fast as it can.
@@ -139,21 +143,26 @@ class Rows:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
         if n_blocks > 2:  # so that two threads, or four, end together
             n_blocks = (n_blocks + 1) // 4 * 4
-        n_blocks = max(1, min(n_blocks, n))
-        bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
-        self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
         self._x_bytes = self.entries * self.dtype.itemsize
-        affordable = int(self._x_bytes / 50 / (8 * n_outputs * (d + 1)))
-        self.n_strands = min(n_blocks, max(8, min(affordable, MAX_STRANDS)))
+        self._cut(max(1, min(n_blocks, n)))
         self._pool = None
         self._n_threads = 1
         self._range = None
+
+    def _cut(self, n_blocks):
+        """Make it so many blocks."""
+        X, (n, d) = self.X, self.shape
+        bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
+        self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
+        affordable = int(self._x_bytes / 50 / (8 * self.n_outputs * (d + 1)))
+        self.n_strands = min(n_blocks, max(8, min(affordable, MAX_STRANDS)))
 
     @contextmanager
     def threads(self):
         """BLAS on one thread, blocks on as many as BLAS had."""
         with _single_threaded_blas as n_threads:
-            self._n_threads = min(n_threads, self.n_strands)
+            most = max(self.n_strands, PARTS if self._has_parts else 1)
+            self._n_threads = min(n_threads, most)
             if self._n_threads == 1:
                 yield self
                 return
@@ -186,6 +195,10 @@ class Rows:
         fewer partial sums.
         """
         if len(self.blocks) == 1:
+            if self._has_parts and flops > PARTS * THREADING_FLOPS:
+                parts = copy(self)
+                parts._cut(PARTS)
+                return parts.sum(function, flops, result_bytes)
             (block,) = self.read()
             return function(*block)
         n_strands = self.n_strands
@@ -216,6 +229,12 @@ class Rows:
             for helper in helpers:
                 helper.result()
         return _add(iter(partial))
+
+    @property
+    def _has_parts(self):
+        """Whether a single block may be cut."""
+        single = len(self.blocks) == 1 and not self.is_sparse
+        return single and self.shape[0] >= PARTS * PART_ROWS
 
     def _pays(self, flops):
         """Whether threads do."""

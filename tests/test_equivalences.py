@@ -221,6 +221,23 @@ def test_threads_do_not_change_a_bit(make_rows, container, dtype, solver, monkey
         np.testing.assert_array_equal(other.intercept_, fits[0].intercept_)
 
 
+@pytest.mark.parametrize("options", [{"solver": "hessian"}, {"l1_ratio": 1.0}])
+def test_threads_in_a_single_block_do_not_change_a_bit(make_rows, options, monkeypatch):
+    X, y, _ = make_rows(2000, 10, 4)
+    assert len(_rows.Rows(X, 4).blocks) == 1
+    # work for both threads in each Hessian, but not in passes
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 5e5)
+    fits, cut = [], []
+    whole = _rows.Rows._cut
+    monkeypatch.setattr(_rows.Rows, "_cut", lambda r, n: cut.append(n) or whole(r, n))
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            fits.append(SoftmaxClassifier(**options).fit(X, y))
+    assert 2 in cut and 1 in cut
+    np.testing.assert_array_equal(fits[1].coef_, fits[0].coef_)
+    np.testing.assert_array_equal(fits[1].intercept_, fits[0].intercept_)
+
+
 def test_the_same_fit_twice_is_the_same_to_the_bit(load):
     X, y = load("digits")
     one, other = SoftmaxClassifier().fit(X, y), SoftmaxClassifier().fit(X, y)

@@ -124,6 +124,38 @@ def test_sum_is_the_same_to_the_bit_on_any_number_of_threads(small_blocks, conta
     assert len(set(totals)) == 1
 
 
+@pytest.mark.parametrize(
+    ("container", "n", "work", "n_parts"),
+    [
+        ("C", 1025, 1.01, 2),
+        ("F", 1025, 1.01, 2),
+        ("C", 1025, 0.99, 1),  # a pass
+        ("C", 1023, 1.01, 1),
+        ("csr_array", 1025, 1.01, 1),
+    ],
+)
+def test_a_single_block_has_parts_for_long_work(container, n, work, n_parts):
+    dense = features(n)
+    rows, parts, threads = Rows(CONTAINERS[container](dense), 3), [], set()
+    assert len(rows.blocks) == 1
+    both = threading.Barrier(2, timeout=30)
+
+    def function(part, X):
+        parts.append(part)
+        if n_parts == rows._n_threads == 2:
+            both.wait()  # passes only if there are two threads
+        threads.add(threading.get_ident())
+        return (X.sum(axis=0),)
+
+    flops = work * _rows.PARTS * _rows.THREADING_FLOPS
+    with threadpool_limits(2, user_api="blas"), rows.threads():
+        (total,) = rows.sum(function, flops)
+        assert len(threads) == min(n_parts, rows._n_threads)
+    np.testing.assert_allclose(total, dense.sum(axis=0), atol=1e-10)
+    assert len(parts) == n_parts
+    assert sum(part.stop - part.start for part in parts) == n
+
+
 def test_threads_are_used_when_blas_has_them(small_blocks):
     with threadpool_limits(2, user_api="blas"):
         if min(blas_threads(), default=1) < 2:
