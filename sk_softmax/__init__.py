@@ -44,6 +44,7 @@ From the top down; imports run down this list only:
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_curvature`: the Hessian of the loss, whole or in part, as sums over the rows
 - `_pairs`: second moments of sparse rows, from the pairs of their entries
+- `_row_space`: the span of the rows, where there are fewer of them than features
 - `_sample`: some of the rows, for a start near the optimum where there are many
 - `_cost`: what coordinates cost, in operations and in passes
 - `_inverse_roots`: inverse roots of curvature, as far as it is known

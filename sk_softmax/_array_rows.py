@@ -107,14 +107,6 @@ class ArrayRows(Rows):
         """A one for each row, (n,), where X is."""
         return ones(self.shape[0], self.X.dtype, self.X)
 
-    def gram(self):
-        """X X^T, (n, n), in NumPy."""
-        return to_numpy(self.X @ self.X.T)
-
-    def combine(self, weight):
-        """Sums of the rows with the weights (K, n): (K, d), in NumPy."""
-        return to_numpy(like(weight, self.X) @ self.X)
-
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""
         xp = namespace(self.X)

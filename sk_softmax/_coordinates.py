@@ -27,8 +27,7 @@ scaled, so that neither a year's 2013 nor a column of 1e200 costs digits.
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from ._array_api import is_foreign
-from ._cost import MAX_BYTES, build_flops, preference
+from ._cost import build_flops
 from ._curvature import (
     class_curvature,
     class_directions,
@@ -39,7 +38,6 @@ from ._curvature import (
     rotated_diagonal,
 )
 from ._inverse_roots import inverse_factor, inverse_root, rounding, whitening
-from ._penalty import Penalty
 
 # A row counts in the Kronecker product's Gram matrix by its curvature plus this
 # part of the mean curvature: where the classes are nearly separated few rows
@@ -351,43 +349,3 @@ def build(problem, theta, frame, kinds):
     return Kronecker(
         np.eye(K), None, np.tile(scale, (K, 1)), frame.centre[None]
     ), "none"
-
-
-def row_space(problem):
-    """The problem with n features instead of d, where n < d.
-
-    With the l2 penalty alone the optimal coefficients lie in the span of the
-    rows of X. In an orthonormal basis of it, from the eigenvectors of X X^T, the
-    problem is the same and has n features.
-
-    Returns
-    -------
-    reduced : Problem, or None where it does not apply
-    lift : callable
-        From theta of the reduced problem to theta of this one.
-    """
-    rows = problem.rows
-    n, d = rows.shape
-    applies = problem.penalty.is_ridge and problem.penalty.strength > 0
-    in_place = is_foreign(rows.X) or (
-        isinstance(rows.X, np.ndarray) and rows.X.dtype == rows.dtype
-    )
-    if not in_place or n >= d or 8 * n * n > MAX_BYTES or not applies:
-        return None, None
-    if preference(problem)[0] == "hessian":  # d is no trouble
-        return None, None
-    gram = rows.gram()
-    if not np.isfinite(gram).all():
-        return None, None
-    eigenvalues, E = np.linalg.eigh(gram)
-    used = eigenvalues > rounding(problem, n) * eigenvalues[-1]
-    E, root = E[:, used], np.sqrt(eigenvalues[used])
-    features = np.ascontiguousarray(E * root).astype(rows.dtype, copy=False)
-
-    def lift(theta):
-        W = rows.combine(theta[:, :-1] / root @ E.T)
-        return np.column_stack([W, theta[:, -1]])
-
-    shape = problem.shape[0], features.shape[1]
-    penalty = Penalty(problem.penalty.strength, shape)
-    return problem.with_rows(rows.like(features), penalty), lift

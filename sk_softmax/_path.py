@@ -17,13 +17,14 @@ from ._arguments import number_list, refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier, next_step, separation
-from ._coordinates import build, row_space
+from ._coordinates import build
 from ._cost import ON_PATH, preference
 from ._frame import Frame
 from ._penalty import Penalty
 from ._predictor import read
 from ._progress import begin_fit, set_callbacks, with_callbacks
-from ._solver import descend, lift_result, solve
+from ._row_space import row_space
+from ._solver import descend, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,25 +270,25 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
     **options
         Of `solve`.
     """
-    leftover = reduced = None
-    optima = []
+    leftover, optima = None, []
     base = at(problem, 1.0, l1_ratio)
-    if start is None:
-        reduced, lift = row_space(base)
-    kinds = options.pop("kinds") or preference(reduced or base, ON_PATH)
+    space = row_space(base) if start is None else None
+    wanted = options.pop("kinds")
+    kinds = wanted or preference(space.problem if space else base, ON_PATH)
     for C in Cs:
         whole = at(problem, C, l1_ratio)
-        if reduced is not None and C < np.inf:
-            inner = at(reduced, C, 0.0)
+        if space is not None and C < np.inf:
+            inner = at(space.problem, C, 0.0)
             result = descend(inner, leftover=leftover, kinds=kinds, **options)
-            lifted = lift_result(result, lift, whole)
+            lifted = space.lift_result(result, whole, options["tol"])
             if lifted is not None:
                 leftover = result.leftover
                 yield _light(lifted)
                 continue
-        if reduced is not None:  # too inexact, or without a penalty
-            start = None if leftover is None else lift(leftover.point.theta)
-            leftover = reduced = None
+        if space is not None:  # too inexact, or without a penalty
+            start = None if leftover is None else space.lift(leftover.point.theta)
+            leftover = space = None
+            kinds = wanted or preference(base, ON_PATH)
         if leftover is not None:
             start = _extrapolate(optima, np.log(C))
         result = solve(whole, start, leftover=leftover, kinds=kinds, **options)

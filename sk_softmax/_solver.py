@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import LinAlgError
 
 from ._bounded import applies, descend_in_bounds
-from ._coordinates import build, row_space
+from ._coordinates import build
 from ._cost import (
     pairs_pay,
     passes_to_build,
@@ -30,8 +30,9 @@ from ._direct import applies as applies_directly
 from ._direct import descend_directly
 from ._lbfgs import StageOver, lbfgs
 from ._newton import NEAR, newton
-from ._optimum import Fit, Leftover, Point, null_point
+from ._optimum import Fit, Leftover, null_point
 from ._proximal_newton import proximal_newton
+from ._row_space import row_space
 from ._sample import draw
 
 # Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
@@ -64,40 +65,23 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
         return proximal_newton(fit, on_path=leftover is not None)
     if start is not None or leftover is not None:
         return descend(problem, start, kinds=kinds, leftover=leftover, **options)
-    reduced, lift = row_space(problem)
-    if reduced is not None:
-        result = descend(
-            reduced, kinds=kinds, **options | _lifted_progress(lift, options)
-        )
-        lifted = lift_result(result, lift, problem)
+    space = row_space(problem)
+    if space is not None:
+        inner = options | space.progress(options)
+        result = descend(space.problem, kinds=kinds, **inner)
+        lifted = space.lift_result(result, problem, options["tol"])
         if lifted is not None:
             return lifted
-    return _from_sample(problem, kinds, options)
-
-
-def lift_result(result, lift, problem):
-    """A `row_space` problem's result as one of all features: one pass.
-
-    None where their objectives differ by more than rounding makes of them.
-    """
-    theta = lift(result.theta)
-    value, gradient = problem.value_gradient(theta)
-    error = abs(value - result.value)
-    if not error <= 1e4 * np.finfo(problem.rows.dtype).eps * abs(value):
-        return None
-    return replace(
-        result,
-        theta=theta,
-        n_iter=result.n_iter + 1,
-        gradient_norm=float(np.abs(gradient).max()),
-    )
-
-
-def _from_sample(problem, kinds, options):
-    """Minimise a smooth problem, beginning with some of its rows where that pays."""
+        start, spent = space.lift(result.theta), result.n_iter + 1
+        return _go_on(problem, start, spent, options, kinds=kinds)
     start, leftover, spent = _sample_optimum(problem, kinds, options)
+    return _go_on(problem, start, spent, options, kinds=kinds, leftover=leftover)
+
+
+def _go_on(problem, start, spent, options, **more):
+    """Minimise a smooth problem from a start that has cost so many passes."""
     left = {"max_iter": max(options["max_iter"] - spent, 1)}
-    result = descend(problem, start, kinds=kinds, leftover=leftover, **options | left)
+    result = descend(problem, start, **options | left, **more)
     return replace(result, n_iter=result.n_iter + spent)
 
 
@@ -132,18 +116,6 @@ def _sample_optimum(problem, kinds, options):
         strength=problem.penalty.strength,
     )
     return start, leftover, int(np.ceil(part * sample.n_evaluations))
-
-
-def _lifted_progress(lift, options):
-    """The progress of a fit on fewer features as one of all features."""
-    progress = options.get("progress")
-    if progress is None:
-        return {}
-
-    def tell(n_iter, point, optimality):
-        return progress(n_iter, Point(lift(point.theta), point.value, None), optimality)
-
-    return {"progress": tell}
 
 
 def descend(problem, start=None, *, kinds=None, **options):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from conftest import SHIPPED
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from sk_softmax import SoftmaxClassifier, _rows
+from sk_softmax import SoftmaxClassifier, _rows, softmax_path
+from sk_softmax._problem import Problem
 
 SPARSE_FORMATS = [
     f"{name}_{kind}-{index}"
@@ -193,6 +195,58 @@ def test_float32_is_float64_to_three_digits(load, name):
 def test_coordinates_do_not_change_the_optimum(task, solver):
     X, y, weight = task
     assert_same(fit(X, y, weight, solver=solver), fit(X, y, weight))
+
+
+# More features than rows, which are fitted in the span of the rows
+
+
+def wide(place, spread, dtype=np.float64):
+    """Features of one size but for the first; labels that depend on all the others."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 400))
+    y = (X @ rng.normal(size=(400, 3)) / 20 + rng.gumbel(size=(50, 3))).argmax(axis=1)
+    X[:, 0] = place + spread * X[:, 0]
+    return X.astype(dtype), y
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("place", "spread"), [(0, 1), (1.6e9, 1e6), (0, 1e9)], ids=["none", "time", "id"]
+)
+def test_a_large_feature_hides_no_others(place, spread, dtype, fit_intercept):
+    X, y = wide(place, spread, dtype)
+    options = {"fit_intercept": fit_intercept, "tol": 1e-9}
+    found = SoftmaxClassifier(**options).fit(X, y)
+    # the same problem in units of the feature's own, with a penalty that knows of them
+    X, unit = X.astype(np.float64), np.ones(400)
+    X[:, 0] -= fit_intercept * place
+    unit[0] = spread if fit_intercept else place + spread
+    expected = SoftmaxClassifier(penalty_factor=unit**-2, **options).fit(X / unit, y)
+    tolerance = 1e-4 if dtype == np.float64 else 1e-2
+    assert found.converged_ and np.abs(expected.coef_[:, 1:]).max() > 0.05
+    np.testing.assert_allclose(found.coef_ * unit, expected.coef_, atol=tolerance)
+
+
+def test_a_path_goes_on_with_all_features_where_some_are_hidden():
+    X, y = wide(0, 1e9)
+    path = softmax_path(X, y, Cs=[0.01, 1.0], tol=1e-9)
+    for C, coef in zip(path.Cs, path.coefs, strict=True):
+        alone = SoftmaxClassifier(C=C, tol=1e-9).fit(X, y)
+        np.testing.assert_allclose(coef, alone.coef_, atol=1e-4)
+
+
+def test_passes_in_the_span_of_the_rows_count(monkeypatch):
+    calls, evaluate = [], Problem.value_gradient
+    monkeypatch.setattr(
+        Problem, "value_gradient", lambda p, t: calls.append(p.shape) or evaluate(p, t)
+    )
+    model = SoftmaxClassifier().fit(*wide(0, 1e9))
+    assert len(set(calls)) == 2  # of fewer features, and of all
+    assert len(calls) <= model.n_iter_[0]
+    with pytest.warns(ConvergenceWarning):
+        model = SoftmaxClassifier(max_iter=9).fit(*wide(0, 1e9))
+    assert model.n_iter_[0] <= 10
 
 
 # Threads

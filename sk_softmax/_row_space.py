@@ -1,0 +1,122 @@
+"""The span of the rows of X, where there are fewer of them than features.
+
+With the l2 penalty alone the optimal coefficients lie in it: less any centre, since
+beside an intercept the residuals sum to zero. In an orthonormal basis of it the problem
+is the same and has n features.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ._array_api import is_foreign
+from ._cost import MAX_BYTES, preference
+from ._penalty import Penalty
+
+# Where an eigenvalue of X X^T is less than this, times sqrt(n) and the greatest one,
+# its vector is rounding.
+ROUNDING = 16 * np.finfo(np.float64).eps
+# Relative difference of the two problems' objectives that is rounding, in eps.
+NOISE = 1e4
+
+
+def row_space(problem):
+    """The `RowSpace` of a problem, or None where it does not pay or apply."""
+    rows = problem.rows
+    n, d = rows.shape
+    applies = problem.penalty.is_ridge and problem.penalty.strength > 0
+    in_place = is_foreign(rows.X) or (
+        isinstance(rows.X, np.ndarray) and rows.X.dtype == rows.dtype
+    )
+    if not in_place or n >= d or 8 * n * n > MAX_BYTES or not applies:
+        return None
+    if preference(problem)[0] == "hessian":  # d is no trouble
+        return None
+    # far from zero a feature's spread would be rounding
+    centre = problem.feature_mean() if problem.fit_intercept else np.zeros(d)
+    gram = rows.gram(centre)
+    usable = np.isfinite(gram).all() and gram.any()
+    return RowSpace(problem, centre, gram) if usable else None
+
+
+class RowSpace:
+    """A problem in an orthonormal basis of the rows, the eigenvectors of X X^T.
+
+    Parameters
+    ----------
+    whole : Problem
+    centre : (d,)
+        What is taken off the rows.
+    gram : (n, n)
+        Of the rows less the centre.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of at most n features.
+    """
+
+    def __init__(self, whole, centre, gram):
+        self._rows, self._centre = whole.rows, centre
+        values, E = np.linalg.eigh(gram)
+        used = values > ROUNDING * np.sqrt(len(gram)) * values[-1]
+        self._E, self._root = E[:, used], np.sqrt(values[used])
+        penalty = Penalty(whole.penalty.strength, (whole.shape[0], used.sum()))
+        rows = self._rows.like(self._E * self._root)
+        self.problem = whole.with_rows(rows, penalty)
+
+    def lift(self, theta):
+        """From theta of this problem to theta of the whole one."""
+        W = self._directions(theta[:, :-1])
+        return np.column_stack([W, theta[:, -1] - W @ self._centre])
+
+    def _directions(self, V):
+        """Among the features, (K, d), of directions V (K, r) in the basis."""
+        return self._rows.combine(V / self._root @ self._E.T, self._centre)
+
+    def lift_result(self, result, whole, tol):
+        """This problem's result as one of the whole problem: one pass.
+
+        None where it is no optimum of that: features that are small beside others may
+        be lost in the rounding of X X^T.
+        """
+        theta = self.lift(result.theta)
+        value, gradient = whole.value_gradient(theta)
+        eps = np.finfo(self._rows.dtype).eps
+        gain = min(null.value for null in result.leftover.nulls) - value
+        same = abs(value - result.value) <= NOISE * eps * abs(value)
+        goal = max(tol * gain, 4 * eps * abs(value))
+        if not (same and self._unseen(result, gradient, whole.penalty) <= goal):
+            return None
+        return replace(
+            result,
+            theta=theta,
+            n_iter=result.n_iter + 1,
+            gradient_norm=float(np.abs(gradient).max()),
+        )
+
+    def _unseen(self, result, gradient, penalty):
+        """How much lower F is beside the row space, at most.
+
+        The part of the gradient that is orthogonal to it tells, since F bends upwards
+        by the penalty at least. What is rounding of the pass is left out.
+        """
+        point, rows = result.leftover.point, self._rows
+        seen = point.gradient[:, :-1] + penalty.strength * point.theta[:, :-1]
+        whole = gradient[:, :-1] - gradient[:, -1:] * self._centre
+        size = np.abs(rows.range()).max(axis=0)
+        noise = 4 * np.finfo(rows.dtype).eps * size
+        unseen = np.maximum(np.abs(whole - self._directions(seen)) - noise, 0)
+        return np.sum(unseen**2) / (2 * penalty.strength)
+
+    def progress(self, options):
+        """The options' progress, if any, told of points of the whole problem."""
+        progress = options.get("progress")
+        if progress is None:
+            return {}
+
+        def tell(n_iter, point, optimality):
+            point = replace(point, theta=self.lift(point.theta), gradient=None)
+            return progress(n_iter, point, optimality)
+
+        return {"progress": tell}
