@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._array_api import is_foreign
+from ._array_api import is_foreign, like, to_numpy
 from ._cost import MAX_BYTES, preference
 from ._penalty import Penalty
 
@@ -17,7 +17,7 @@ from ._penalty import Penalty
 # its vector is rounding.
 ROUNDING = 16 * np.finfo(np.float64).eps
 # Relative difference of the two problems' objectives that is rounding, in eps.
-NOISE = 1e4
+NOISE = 64
 
 
 def row_space(problem):
@@ -34,7 +34,7 @@ def row_space(problem):
         return None
     # far from zero a feature's spread would be rounding
     centre = problem.feature_mean() if problem.fit_intercept else np.zeros(d)
-    gram = rows.gram(centre)
+    gram = sum(to_numpy(Z @ Z.T) for _, Z in rows.centred(centre))
     usable = np.isfinite(gram).all() and gram.any()
     return RowSpace(problem, centre, gram) if usable else None
 
@@ -67,12 +67,19 @@ class RowSpace:
 
     def lift(self, theta):
         """From theta of this problem to theta of the whole one."""
-        W = self._directions(theta[:, :-1])
+        W = self._along(theta[:, :-1])
         return np.column_stack([W, theta[:, -1] - W @ self._centre])
 
-    def _directions(self, V):
-        """Among the features, (K, d), of directions V (K, r) in the basis."""
-        return self._rows.combine(V / self._root @ self._E.T, self._centre)
+    def _along(self, V):
+        """Coefficients (K, d) of those along the basis, V (K, r)."""
+        weight, rows = V / self._root @ self._E.T, self._rows.centred(self._centre)
+        return np.hstack([to_numpy(like(weight, Z) @ Z) for _, Z in rows])
+
+    def _beside(self, W):
+        """What of coefficients (K, d) is orthogonal to the basis."""
+        rows = self._rows.centred(self._centre)
+        products = sum(to_numpy(like(W[:, part], Z) @ Z.T) for part, Z in rows)
+        return W - self._along(products @ self._E / self._root)
 
     def lift_result(self, result, whole, tol):
         """This problem's result as one of the whole problem: one pass.
@@ -82,11 +89,11 @@ class RowSpace:
         """
         theta = self.lift(result.theta)
         value, gradient = whole.value_gradient(theta)
-        eps = np.finfo(self._rows.dtype).eps
+        unit = np.finfo(self._rows.dtype).eps * abs(value)
         gain = min(null.value for null in result.leftover.nulls) - value
-        same = abs(value - result.value) <= NOISE * eps * abs(value)
-        goal = max(tol * gain, 4 * eps * abs(value))
-        if not (same and self._unseen(result, gradient, whole.penalty) <= goal):
+        wrong = abs(value - result.value) > max(tol * gain, NOISE * unit)
+        unseen = self._unseen(gradient, whole.penalty.strength)
+        if wrong or not unseen <= max(tol * gain, 4 * unit):
             return None
         return replace(
             result,
@@ -95,19 +102,16 @@ class RowSpace:
             gradient_norm=float(np.abs(gradient).max()),
         )
 
-    def _unseen(self, result, gradient, penalty):
-        """How much lower F is beside the row space, at most.
+    def _unseen(self, gradient, strength):
+        """How much lower F is beside the basis, at most.
 
         The part of the gradient that is orthogonal to it tells, since F bends upwards
         by the penalty at least. What is rounding of the pass is left out.
         """
-        point, rows = result.leftover.point, self._rows
-        seen = point.gradient[:, :-1] + penalty.strength * point.theta[:, :-1]
-        whole = gradient[:, :-1] - gradient[:, -1:] * self._centre
-        size = np.abs(rows.range()).max(axis=0)
-        noise = 4 * np.finfo(rows.dtype).eps * size
-        unseen = np.maximum(np.abs(whole - self._directions(seen)) - noise, 0)
-        return np.sum(unseen**2) / (2 * penalty.strength)
+        rows, G = self._rows, gradient[:, :-1] - gradient[:, -1:] * self._centre
+        noise = 4 * np.finfo(rows.dtype).eps * np.abs(rows.range()).max(axis=0)
+        unseen = np.maximum(np.abs(self._beside(G)) - noise, 0)
+        return np.sum(unseen**2) / (2 * strength)
 
     def progress(self, options):
         """The options' progress, if any, told of points of the whole problem."""

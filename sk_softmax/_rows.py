@@ -27,7 +27,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from threadpoolctl import ThreadpoolController
 
-from ._array_api import cast, is_foreign, like, take_rows, to_numpy, widest_float
+from ._array_api import cast, is_foreign, like, take_rows, widest_float
 
 # A block's X, logits and residuals: about a core's L2 cache, where there are few
 # blocks. Where there would be many they are up to so many times as large: what NumPy
@@ -253,24 +253,15 @@ class Rows:
         """A one for each row, (n,), in the blocks' dtype."""
         return np.ones(self.shape[0], self.dtype)
 
-    def gram(self, centre):
-        """(X - centre) (X - centre)^T, (n, n) float64."""
-        return sum(to_numpy(Z @ Z.T) for Z in self._centred(centre))
-
-    def combine(self, weight, centre):
-        """Sums of the rows less the centre with the weights (K, n): (K, d)."""
-        parts = [to_numpy(like(weight, Z) @ Z) for Z in self._centred(centre)]
-        return np.hstack(parts)
-
-    def _centred(self, centre):
-        """All rows less the centre, some columns at a time, in float64."""
+    def centred(self, centre):
+        """All rows less the centre in float64, some columns at a time: (columns, Z)."""
         n, d = self.shape
         step = max(COLUMNS_BYTES // (8 * n), 1)
         for start in range(0, d, step):
             part = slice(start, min(start + step, d))
             X = self.X[:, part]
             X = cast(X, widest_float(X))
-            yield X - like(centre[part], X)
+            yield part, X - like(centre[part], X)
 
     def check_finite(self, estimator_name):
         """Raise where an entry is NaN or infinite: in the pass that finds the range."""

@@ -313,20 +313,15 @@ def test_range_is_looked_for_on_the_threads(small_blocks):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_products_of_centred_rows_come_from_some_columns_at_a_time(
-    monkeypatch, order, dtype
-):
+def test_centred_rows_come_some_columns_at_a_time(monkeypatch, order, dtype):
     X = np.asarray(features(30, 50, dtype), order=order)
-    centre, weight = X.mean(axis=0, dtype=float), features(3, 30)
-    Z, widths = X - centre, []
+    centre = X.mean(axis=0, dtype=float)
     monkeypatch.setattr(_rows, "COLUMNS_BYTES", 8 * 30 * 7)
-    monkeypatch.setattr(_rows, "to_numpy", lambda A: widths.append(A.shape) or A)
-    rows = Rows(X, 3)
-    gram, combined = rows.gram(centre), rows.combine(weight, centre)
-    assert gram.dtype == combined.dtype == np.float64
-    np.testing.assert_allclose(gram, Z @ Z.T, atol=1e-12)
-    np.testing.assert_allclose(combined, weight @ Z, atol=1e-12)
-    assert [width for _, width in widths[8:]] == [7] * 7 + [1]
+    parts, columns = zip(*Rows(X, 3).centred(centre), strict=True)
+    assert [Z.shape for Z in columns] == [(30, 7)] * 7 + [(30, 1)]
+    assert {Z.dtype for Z in columns} == {np.dtype(float)}
+    np.testing.assert_allclose(np.hstack(columns), X - centre, atol=1e-12)
+    assert [part.start for part in parts] == list(range(0, 50, 7))
 
 
 @pytest.mark.parametrize("n", [30_000, 80_000, 150_000, 400_000])
