@@ -299,6 +299,11 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     return weight
 
 
+def varying(sample_weight):
+    """None where it is one number for all rows: scikit-learn's scorers want arrays."""
+    return None if np.isscalar(sample_weight) else sample_weight
+
+
 def sample_weights(sample_weight, n, dtype, target):
     """The user's weights of n rows, one number for all or one each: (n,), a copy.
 
@@ -374,6 +379,12 @@ def offsets(offset, n, classes, dtype):
         raise ValueError(
             f"offset has shape {tuple(offset.shape)}, expected {expected}: one number "
             "a row for two classes, otherwise one for each class."
+        )
+    largest = float(namespace(offset).max(abs(offset))) if n else 0.0
+    if 8 * n * largest > float(np.finfo(numpy_dtype(offset.dtype)).max):
+        raise ValueError(
+            f"offset holds numbers of size {largest:.0e}, whose sum overflows: offsets "
+            "are logits, and those above 40 mean certainty."
         )
     return namespace(offset).reshape(offset, (n, -1))
 

@@ -251,6 +251,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             )
         self._unpack(result, classes, problem.rows.dtype, X)
         self._total_weight = float(problem.total_weight)
+        self._rows_observed_once = problem.observes_rows_once
         self._warn(result, classes[separated], stopped)
         return self
 
@@ -362,6 +363,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             return self
         self._unpack(result, self._stream.classes, X.dtype)
         self._total_weight = float(self._stream.weight)
+        self.__dict__.pop("_rows_observed_once", None)  # the total has to tell
         self._warn(result, [], False, stacklevel=4)
         return self
 
@@ -452,7 +454,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             )
         if self.solver not in ["auto", *BUILDERS]:
             raise ValueError(
-                f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}."
+                f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}, "
+                "which all lead to the same optimum; scikit-learn's are not among them."
             )
 
     def _warm_point(self, problem, classes):
@@ -531,7 +534,7 @@ def check_bool(value, name):
 
 def separation(classes, C, optimality):
     """What to say where the optimum is at infinity."""
-    free, step = f"C={C:g}", "Use a finite C, of a common size."
+    free, step = f"C={C:g}", "Use a finite C, such as 1."
     if C < 1e290:  # above, 1 / (C S) may be zero
         free = "penalty_factor=0"
         step = "Give the features that do so a positive penalty_factor."
@@ -549,7 +552,8 @@ def next_step(max_iter, n_iter):
         return (
             "The objective is flat to the last digit that X's dtype has: use float64, "
             "subtract a constant from features far from zero, or raise tol if this is "
-            "near enough."
+            "near enough. Where offsets or coef_prior make all rows certain, a penalty "
+            "on every feature helps."
         )
     return (
         f"Raise max_iter (now {max_iter}), or tol if this is near enough; a smaller C "

@@ -237,6 +237,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
+        if self._is_loo():
+            self._check_left_out(problem, Cs, classes)
         labels, folds, score_params = self._splits(
             problem, classes, y, sample_weight, params
         )
@@ -284,12 +286,34 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             )
         return outcomes
 
+    def _check_left_out(self, problem, Cs, classes):
+        """Refuse and warn of what approximate leave-one-out cannot leave out."""
+        if problem.penalty.has_bounds:  # there are none but those
+            raise ValueError(
+                f"penalty_factor is infinite, and cv={LOO!r} takes no coefficients "
+                "that are held: leave out these columns, or use folds."
+            )
+        alone = classes[_classes_of_one_row(problem)].tolist()
+        if not alone:
+            return
+        if np.isinf(Cs).any():
+            raise ValueError(
+                f"Classes {alone} have one row, without which C=inf sends them to "
+                "infinity: use a finite C, or leave out these classes."
+            )
+        warnings.warn(
+            f"Classes {alone} have one row: the fit without it does not know them, and "
+            "is scored on it. Leave out classes of so few rows.",
+            stacklevel=6,
+        )
+
     def _keep(self, search, scores):
         """The scores as attributes, with their means and standard errors."""
         if self._is_loo():  # whose scores are pairs
             scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
         elif len(scores) > 1:
-            self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+            with np.errstate(invalid="ignore"):  # of scores that are infinite
+                self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
         else:
             self.scores_se_ = np.zeros(scores.shape[1:])
         self.scores_mean_, self.scores_ = scores.mean(axis=0), scores
@@ -340,14 +364,14 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             return labels, [None], {}
         if _routing_enabled():
             if self.scoring is not None:  # the log-loss has the weights already
-                params = params | {"sample_weight": sample_weight}
+                params = params | {"sample_weight": arguments.varying(sample_weight)}
             routed = process_routing(self, "fit", **params)
             split_params, score_params = routed.splitter.split, routed.scorer.score
         else:
             split_params = {k: params.pop(k) for k in ("groups",) if k in params}
             _raise_for_params(params, self, "fit")
             score_params = {}
-            if sample_weight is not None:
+            if arguments.varying(sample_weight) is not None:
                 score_params = {"sample_weight": sample_weight}
         cv = check_cv(self.cv, labels, classifier=True)
         folds = list(cv.split(problem.rows.X, labels, **split_params))
@@ -383,6 +407,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             search.report("all rows, ", choice, result)
             refit.end(partial(search.attributes, problem, theta))
         self._total_weight = float(problem.total_weight)
+        self._rows_observed_once = problem.observes_rows_once
         fitted = self._fitted(theta, search.classes, problem.rows.dtype)
         for name, value in fitted.items():
             setattr(self, name, value)
@@ -429,6 +454,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 "Where they fit in memory, pass X.compute() and y.compute()."
             )
         if self.scoring is not None:
+            sample_weight = arguments.varying(sample_weight)
             if _routing_enabled():
                 routed = process_routing(
                     self, "score", sample_weight=sample_weight, **params
@@ -468,3 +494,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             .add(caller="fit", callee="score")
             .add(caller="score", callee="score"),
         )
+
+
+def _classes_of_one_row(problem):
+    """Which classes have the weight of a single row, (n_classes,) bool."""
+    if not problem.has_labels:
+        return problem.absent() & False
+    rows = problem.target[problem.weights(slice(None)) > 0]
+    return np.bincount(rows, minlength=len(problem.absent())) == 1

@@ -60,6 +60,8 @@ class DaskProblem(Problem):
     fit_intercept : bool
     """
 
+    observes_rows_once = False
+
     def __init__(self, cluster, chunks, summaries, rows, fit_intercept):
         self.cluster = cluster
         self.chunks = chunks
@@ -74,6 +76,7 @@ class DaskProblem(Problem):
         self.n_evaluations = 0
         self.groups = groups_of([s["worker"] for s in summaries])
         self._measure()
+        self.observes_rows_once = all(s["once"] for s in summaries)
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(problem, rows, X, *args)``."""
@@ -316,6 +319,7 @@ def _outline(problem):
         "classes": problem.classes,
         "has_labels": problem.has_labels,
         "has_offset": problem.has_offset,
+        "once": problem.observes_rows_once,
         "weight": problem.total_weight,
         "mass": problem.class_mass(),
         "features": problem.feature_sum(),

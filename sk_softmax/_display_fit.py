@@ -64,6 +64,9 @@ class PathDisplay:
         -------
         display : PathDisplay
         """
+        if not hasattr(path, "coefs"):
+            kind = type(path).__name__
+            raise TypeError(f"path must be what softmax_path returns, not a {kind}.")
         classes = path.classes if classes is None else classes
         if feature_names is None:
             feature_names = getattr(path, "feature_names", None)

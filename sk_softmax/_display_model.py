@@ -1,7 +1,11 @@
 """Displays of what a model says: its coefficients and its probabilities."""
 
+import numbers
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_scalar
 
 from ._array_api import dense
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
@@ -104,6 +108,9 @@ class CoefficientDisplay:
         -------
         display : CoefficientDisplay
         """
+        if not hasattr(result, "coef_table"):
+            kind = type(result).__name__
+            raise TypeError(f"result must be what infer returns, not a {kind}.")
         table = result.coef_table(level, reference)
         classes = table["class"].unique()
         names = list(result.feature_names)
@@ -125,6 +132,12 @@ class CoefficientDisplay:
 
     def _scaled(self, scale):
         if scale is not None:
+            d = self.coef.shape[1]
+            if np.shape(scale) != (d,):
+                raise ValueError(
+                    f"scale must be {d} numbers, one a feature such as X.std(axis=0), "
+                    f"got {scale!r}."
+                )
             scale = np.asarray(scale, dtype=float)
             self.coef = self.coef * scale
             if self.lower is not None:
@@ -133,6 +146,7 @@ class CoefficientDisplay:
         return self
 
     def _greatest(self, max_features):
+        check_scalar(max_features, "max_features", numbers.Integral, min_val=1)
         size = np.abs(self.coef).max(axis=0)
         keep = np.sort(np.argsort(-size, kind="stable")[:max_features])
         self.coef = self.coef[:, keep]
@@ -246,6 +260,11 @@ class ProbabilityDisplay:
         -------
         display : ProbabilityDisplay
         """
+        check_scalar(grid_resolution, "grid_resolution", numbers.Integral, min_val=2)
+        if not isinstance(at, (Mapping, type(None))):
+            raise TypeError(
+                f"at must map names or positions of features to values, got {at!r}."
+            )
         names = [str(name) for name in getattr(X, "columns", [])]
         data = X if sparse.issparse(X) else np.asarray(X, dtype=float)
         names = names or [f"x{j}" for j in range(data.shape[1])]

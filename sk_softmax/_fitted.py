@@ -48,6 +48,7 @@ def plain(clf):
         "optimality_",
         "converged_",
         "_total_weight",
+        "_rows_observed_once",
     ):
         setattr(chosen, name, getattr(clf, name))
     chosen.n_iter_ = np.array([clf.n_iter_.sum()], dtype=np.int32)

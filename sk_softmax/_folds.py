@@ -266,4 +266,13 @@ class Judged(SoftmaxClassifier):
         self.offset_ = offset
 
     def decision_function(self, X, offset=None):
-        return super().decision_function(X, self.offset_)
+        return super().decision_function(X, self.offset_ if offset is None else offset)
+
+    def predict(self, X, offset=None):
+        return super().predict(X, self.offset_)  # which are read block by block, both
+
+    def predict_proba(self, X, offset=None):
+        return super().predict_proba(X, self.offset_)
+
+    def predict_log_proba(self, X, offset=None):
+        return super().predict_log_proba(X, self.offset_)

@@ -55,6 +55,10 @@ class Frame:
         """
         self.scale[self.constant] = 1e-305  # whose square is no curvature
 
+    def gradient(self, G):
+        """By the features in the frame, (K, d), from a gradient (K, d + 1)."""
+        return (G[:, :-1] - G[:, -1:] * self.centre) * self.scale
+
     def __call__(self, X, features=slice(None)):
         """A block's features (those in X's columns) in the frame, dense (m, d)."""
         Z = dense(X)
@@ -70,6 +74,7 @@ def moments(problem, X, frame, weights):
     """
     if problem.rows.is_sparse:
         Z = X.copy()
+        Z.sum_duplicates()  # the square of an entry is that of its parts' sum
         Z.data = Z.data * frame.scale[Z.indices].astype(Z.dtype)
         square = Z.copy()
         square.data = Z.data**2

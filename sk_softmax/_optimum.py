@@ -129,10 +129,16 @@ class Fit:
         nulls = leftover.nulls
         if nulls is None:
             thetas = map(self._feasible, problem.null_points())
-            nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
+            with np.errstate(invalid="ignore"):  # it is refused below
+                nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
         self.leftover = replace(leftover, nulls=nulls)
         nulls = [self._with_penalty(point) for point in nulls]
         self.null = self.point = min(nulls, key=lambda point: point.value)
+        if not np.isfinite(self.null.value):
+            raise ValueError(
+                "The objective overflows where the fit starts: bounds, coef_prior or X "
+                "are too large in size, or C is too small."
+            )
         if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
@@ -171,9 +177,10 @@ class Fit:
 
     def evaluate(self, theta):
         """A point from one pass; its value has the penalty's non-smooth part too."""
-        point = Point(theta, *self.problem.value_gradient(theta))
-        if not self.problem.penalty.is_smooth:
-            point.value += self.problem.penalty.value(theta[:, :-1])
+        with np.errstate(over="ignore", invalid="ignore"):  # then it is no better
+            point = Point(theta, *self.problem.value_gradient(theta))
+            if not self.problem.penalty.is_smooth:
+                point.value += self.problem.penalty.value(theta[:, :-1])
         return point
 
     def passes_left(self):
@@ -203,14 +210,26 @@ class Fit:
 
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
-        goal = self.goal(point.value)
-        # The curvature along an intercept is at most 1/4, and so much is to be gained
-        # by it alone, also where saturated probabilities show no curvature at all.
-        least = 2 * np.max(point.gradient[:, -1] ** 2)
+        goal, least = self.goal(point.value), self._least_distance(point)
         self.point, self.distance = point, max(distance, least)
         self.converged = bool(converged and least <= goal)
         if point.value <= goal:  # F* is not negative
             self.distance, self.converged = point.value, True
+
+    def _least_distance(self, point):
+        """What one variable alone takes off F, also where its curvature is not seen.
+
+        Saturated probabilities show none, but the loss's is at most 1/4 along an
+        intercept, and so along a coefficient in the frame's units.
+        """
+        penalty = self.problem.penalty
+        least = 2 * np.max(point.gradient[:, -1] ** 2)
+        if not penalty.is_smooth:  # a kink or a bound may be in the way
+            return least
+        with np.errstate(over="ignore"):
+            most = 0.25 + penalty.ridge * self.frame.scale**2
+            gains = 0.5 * self.frame.gradient(point.gradient) ** 2 / most
+        return max(least, np.max(gains, initial=0))
 
     def report(self):
         """Call `progress`, and end the fit if it returns true."""

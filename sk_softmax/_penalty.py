@@ -69,6 +69,11 @@ class Penalty:
         self.grouped = grouped and self.has_l1 and shape[0] > 1
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds
         if excluded.any():
+            if np.any(excluded & ((lower > self.prior) | (upper < self.prior))):
+                raise ValueError(
+                    "penalty_factor is infinite where bounds exclude what it holds the "
+                    "coefficient at: coef_prior, or 0."
+                )
             lower = np.where(excluded, self.prior, lower)
             upper = np.where(excluded, self.prior, upper)
         self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), shape)

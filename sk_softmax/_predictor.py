@@ -228,9 +228,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         refuse_dask(y=y, sample_weight=sample_weight)
         if not is_soft(y):
             predicted = self.predict(X, offset)
-            if np.isscalar(sample_weight):  # which fit takes, for all rows alike
-                sample_weight = None
-            y, sample_weight = follow(predicted, y, sample_weight)
+            y, sample_weight = follow(predicted, y, arguments.varying(sample_weight))
             return accuracy_score(y, predicted, sample_weight=sample_weight)
         return self._mean_log_likelihood(X, y, sample_weight, offset)
 

@@ -22,6 +22,7 @@ from ._array_api import (
     class_masses,
     dot,
     like,
+    namespace,
     take_rows,
     to_numpy,
     total,
@@ -156,6 +157,13 @@ class Problem:
     def take(self, index):
         """The problem of a fold: of these rows, or of these of dask's chunks."""
         return self.sample(index)
+
+    @property
+    def observes_rows_once(self):
+        """Whether each row is one observation: a label whose weight is one."""
+        weight = self.weight
+        once = weight is None or bool(namespace(weight).all(weight == 1))
+        return self.has_labels and once
 
     def weights(self, rows):
         """Weights of a block's rows, (m,)."""

@@ -51,7 +51,9 @@ def proximal_newton(fit, on_path=False):
     model, most, waited = Model(fit, on_path), 0.0, 0
     violation = _violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0:
-        step, goal = model.step(violation), fit.goal(fit.point.value)
+        with np.errstate(all="ignore"):  # without curvature steps have no end
+            step = model.step(violation)
+        goal = fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
         unseen = near and not model.sees_all
         waited += unseen

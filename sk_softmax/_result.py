@@ -366,11 +366,20 @@ class InferenceResult:
         p, K1 = len(self.feature_names), len(self.free_coef)
         if isinstance(restrictions, str):
             restrictions = [restrictions]
+        if np.ndim(restrictions) == 0:
+            raise TypeError(
+                "restrictions must be names of features, or a matrix of which each row "
+                f"times the coefficients is to equal value, got {restrictions!r}."
+            )
         if all(isinstance(name, str) for name in restrictions):
             unknown = set(restrictions) - set(self.feature_names)
             if unknown:
                 raise ValueError(f"no features are called {sorted(unknown)}.")
-            columns = [self.feature_names.index(name) for name in restrictions]
+            names = list(self.feature_names)
+            twice = [name for name in restrictions if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"restrictions names {twice}, which are two columns.")
+            columns = [names.index(name) for name in restrictions]
             return np.eye(K1 * p).reshape(K1, p, -1)[:, columns].reshape(-1, K1 * p)
         _, A = self._gauge(reference)
         R = np.atleast_2d(np.asarray(restrictions, dtype=float))

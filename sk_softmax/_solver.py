@@ -47,6 +47,8 @@ FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 FLATTERED = 4
 # Relative suboptimality of a sample's optimum: it is no better one of all rows.
 SAMPLE_TOL = 1e-3
+# A gradient in the frame that is more than rounding.
+BLIND = 1e-6
 # Where eigenvalues as small as this were seen, the end of each of a path's fits is
 # verified anew: conjugate gradients take fewer passes than to go so much further.
 SOFT = 0.03
@@ -189,10 +191,26 @@ def descend(problem, start=None, *, kinds=None, **options):
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
             stale = status == "stuck" and not inherited
+        if fit.converged and _is_blind(fit, coordinates):
+            fit.move(fit.point, np.inf, False)
+            break
         fit.report()
     least = min(least, fit.softest) if fit.converged else 0.0
     debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
     return fit.result(coordinates, kind, least, debt)
+
+
+def _is_blind(fit, coordinates):
+    """Whether the coordinates cannot move a coefficient that has a gradient.
+
+    Where nothing is penalised and all probabilities are saturated there is no
+    curvature to tell how far to go.
+    """
+    if fit.problem.penalty.ridge.all():
+        return False
+    gradient = fit.point.gradient
+    still = coordinates.step(coordinates.gradient(gradient))[:, :-1] == 0
+    return bool((still & (np.abs(fit.frame.gradient(gradient)) > BLIND)).any())
 
 
 def refine(problem, coordinates, **options):

@@ -192,6 +192,11 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
 def _counts(n, sample_weight, weight_type):
     """How often each row was observed, (n,)."""
     if weight_type is not None or sample_weight is not None:
+        if weight_type is None:
+            raise ValueError(
+                "sample_weight needs weight_type: 'frequency' where a weight of 2 is "
+                "two rows alike, 'sampling' where it is one that stands for two."
+            )
         _check_choice("weight_type", weight_type, ("frequency", "sampling"))
     if sample_weight is None:
         if weight_type is not None:

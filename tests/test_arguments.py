@@ -284,6 +284,34 @@ def test_a_series_names_features():
     np.testing.assert_array_equal(coef.any(axis=0), [False, False, False, True])
 
 
+def test_bounds_that_exclude_what_a_factor_of_infinity_holds(iris):
+    for options in (
+        {"penalty_factor": [1, 1, 1, np.inf], "bounds": (0.5, 2.0)},
+        {"penalty_factor": np.inf, "bounds": (2, 3), "coef_prior": np.ones((3, 4))},
+    ):
+        with pytest.raises(ValueError, match="penalty_factor is infinite where bounds"):
+            SoftmaxClassifier(**options).fit(*iris)
+    held = SoftmaxClassifier(penalty_factor=[1, 1, 1, np.inf], bounds=(0, 2.0))
+    assert not held.fit(*iris).coef_[:, 3].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_offsets_whose_sum_overflows(iris, dtype):
+    X, y = iris[0].astype(dtype), iris[1]
+    offset = np.zeros((len(y), 3), dtype)
+    offset[0] = np.finfo(dtype).max / 100
+    with pytest.raises(ValueError, match=r"offset holds numbers of size .* overflows"):
+        SoftmaxClassifier().fit(X, y, offset=offset)
+    with pytest.raises(ValueError, match="offset holds numbers of size"):
+        SoftmaxClassifier().fit(X, y).predict(X, offset=offset)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e300])
+def test_an_objective_that_overflows_is_an_error(iris, size):
+    with pytest.raises(ValueError, match="bounds, coef_prior or X are too large"):
+        SoftmaxClassifier(bounds=(size, 10 * size)).fit(*iris)
+
+
 def test_infeasible_bounds_say_which_feature(iris):
     with pytest.raises(ValueError, match="for feature 2:"):
         SoftmaxClassifier(bounds=([0, 0, 2, 0], 1.0)).fit(*iris)

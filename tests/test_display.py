@@ -460,3 +460,21 @@ def test_probabilities_of_a_polars_frame(wine):
     display = ProbabilityDisplay.from_estimator(classifier, frame, "ash")
     expected = ProbabilityDisplay.from_estimator(classifier, X, "ash")
     np.testing.assert_allclose(display.proba, expected.proba)
+
+
+def test_what_displays_cannot_use_is_named(pyplot, wine, fitted):
+    X = wine[0]
+    draw = CoefficientDisplay.from_estimator
+    for scale in ([1, 2], "std", 1.0):
+        with pytest.raises(ValueError, match="scale must be 13 numbers"):
+            draw(fitted, scale=scale)
+    with pytest.raises(ValueError, match="max_features == 0"):
+        draw(fitted, max_features=0)
+    with pytest.raises(TypeError, match="at must map"):
+        ProbabilityDisplay.from_estimator(fitted, X, 0, at=[1, 2, 3])
+    with pytest.raises(ValueError, match="grid_resolution == 0"):
+        ProbabilityDisplay.from_estimator(fitted, X, 0, grid_resolution=0)
+    with pytest.raises(TypeError, match="path must be what softmax_path returns"):
+        PathDisplay.from_path(fitted)
+    with pytest.raises(TypeError, match="result must be what infer returns"):
+        CoefficientDisplay.from_inference(fitted)

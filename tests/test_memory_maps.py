@@ -94,6 +94,17 @@ def test_paths_and_folds(small_blocks, mapped, make_rows, kind):
     np.testing.assert_array_equal(ours.scores_, theirs.scores_)
 
 
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss", "roc_auc", None])
+def test_scores_with_offsets(small_blocks, mapped, make_rows, scoring):
+    X, y, _ = make_rows(3000, 5, 2)
+    offset = np.random.default_rng(0).normal(size=3000)
+    model = SoftmaxClassifierCV([0.1, 1.0], cv=2, scoring=scoring)
+    model.fit(mapped(X), y, offset=offset)
+    expected = model.score(X, y, offset=offset)
+    assert model.score(mapped(X), y, offset=offset) == pytest.approx(expected)
+    assert model.score(X, y) != expected
+
+
 @pytest.mark.parametrize("penalty", [{"l1_ratio": 1}, {"bounds": (0, np.inf)}])
 def test_working_sets(small_blocks, mapped, make_rows, penalty):
     X, y, _ = make_rows(3000, 8, 3)

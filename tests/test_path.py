@@ -1,5 +1,7 @@
 """softmax_path and SoftmaxClassifierCV: each fit as if alone, and the choice."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import objective
@@ -609,6 +611,43 @@ def test_approximate_leave_one_out(make_rows, name, n_classes):
         -log_loss(y, fit.predict_proba(X, arguments.get("offset"))) for fit in plain
     ]
     assert np.all(train > approximate.scores_mean_[0] + 0.005)
+
+
+def test_what_approximate_leave_one_out_cannot_leave_out(make_rows):
+    X, y, _ = make_rows(60, 3, 2)
+    held = SoftmaxClassifierCV(CS, cv=LOO, penalty_factor=[1, 1, np.inf])
+    with pytest.raises(ValueError, match="penalty_factor is infinite, and cv="):
+        held.fit(X, y)
+    y[0] = 2
+    with pytest.warns(UserWarning, match=r"Classes \[2\] have one row"):
+        SoftmaxClassifierCV(CS, cv=LOO).fit(X, y)
+    with pytest.raises(ValueError, match=r"Classes \[2\] .* use a finite C"):
+        SoftmaxClassifierCV([1.0, np.inf], cv=LOO).fit(X, y)
+    weight = np.ones(60)
+    weight[0] = 0  # nor is there a class then
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SoftmaxClassifierCV(CS, cv=LOO).fit(X, y, weight)
+
+
+def test_one_weight_for_all_rows_beside_a_scorer(make_rows):
+    X, y, _ = make_rows(60, 3, 2)
+    twice = SoftmaxClassifierCV(CS, scoring="accuracy").fit(X, y, sample_weight=2.0)
+    array = SoftmaxClassifierCV(CS, scoring="accuracy").fit(X, y, np.full(60, 2.0))
+    np.testing.assert_array_equal(twice.coef_, array.coef_)
+    assert twice.score(X, y, sample_weight=2.0) == twice.score(X, y)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_entries_in_parts_have_the_same_grid(make_rows, l1_ratio):
+    X, y, _ = make_rows(80, 4, 3)
+    X = sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0))
+    parts = np.column_stack([3 * X.data, -2 * X.data]).ravel()
+    parts = sparse.csr_array((parts, np.repeat(X.indices, 2), 2 * X.indptr), X.shape)
+    expected = softmax_path(X, y, Cs=4, l1_ratio=l1_ratio).Cs
+    found = softmax_path(parts, y, Cs=4, l1_ratio=l1_ratio).Cs
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert not parts.has_canonical_format  # it is the caller's
 
 
 @pytest.mark.parametrize("name", ["wine", "iris"])

@@ -1,9 +1,12 @@
 """The optimum is reached, what is reported is true, and passes are counted."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import make_problem, objective
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, _direct, _solver
@@ -294,3 +297,44 @@ def test_exactly_collinear_columns_depend_on_no_order_of_the_rows(solver):
         clf = SoftmaxClassifier(C=np.inf, solver=solver, tol=1e-9)
         fits.append(clf.fit(X[order], y[order]).intercept_)
     np.testing.assert_allclose(fits[1:], [fits[0]] * 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["offset", "prior"])
+@pytest.mark.parametrize("size", [1e3, 1e5, 1e6])
+def test_certain_rows_without_curvature_are_no_optimum(case, size):
+    """What nothing penalises has a gradient then, and no curvature to tell how far."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3))
+    y = (X @ [2.0, -1, 1] + rng.logistic(size=150) > 0).astype(int)
+    x = rng.normal(size=150)
+    offset, arguments = None, {"C": np.inf}
+    if case == "offset":
+        offset = size * x
+    else:
+        X = np.column_stack([X, x])
+        prior = [[0, 0, 0, size]]
+        arguments = {"C": 1e-12, "coef_prior": prior, "penalty_factor": [0, 0, 0, 1]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = SoftmaxClassifier(**arguments).fit(X, y, offset=offset)
+    z = model.decision_function(X, offset)
+    gradient = X[:, :3].T @ (1 / (1 + np.exp(np.clip(-z, -700, 700))) - y) / 150
+    assert model.converged_ == (not caught)
+    assert not model.converged_ or np.abs(gradient).max() < 0.01
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_models_without_curvature_raise_no_warnings_of_numpys(l1_ratio):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3))
+    y = (X @ [2.0, -1, 1] + rng.logistic(size=150) > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for size in (1e5, 1e10):
+            model = SoftmaxClassifier(l1_ratio=l1_ratio)
+            model.fit(X, y, offset=size * rng.normal(size=150))
+        bounds = [-np.inf, -np.inf, 1e5], [np.inf, np.inf, 1e5]
+        SoftmaxClassifier(l1_ratio=l1_ratio, bounds=bounds).fit(X, y)
+        SoftmaxClassifier(C=np.inf).fit((1e-40 * X).astype(np.float32), y)
+    assert np.isfinite(model.coef_).all()
