@@ -290,7 +290,6 @@ def _soon(problem, point, frame, chosen):
     near = (_violation(problem, point, frame, SOON) > 0) & ~chosen
     if problem.penalty.grouped:
         near |= near.any(axis=0)
-        near &= ~chosen
     room = min(chosen.sum(), MOST_WORKING_SET - chosen.sum())
     return near if near.sum() <= room else np.zeros_like(near)
 

@@ -93,10 +93,10 @@ def minimise_model(H, q, u, part, ridge=1e-14, diagonal=0.0):
     if not first > 0:  # there is nothing to gain, or nobody knows
         return u
     minimise = minimise_grouped if isinstance(part, Grouped) else minimise_separable
-    own, diagonal = np.maximum(H.diagonal(), size), np.maximum(size, diagonal)
+    diagonal = np.maximum(size, diagonal)
     for more in 100.0 ** np.arange(MAX_RIDGES):
         H = H.copy()
-        H.flat[:: len(H) + 1] = own + more * ridge * diagonal
+        H.flat[:: len(H) + 1] = size + more * ridge * diagonal
         try:
             return minimise(H, q, u, part, size, MODEL_TOL * first)
         except LinAlgError:

@@ -202,7 +202,7 @@ class Rows:
                 parts._cut(PARTS)
                 return parts.sum(function, flops, result_bytes)
             (block,) = self.read()
-            return function(*block)
+            return _add(iter([function(*block)]))
         n_strands = self.n_strands
         if result_bytes:
             most = np.clip(self._x_bytes // 16 // result_bytes, 4, n_strands)

@@ -88,6 +88,8 @@ def test_wald_test_by_hand():
     assert test.statistic == pytest.approx(w @ np.linalg.solve(V, w))
     assert test.p_value == pytest.approx(chi2.sf(test.statistic, 2))
     assert result.wald_test(["x0"]) == test
+    with pytest.raises(TypeError, match="restrictions must be names of features"):
+        result.wald_test(0)
     # the same in other words: in the gauge of coef_, where one of three follows
     R = np.zeros((3, 3, 4))
     R[np.arange(3), np.arange(3), 1] = 1
