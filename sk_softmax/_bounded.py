@@ -14,6 +14,7 @@ from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build_diagonal
 from ._cost import passes_to_build
 from ._lbfgs import StageOver, lbfgs
+from ._newton import trusted_distance
 from ._optimum import Fit
 from ._proximal_newton import proximal_newton
 
@@ -208,8 +209,7 @@ def _newton_step(fit, axes):
     missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     error = fit.error(gain, trial)
-    # a step that is nothing beside the goal need only be right to a factor of two
-    trusted = error <= (1.0 if 10 * max(gain, distance) <= goal else 0.2) * gain
+    distance, trusted = trusted_distance(distance, error, gain, goal)
     if trial.value < point.value or (trusted and error == 0):
         fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))
     elif 10 * (gain + rest) <= goal:

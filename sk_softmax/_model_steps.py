@@ -45,7 +45,8 @@ def newton_direction(H, part, v, gradient):
 def solve(A, b):
     """The solution of A x = b, or None where A is not positive definite.
 
-    A is overwritten. LAPACK's own routine: what SciPy does around it takes longer on small models.
+    A is overwritten. LAPACK's own routine: what SciPy does around it takes longer on
+    small models.
     """
     _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
     return x if info == 0 else None

@@ -79,6 +79,11 @@ def _newton_step(fit, coordinates, known, worth):
     least, seen = known or 1.0, False
     most = known or fit.softest
     rest = 0.5 * cg.norm / least
+
+    def measured():
+        least, bound = _least_eigenvalue_and_bound(cg, most)
+        return least, max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
+
     while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
@@ -87,13 +92,11 @@ def _newton_step(fit, coordinates, known, worth):
         seen = known > 0 or (len(cg.lengths) > 1 and cg.norm <= 0.01 * cg.first)
         far = FAR if len(cg.lengths) < worth else NEAR
         if seen:
-            least, bound = _least_eigenvalue_and_bound(cg, most)
-            rest = max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
+            least, rest = measured()
         if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
             break
     if cg.lengths and not seen:
-        least, bound = _least_eigenvalue_and_bound(cg, most)
-        rest = max(0.5 * cg.norm * bound, 0.0)
+        least, rest = measured()
     gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
     # in the norm of the inverse Hessian: what the steps left, and what the
     # model had missed
@@ -109,8 +112,8 @@ def _newton_step(fit, coordinates, known, worth):
     if seen and not known:  # which is less from penalty to penalty, seen or not
         fit.softest = least
     # which the Hessian at the next point need not have if it differs much
-    known = seen and error <= 0.1 * gain
-    return better, again, least if known else 0.0
+    holds = seen and error <= 0.1 * gain
+    return better, again, least if holds else 0.0
 
 
 def trusted_distance(distance, error, gain, goal):

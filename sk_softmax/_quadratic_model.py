@@ -84,7 +84,7 @@ def minimise_model(H, q, u, part, ridge=1e-14, diagonal=0.0):
     Returns
     -------
     v : (N,)
-        u, where H is nothing like semidefinite.
+        Where H is nothing like semidefinite: u with groups, else anything.
     """
     if len(u) == 0:
         return u

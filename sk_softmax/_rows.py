@@ -1,4 +1,4 @@
-"""Any X as a sum over blocks of rows. The only module that knows what X is.
+"""Any X as a sum over blocks of rows: what X is, others ask here.
 
 The objective, its gradient and every matrix made from them are sums over rows.
 `Rows.sum` takes a function of one block and adds what it returns:
@@ -124,6 +124,11 @@ class Rows:
     ----------
     blocks : list of (slice, matrix)
         The rows of each block and that part of X, a view.
+    n_strands : int
+        Into so many runs of blocks sums are parted. A thread adds up one, in the order
+        of its blocks, and their sums are added in their order.
+    entries : float
+        Of all rows: stored ones, if X is sparse.
     """
 
     def __init__(self, X, n_outputs, dtype=None):

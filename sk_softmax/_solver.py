@@ -166,6 +166,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             renewed -= worth  # the probabilities move so far that it is paid anyway
         if kind == "diagonal":  # which costs little to take anew
             renewed = min(renewed, FRESH_PASSES[kind])
+        # where the least eigenvalue is known F - F* is at most the distance over it
         target = least or near
         status, least = _stage(fit, coordinates, target, shortest, renewed, least)
         # what was exact at the start is no more, and the end is to be verified

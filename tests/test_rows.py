@@ -86,7 +86,11 @@ def test_wide_sparse_rows_make_few_blocks():
     rng = np.random.default_rng(0)
     row, col = np.repeat(np.arange(5000), 20), rng.integers(20_000, size=100_000)
     X = sparse.csr_array((np.ones(100_000), (row, col)), (5000, 20_000))
-    assert len(Rows(X, 50).blocks) <= max(1, X.nnz // (2 * X.shape[1]))
+    assert len(Rows(X, 50).blocks) == 1
+    part = sparse.csr_array(X[:, :1000])  # of 5000 entries, 5 a feature
+    assert (
+        len(Rows(sparse.vstack([part] * 20, format="csr"), 10**5).blocks) == 6 // 4 * 4
+    )
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -324,6 +328,16 @@ def test_centred_rows_come_some_columns_at_a_time(monkeypatch, order, dtype):
     assert [part.start for part in parts] == list(range(0, 50, 7))
 
 
+def test_large_results_have_few_partial_sums(monkeypatch):
+    rows, added, add = Rows(np.zeros((300_000, 50)), 7), [], _rows._add
+    assert rows.n_strands > 8
+    monkeypatch.setattr(_rows, "_add", lambda terms: added.append(1) or add(terms))
+    for result_bytes, n in ((8, rows.n_strands), (2**40, 1), (2**26, 4)):
+        added.clear()
+        rows.sum(lambda part, X: (1.0,), 0, result_bytes)
+        assert len(added) == n + 1  # each, and the total
+
+
 @pytest.mark.parametrize("n", [30_000, 80_000, 150_000, 400_000])
 def test_two_and_four_threads_get_as_many_blocks_each(n):
     rows = Rows(np.zeros((n, 50)), 7)
@@ -385,14 +399,18 @@ def test_large_rows_of_a_path_are_checked_once(monkeypatch):
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
     X = features(50_000, 20)
     y = np.arange(len(X)) % 3
-    looked = []
+    looked, ranged, find = [], [], Rows._find_range
     monkeypatch.setattr(
         "sklearn.utils.validation._assert_all_finite",
         lambda array, **_: looked.append(array.shape),
     )
+    monkeypatch.setattr(
+        Rows, "_find_range", lambda r: ranged.append(r.shape) or find(r)
+    )
     softmax_path(X, y, Cs=[1.0])
     SoftmaxClassifierCV(Cs=[1.0], cv=2).fit(X, y)
-    assert X.shape not in looked
+    assert X.shape not in looked and y.shape in looked
+    assert ranged.count(X.shape) == 2
     X[41_000, 7] = np.nan
     monkeypatch.undo()
     monkeypatch.setattr(_rows, "THREADING_FLOPS", 0)
