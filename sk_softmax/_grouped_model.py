@@ -14,8 +14,8 @@ from ._model_steps import newton_direction, solve_singular
 from ._penalty import Separable
 from ._separable_model import semismooth_newton, walk
 
-# Semismooth steps, and how many of them may be proximal ones because they failed.
-MAX_STEPS, MAX_RESCUES = 15, 2
+# Semismooth steps.
+MAX_STEPS = 15
 # Steps with smoothed norms, and how many of them until a semismooth step is tried.
 MAX_SMOOTH_STEPS, TRIED = 60, 3
 # What is added to norms, in units in which H is about one: where all are zero, where
@@ -28,15 +28,12 @@ INSIDE = 0.99
 # What is added is multiplied by one of these, or a number in between: the less, the
 # nearer the smoothed model is to its minimum, beside SMALL times what norms pull with.
 SLOWEST, FASTEST, SMALL = 0.9, 0.1, 0.3
-# The goal is at most so many times what the weakest norm pulls with, and at least so
-# many times what it was.
-SOLVED, ROUNDING = 1e-3, 1e-6
 # Where curvature is less than minus this part of its terms it is negative.
 NEGATIVE = 1e-10
 # A box's minimum is found to this part of the violation where its search starts.
 BOX_TOL = 1e-9
-# Lengths of a step that is too long: on the way to its end, and of proximal ones.
-SHORTER, HALVED = (0.5, 0.25, 0.1), 0.5 ** np.arange(6)
+# Lengths of a step that is too long, on the way to its end.
+SHORTER = 0.5, 0.25, 0.1
 
 
 def minimise_grouped(H, q, u, part, size, goal):
@@ -90,21 +87,13 @@ class _Model:
 
     def minimum(self, goal):
         """A point whose violation is at most the goal, else the best that was seen."""
-        # Where H is singular only norms say where the minimum is, weak as they may be:
-        # what is left has to be little beside them too, as far as rounding permits.
-        goal = max(min(goal, SOLVED * self._steep.min()), ROUNDING * goal)
-        point, rescues = self.at(self.u), MAX_RESCUES
+        point = self.at(self.u)
         for _ in range(MAX_STEPS):
-            violation = self.violation(point)
-            if violation <= goal:
+            if self.violation(point) <= goal:
                 return point
             end = self.at(self._semismooth_step(point))
-            better = self._first_below(point.value, self._ways(point.v, end))
-            if better is None and self.violation(end) < 0.5 * violation:
-                better = end  # values are rounding
-            if better is None and rescues > 0:
-                rescues -= 1
-                better = self._first_below(point.value, self._proximal_steps(point))
+            ways = self._ways(point.v, end)
+            better = next((way for way in ways if way.value < point.value), None)
             if better is None:
                 break
             point = better
@@ -116,24 +105,16 @@ class _Model:
         On the face to which that leads, and with the norms there (Zhang, Zhang, Sun and
         Toh, doi:10.1007/s10107-018-1329-6).
         """
-        landing = next(self._proximal_steps(point))
+        step = self._step
+        landing = self.at(self.part.prox(point.v - step * point.gradient, step))
         d = newton_direction(self.H, self.part, landing.v, landing.gradient)
         return self.part.onto_face(landing.v, landing.v + d)
-
-    def _proximal_steps(self, point):
-        """As long as groups need that are alone in the model, then shorter ones."""
-        for step in np.multiply.outer(HALVED, self._step):
-            yield self.at(self.part.prox(point.v - step * point.gradient, step))
 
     def _ways(self, v, end):
         """The end, and points on the way there."""
         yield end
         for length in SHORTER:
             yield self.at(v + length * (end.v - v))
-
-    def _first_below(self, value, points):
-        """The first of the points whose value is less, or None."""
-        return next((point for point in points if point.value < value), None)
 
     def _smoothed_steps(self, point, goal):
         """About the minimiser, by norms that are smoothed less from step to step."""
