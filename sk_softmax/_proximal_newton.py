@@ -209,7 +209,7 @@ class Model:
         taken, noise = fit.point.value - trial.value, fit.noise(fit.point)
         goal = fit.goal(trial.value)
         small = 10 * step.distance <= goal
-        self.damping.lower(taken > 0.5 * gain - noise, small)
+        self.damping.lower(taken > 0.5 * gain - noise, small, gain <= noise)
         # Where classes are separated F falls like an exponential: each step takes
         # 1.3 times what the model says and leaves twice as much, for ever.
         error = abs(taken - gain)
@@ -266,11 +266,11 @@ class Damping:
         """After a step that failed."""
         self.level, self._raised = 10 * self.level or FIRST_DAMPING, True
 
-    def lower(self, held, end):
-        """After a step: whether its model held, and whether the end is near."""
-        if held and end:
+    def lower(self, held, small, idle):
+        """After a step: whether its model held, and it was small, or but rounding."""
+        if held and idle:
             self.level = 0.0
-        elif held and not self._raised:  # what held once is tried twice
+        elif held and (small or not self._raised):  # what held once is tried twice
             self.level = 0.1 * self.level if self.level > LEAST_DAMPING else 0.0
         self._raised = False
 

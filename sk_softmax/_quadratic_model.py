@@ -12,6 +12,7 @@ from ._separable_model import minimise_separable
 MODEL_TOL = 1e-6
 # The same, at which it is not, and the part of the gradient that is rounding.
 UNSOLVED, NOISE = 1e-2, 1e-11
+EPS = np.finfo(np.float64).eps
 # Ridges, each a hundred times the last one.
 MAX_RIDGES = 8
 
@@ -57,6 +58,7 @@ def taken_and_left(H, q, u, part, v):
     left = part.violation(v, q + Hd)
     first = np.maximum(part.violation(u, q), NOISE * np.abs(q)) * root
     unsolved = left * root > UNSOLVED * first.max(initial=0)
+    unsolved &= left > 4 * EPS * (np.abs(H) @ np.abs(v))  # v - u has no more digits
     if unsolved.any():
         # no single variable's curvature tells; what is pulled to zero ends there
         pulled = part.gradient(v) != 0

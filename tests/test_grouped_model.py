@@ -154,6 +154,15 @@ def test_groups_beside_features_without_a_penalty():
     assert (fit.coef_[:, 3:] == 0).all()
 
 
+def test_a_minimum_far_from_zero_is_solved_to_its_last_digit():
+    """The step to it is less than the spacing of the numbers there."""
+    H, q, u = np.eye(2), np.full(2, 1e-11), np.full(2, 7e5)
+    part = Grouped(np.full(2, 1e-13), np.ones(2), np.arange(2), -u * INF, u * INF)
+    taken, left = taken_and_left(H, q, u, part, u.copy())
+    assert taken == 0 and left < 1e-20
+    assert taken_and_left(H, 1e3 * q, u, part, u.copy())[1] > 1e-3
+
+
 def test_what_an_unsolved_model_leaves():
     """Unknown along what is flat; what may go to zero leaves what it pulls with."""
     H, q, u = np.diag([1.0, 1e-6]), np.array([-1.0, -1e-3]), np.zeros(2)

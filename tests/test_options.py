@@ -638,6 +638,22 @@ def test_unpenalised_features_that_separate_the_classes(load):
     assert classifier.score(X, y) == 1
 
 
+@pytest.mark.parametrize(("seed", "n_classes"), [(205, 4), (209, 2), (244, 3), (62, 4)])
+def test_nearly_separated_rows_in_raw_units(seed, n_classes):
+    """A model that fails without damping needs less of it than at first, not none."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30, 8))
+    logits = X @ rng.normal(size=(8, n_classes)) * 3 / np.sqrt(8)
+    y = (logits + rng.gumbel(size=(30, n_classes))).argmax(axis=1)
+    y[:n_classes] = range(n_classes)
+    scale = 10.0 ** rng.uniform(-4, 4, 8)
+    X = (X + 10.0 ** rng.uniform(0, 4, 8)) * scale
+    prior = rng.normal(size=(n_classes, 8)) / scale * rng.choice([0.1, 1, 5])
+    prior = prior[1:] if n_classes == 2 else prior
+    model = SoftmaxClassifier(C=1e4, l1_ratio=1.0, coef_prior=prior).fit(X, y)
+    assert model.converged_ and model.n_iter_[0] < 200
+
+
 @pytest.mark.parametrize("C", [1.0, 2.0])
 def test_groups_around_a_prior_of_some_size(load, C):
     """It ends at C = 0.5 after 56 passes, and for a prior a tenth the size after 12."""
