@@ -27,6 +27,13 @@ INTERCEPTS_REACH = 2
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
 TRUSTED, BELIEVED = 0.2, 0.33
+# A step that takes so much off F, which is a mean over the rows, moves their logits so
+# far that the Hessian is another one, whatever the model said.
+FAR = 1.0
+# Where a model promises this part of the goal, and it is not there, F is rounding.
+IDLE = 1e-3
+# So many idle steps and F is as low as it gets, whatever is thought to be left.
+MOST_IDLE = 30
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.
@@ -50,7 +57,7 @@ def proximal_newton(fit, on_path=False):
     problem = fit.problem
     model, most, waited = Model(fit, on_path), 0.0, 0
     violation = _violation(problem, fit.point, fit.frame)
-    while not fit.converged and fit.passes_left() > 0:
+    while not fit.converged and fit.passes_left() > 0 and model.idle <= MOST_IDLE:
         with np.errstate(all="ignore"):  # without curvature steps have no end
             step = model.step(violation)
         goal = fit.goal(fit.point.value)
@@ -78,11 +85,12 @@ def proximal_newton(fit, on_path=False):
             fit.report()
             continue
         # nothing better was found: it is the optimum, or the model is wrong
-        flat = model.fresh and step.reliable and step.distance <= 1e3 * fit.floor
+        nothing = step.distance <= max(1e3 * fit.floor, IDLE * goal)
+        flat = model.fresh and step.reliable and nothing
         fit.move(fit.point, step.known, flat and model.sees_all)
         if flat and not model.sees_all:
             model.widen()
-        elif not (fit.converged or model.recover()):
+        elif not (fit.converged or model.recover(step)):
             break
     return fit.result(model.leftover())
 
@@ -132,6 +140,8 @@ class Model:
     trusted : bool
         Whether the last step did what the model had promised.
     damping : Damping
+    idle : int
+        So many steps in turn promised no more than rounding.
     """
 
     def __init__(self, fit, on_path):
@@ -145,7 +155,7 @@ class Model:
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
         self._whole = few and fit.problem.penalty.has_bounds and not on_path
         self.damping, self._previous = Damping(), np.inf
-        self._wrong = 0.0
+        self._wrong, self.idle = 0.0, 0
 
     def step(self, violation):
         """The step to the model's minimum, on a working set that fits the point."""
@@ -216,7 +226,9 @@ class Model:
         self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
         self._wrong = min(error / max(gain, 1e-300), TRUSTED)
         self._previous, self.fresh = gain, False
-        if not self.trusted or self._worth_building(error - noise, gain, goal):
+        self.idle = self.idle + 1 if gain <= fit.floor else 0
+        outdated = not self.trusted or gain > FAR
+        if outdated or self._worth_building(error - noise, gain, goal):
             self.drop()
         else:
             self._working.learn(self._H, fit.point, trial)
@@ -235,10 +247,13 @@ class Model:
         size = self._working.chosen.sum() + self._fit.problem.shape[0]
         return passes_to_build_part(self._fit.problem, size) < 0.5 * rounds
 
-    def recover(self):
+    def recover(self, step):
         """After a step that failed, another model; False where there is none left."""
         if not self.fresh:
             self.drop()
+        elif self.damping.level > 0 and step.gain <= self._fit.noise(self._fit.point):
+            self.damping.level = 0.0  # there was nothing to be had
+            self.idle += 1
         elif self.damping.level > MOST_DAMPING:
             return False
         else:
@@ -260,15 +275,17 @@ class Damping:
     """
 
     def __init__(self):
-        self.level, self._raised = 0.0, False
+        self.level, self._raised, self._needed = 0.0, False, False
 
     def raise_(self):
         """After a step that failed."""
+        self._needed |= self.level == 0  # without it a step has failed
         self.level, self._raised = 10 * self.level or FIRST_DAMPING, True
 
     def lower(self, held, small, idle):
         """After a step: whether its model held, and it was small, or but rounding."""
-        if held and idle:
+        self._needed &= self.level > 0
+        if held and idle and not self._needed:
             self.level = 0.0
         elif held and (small or not self._raised):  # what held once is tried twice
             self.level = 0.1 * self.level if self.level > LEAST_DAMPING else 0.0

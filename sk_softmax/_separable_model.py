@@ -17,7 +17,8 @@ from ._model_steps import curvatures, last_digits, solve, solve_singular
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
-# Guesses at a face that may leave as many variables to change as the best before.
+# Guesses at a face that may leave as many variables to change as the best before, and
+# steps that may be no better.
 PATIENCE = 3
 
 
@@ -123,14 +124,22 @@ def walk(H, q, u, part, v, goal):
     Where features are collinear H is singular: coordinate descent creeps, and a Newton
     step is as long as it takes to reach the next zero or bound. Each goes to where the
     model is least along it; where it has no more to take off on its face, the worst
-    violators come in.
+    violators come in. It ends too where neither the model nor its violation is less
+    after a few steps: then it is rounding.
     """
     root = 1 / np.sqrt(curvatures(H))
+    least, fewest, patience = np.inf, np.inf, PATIENCE
     for _ in range(MAX_MODEL_STEPS):
         gradient = q + H @ (v - u)
         violation = part.violation(v, gradient) * root
         worst = violation.argmax()
-        if violation[worst] <= goal:
+        value = 0.5 * (q + gradient) @ (v - u) + part.value(v)
+        if value < least or violation[worst] < 0.5 * fewest:
+            patience = PATIENCE
+        else:
+            patience -= 1
+        least, fewest = min(least, value), min(fewest, violation[worst])
+        if violation[worst] <= goal or patience < 0:
             break
         moving, new = part.free(v), np.zeros(len(v), dtype=bool)
         if violation[moving].max(initial=0) <= max(0.1 * violation[worst], goal):

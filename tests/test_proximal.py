@@ -6,17 +6,23 @@ from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from sk_softmax import SoftmaxClassifier, _proximal_newton, _rows
+from sk_softmax import (
+    SoftmaxClassifier,
+    _proximal_newton,
+    _rows,
+    _separable_model,
+)
 from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._optimum import Fit, Point
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
-from sk_softmax._proximal_newton import proximal_newton
+from sk_softmax._proximal_newton import Damping, Model, _violation, proximal_newton
 from sk_softmax._quadratic_model import minimise_model, taken_and_left
 from sk_softmax._rows import Rows
 from sk_softmax._separable_model import semismooth_newton, walk
@@ -569,3 +575,61 @@ def test_float32_with_free_and_excluded_features(C):
         exact = clone(clf).fit(X.astype(float), y).predict_proba(X)
         assert clf.fit(X, y).converged_
         np.testing.assert_allclose(clf.predict_proba(X), exact, atol=2e-3)
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.5, True), (2.0, False)])
+def test_a_hessian_does_not_outlive_a_long_step(gain, kept):
+    """However well it was met: rows whose logits move so far have other curvature."""
+    X, y = load_wine(return_X_y=True)
+    problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
+    fit = Fit(problem, None, tol=1e-6, max_iter=100)
+    model = Model(fit, on_path=False)
+    step = model.step(_violation(problem, fit.point, fit.frame))
+    trial = fit.evaluate(fit.point.theta + 1e-3 * step.direction)
+    trial.value = fit.point.value - gain  # as promised
+    model.learn(step._replace(gain=gain), trial)
+    assert model.trusted
+    assert (model._H is not None) == kept
+
+
+def test_a_walk_ends_where_all_that_is_left_is_rounding(monkeypatch):
+    rng, steps = np.random.default_rng(0), []
+    A = rng.normal(size=(20, 30)) * 10.0 ** rng.uniform(-6, 0, 30)
+    H = A.T @ A / 20
+    size = np.sqrt(np.diag(H))
+    q, u = rng.normal(size=30) * size, np.zeros(30)
+    part = Separable(u, -1 / size, 1 / size)
+    solve = _separable_model.solve_singular
+    monkeypatch.setattr(
+        _separable_model, "solve_singular", lambda *a: steps.append(1) or solve(*a)
+    )
+    v = walk(H, q, u, part, u, 0.0)
+    assert (part.violation(v, q + H @ v) / size).max() < 1e-12
+    assert len(steps) < 60
+
+
+def test_damping_goes_down_by_steps_where_none_of_it_has_failed():
+    damping = Damping()
+    damping.raise_()
+    first = damping.level
+    damping.lower(held=True, small=True, idle=True)
+    assert damping.level == pytest.approx(0.1 * first)
+    while damping.level > 0:
+        damping.lower(held=True, small=False, idle=True)
+    damping.lower(held=True, small=True, idle=False)  # it goes without
+    damping.level = first
+    damping.lower(held=True, small=True, idle=True)
+    assert damping.level == 0
+
+
+def test_steps_that_promise_nothing_come_to_an_end(monkeypatch):
+    """Where the model cannot be solved nobody knows what is left."""
+    X, y = load_wine(return_X_y=True)
+
+    def step(working, H, W, G, damping):
+        return np.zeros_like(G), W, 1e-30, np.inf
+
+    monkeypatch.setattr(WorkingSet, "step", step)
+    with pytest.warns(ConvergenceWarning):
+        model = SoftmaxClassifier(l1_ratio=1.0).fit(X, y)
+    assert model.n_iter_[0] < 100
