@@ -183,8 +183,8 @@ def _minimise_in_box(A, slope, v, box):
     if not box.bounded:
         return v - solve_singular(A, slope)
     size = A.diagonal()
-    w = semismooth_newton(A, slope, v, box, size)
-    if w is not None:
+    w, settled = semismooth_newton(A, slope, v, box, size)
+    if settled:
         return w
     first = (box.violation(v, slope) / np.sqrt(size)).max()
-    return walk(A, slope, v, box, v, BOX_TOL * first)
+    return walk(A, slope, v, box, w, BOX_TOL * first)

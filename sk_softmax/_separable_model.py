@@ -40,8 +40,8 @@ def minimise_separable(H, q, u, part, size, goal):
     v : (N,)
     """
     if not part.is_lasso:
-        v = semismooth_newton(H, q, u, part, size)
-        return walk(H, q, u, part, u, goal) if v is None else v
+        v, settled = semismooth_newton(H, q, u, part, size)
+        return v if settled else walk(H, q, u, part, v, goal)
     root = 1 / np.sqrt(size)
     if not part.violation(u, q)[~part.free(u)].any():
         # in the end the face is the last one's
@@ -85,14 +85,15 @@ def _coordinate_descent(H, q, u, weight):
 
 
 def semismooth_newton(H, q, u, part, size):
-    """The minimiser by its face, where that settles; else None.
+    """The minimiser by its face and whether that settles, else the best guess at it.
 
     What a gradient step, as long as each variable's own curvature permits, would put
     on zero or a bound is held there, Newton's step takes the others, and so on until
     no variable changes: the primal-dual active set method (Hintermueller, Ito and
     Kunisch, doi:10.1137/S1052623401383558). It may go in circles.
     """
-    v, face, fewest, patience = u, None, np.inf, PATIENCE
+    v, best, face = u, u, None
+    fewest, patience = np.inf, PATIENCE
     for _ in range(MAX_MODEL_STEPS):
         trial = part.prox(v - (q + H @ (v - u)) / size, 1 / size)
         free = part.free(trial)
@@ -100,22 +101,25 @@ def semismooth_newton(H, q, u, part, size):
         if face is not None:
             n = (new != face).any(axis=0).sum()
             if n == 0:
-                return v
+                return v, True
             if n < fewest:
-                fewest, patience = n, PATIENCE
+                fewest, patience, best = n, PATIENCE, v
             elif patience > 0:
                 patience -= 1
             else:
-                return None
+                break
         face = new
         v = np.where(free, v, face[1])
         if free.any():
             slope = (q + H @ (v - u) + face[1])[free]
             newton = solve(H[np.ix_(free, free)], slope)
             if newton is None:
-                return None
+                break
             v[free] -= newton
-    return None
+    best = part.prox(best, np.zeros_like(u))
+    d = best - u
+    change = (q + 0.5 * (H @ d)) @ d + part.value(best) - part.value(u)
+    return best if change < 0 else u, False
 
 
 def walk(H, q, u, part, v, goal):

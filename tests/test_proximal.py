@@ -228,7 +228,8 @@ def test_few_faces_lead_to_the_minimum_within_bounds(name):
     part, A = parts(30, rng)[name], rng.normal(size=(60, 30))
     H, q = A.T @ A / 60, rng.normal(size=30)
     u = part.prox(rng.normal(size=30), np.full(30, 1e-3))
-    found = semismooth_newton(H, q, u, part, np.diag(H))
+    found, settled = semismooth_newton(H, q, u, part, np.diag(H))
+    assert settled
     assert part.violation(found, q + H @ (found - u)).max() < 1e-13
     np.testing.assert_allclose(found, slow_minimum(H, q, u, part), atol=1e-9)
 
