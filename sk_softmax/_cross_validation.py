@@ -237,11 +237,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
-        if self._is_loo():
-            self._check_left_out(problem, Cs, classes)
         labels, folds, score_params = self._splits(
             problem, classes, y, sample_weight, params
         )
+        if self._is_loo():
+            self._check_left_out(problem, Cs, classes)
         search = Search(
             Cs,
             l1_ratios,
