@@ -7,6 +7,10 @@ import numpy as np
 from ._frame import Frame
 from ._loss import null_value
 
+# Of a null point that is further off, by offsets or a prior mean, no more counts: F is
+# a mean over the rows, and what a step leaves is known while few logits move by one.
+MOST_GAIN = 10.0
+
 
 @dataclass
 class Point:
@@ -193,7 +197,8 @@ class Fit:
 
     def goal(self, value):
         """F - F* that is near enough where F is this value."""
-        return max(self.tol * (self.null.value - value), 4 * self.eps * abs(value))
+        gain = min(self.null.value - value, MOST_GAIN)
+        return max(self.tol * gain, 4 * self.eps * abs(value))
 
     def noise(self, point):
         """What rounding may make of a change of F, also where F is next to nothing."""

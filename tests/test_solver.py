@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, _direct, _solver
 from sk_softmax._coordinates import BUILDERS
+from sk_softmax._optimum import Fit
 from sk_softmax._solver import solve
 
 
@@ -338,3 +339,15 @@ def test_models_without_curvature_raise_no_warnings_of_numpys(l1_ratio):
         SoftmaxClassifier(l1_ratio=l1_ratio, bounds=bounds).fit(X, y)
         SoftmaxClassifier(C=np.inf).fit((1e-40 * X).astype(np.float32), y)
     assert np.isfinite(model.coef_).all()
+
+
+def test_a_null_point_far_off_makes_no_goal_of_it(make_rows):
+    """A thousandth of an offset's loss is more than a model can tell of."""
+    X, y, _ = make_rows(100, 3, 2)
+    near = Fit(make_problem(X, y), None, tol=1e-3, max_iter=10)
+    gain = near.null.value - 0.1
+    assert near.goal(0.1) == pytest.approx(1e-3 * gain)
+    offset = np.where(y == 1, -1e5, 1e5)[:, None]
+    far = Fit(make_problem(X, y, offset=offset), None, tol=1e-3, max_iter=10)
+    assert far.null.value > 1e4
+    assert far.goal(0.1) == pytest.approx(1e-3 * 10)
