@@ -31,6 +31,7 @@ from ._folds import (
     folds_of_chunks,
     without_class_weight,
 )
+from ._leave_one_out import check_left_out
 from ._path import at, base_problem, check_Cs, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
@@ -241,7 +242,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             problem, classes, y, sample_weight, params
         )
         if self._is_loo():
-            self._check_left_out(problem, Cs, classes)
+            check_left_out(problem, Cs, classes)
         search = Search(
             Cs,
             l1_ratios,
@@ -285,27 +286,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 stacklevel=6,
             )
         return outcomes
-
-    def _check_left_out(self, problem, Cs, classes):
-        """Refuse and warn of what approximate leave-one-out cannot leave out."""
-        if problem.penalty.has_bounds:  # there are none but those
-            raise ValueError(
-                f"penalty_factor is infinite, and cv={LOO!r} takes no coefficients "
-                "that are held: leave out these columns, or use folds."
-            )
-        alone = classes[_classes_of_one_row(problem)].tolist()
-        if not alone:
-            return
-        if np.isinf(Cs).any():
-            raise ValueError(
-                f"Classes {alone} have one row, without which C=inf sends them to "
-                "infinity: use a finite C, or leave out these classes."
-            )
-        warnings.warn(
-            f"Classes {alone} have one row: the fit without it does not know them, and "
-            "is scored on it. Leave out classes of so few rows.",
-            stacklevel=6,
-        )
 
     def _keep(self, search, scores):
         """The scores as attributes, with their means and standard errors."""
@@ -494,11 +474,3 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             .add(caller="fit", callee="score")
             .add(caller="score", callee="score"),
         )
-
-
-def _classes_of_one_row(problem):
-    """Which classes have the weight of a single row, (n_classes,) bool."""
-    if not problem.has_labels:
-        return problem.absent() & False
-    rows = problem.target[problem.weights(slice(None)) > 0]
-    return np.bincount(rows, minlength=len(problem.absent())) == 1

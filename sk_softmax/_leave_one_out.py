@@ -14,6 +14,8 @@ are left out in fact: the fit goes on without them, in its coordinates.
 approximate leave-one-out cross-validation", :doi:`10.1111/rssb.12374`).
 """
 
+import warnings
+
 import numpy as np
 
 from ._array_api import dense
@@ -29,6 +31,31 @@ from ._solver import descend
 FAR, MOST_REFITS = 0.5, 100
 # What the rows at work on take in memory.
 CHUNK_BYTES = 2**24
+
+
+def check_left_out(problem, Cs, classes):
+    """Refuse and warn of what cannot be left out, or not without a difference."""
+    if problem.penalty.has_bounds:  # there are none but those
+        raise ValueError(
+            "penalty_factor is infinite, and cv='approximate-loo' takes no "
+            "coefficients that are held: leave out these columns, or use folds."
+        )
+    if not problem.has_labels:
+        return
+    rows = problem.target[problem.weights(slice(None)) > 0]
+    alone = classes[np.bincount(rows, minlength=len(classes)) == 1].tolist()
+    if not alone:
+        return
+    if np.isinf(Cs).any():
+        raise ValueError(
+            f"Classes {alone} have one row, without which C=inf sends them to "
+            "infinity: use a finite C, or leave out these classes."
+        )
+    warnings.warn(
+        f"Classes {alone} have one row: the fit without it does not know them, and "
+        "is scored on it. Leave out classes of so few rows.",
+        stacklevel=6,
+    )
 
 
 def leave_one_out_loss(problem, theta, target):

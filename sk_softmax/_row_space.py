@@ -58,6 +58,7 @@ class RowSpace:
 
     def __init__(self, whole, centre, gram):
         self._rows, self._centre = whole.rows, centre
+        self._size = np.abs(whole.rows.range()).max(axis=0)
         values, E = np.linalg.eigh(gram)
         used = values > ROUNDING * np.sqrt(len(gram)) * values[-1]
         self._E, self._root = E[:, used], np.sqrt(values[used])
@@ -108,8 +109,8 @@ class RowSpace:
         The part of the gradient that is orthogonal to it tells, since F bends upwards
         by the penalty at least. What is rounding of the pass is left out.
         """
-        rows, G = self._rows, gradient[:, :-1] - gradient[:, -1:] * self._centre
-        noise = 4 * np.finfo(rows.dtype).eps * np.abs(rows.range()).max(axis=0)
+        G = gradient[:, :-1] - gradient[:, -1:] * self._centre
+        noise = 4 * np.finfo(self._rows.dtype).eps * self._size
         unseen = np.maximum(np.abs(self._beside(G)) - noise, 0)
         return np.sum(unseen**2) / (2 * strength)
 

@@ -206,8 +206,7 @@ class Rows:
                 parts = copy(self)
                 parts._cut(PARTS)
                 return parts.sum(function, flops, result_bytes)
-            (block,) = self.read()
-            return _add(iter([function(*block)]))
+            return _add(function(*block) for block in self.read())
         n_strands = self.n_strands
         if result_bytes:
             most = np.clip(self._x_bytes // 16 // result_bytes, 4, n_strands)

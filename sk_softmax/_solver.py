@@ -144,7 +144,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             fit.report()
             return fit.result()
     kinds = kinds or preference(problem)
-    builds, ends = passes_to_build(problem), passes_to_end(problem)
+    builds = passes_to_build(problem)
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
     # far from the optimum Newton's model of F is none
@@ -158,14 +158,10 @@ def descend(problem, start=None, *, kinds=None, **options):
                 fit.softest = np.inf
             least, debt = 0.0, -fit.passes()
         worth = builds.get(kinds[0], 0)
+        built = 0 if inherited else min(builds.get(kind, 0), 100)
         # long enough to be worth the building
-        shortest = 0 if inherited else min(builds.get(kind, 0), 100)
-        shortest = max(FIRST_STAGE * GROWTH**stage, shortest)
-        renewed = ends.get(kinds[0], 0) - passes_to_verify(kind)
-        if fit.point is fit.null and not inherited:
-            renewed -= worth  # the probabilities move so far that it is paid anyway
-        if kind == "diagonal":  # which costs little to take anew
-            renewed = min(renewed, FRESH_PASSES[kind])
+        shortest = max(FIRST_STAGE * GROWTH**stage, built)
+        renewed = _renewed(fit, kind, kinds[0], builds, inherited)
         # where the least eigenvalue is known F - F* is at most the distance over it
         target = least or near
         status, least = _stage(fit, coordinates, target, shortest, renewed, least)
@@ -199,6 +195,17 @@ def descend(problem, start=None, *, kinds=None, **options):
     least = min(least, fit.softest) if fit.converged else 0.0
     debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
     return fit.result(coordinates, kind, least, debt)
+
+
+def _renewed(fit, kind, wanted, builds, inherited):
+    """How many passes the end is away in new coordinates, instead of this kind."""
+    renewed = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
+    if fit.point is fit.null and not inherited:
+        # the probabilities move so far that it is paid anyway
+        renewed -= builds.get(wanted, 0)
+    if kind == "diagonal":  # which costs little to take anew
+        renewed = min(renewed, FRESH_PASSES[kind])
+    return renewed
 
 
 def _is_blind(fit, coordinates):
