@@ -126,6 +126,20 @@ class Penalty:
         """The non-smooth part."""
         return self._whole.value((W - self.prior).ravel())
 
+    def free(self, W):
+        """Coefficients in which it is smooth at W, (K, d)."""
+        return self._whole.free((W - self.prior).ravel()).reshape(W.shape)
+
+    def gradient(self, W):
+        """The non-smooth part's derivative in the free coefficients, (K, d)."""
+        return self._whole.gradient((W - self.prior).ravel()).reshape(W.shape)
+
+    def onto_face(self, W, trial):
+        """The trial, moved to where it leaves W's half spaces or the bounds."""
+        U, away = (W - self.prior).ravel(), (trial - self.prior).ravel()
+        passed = self._whole.onto_face(U, away).reshape(W.shape) == 0
+        return self.feasible(np.where(passed, self.prior, trial))
+
     def feasible(self, W):
         """The nearest coefficients within the bounds."""
         return np.clip(W, self.lower, self.upper)

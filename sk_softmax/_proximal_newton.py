@@ -30,10 +30,17 @@ TRUSTED, BELIEVED = 0.2, 0.33
 # A step that takes so much off F, which is a mean over the rows, moves their logits so
 # far that the Hessian is another one, whatever the model said.
 FAR = 1.0
+# Gains that fall slower than this, from step to step, are taken to fall like this.
+SLOWEST = 0.97
 # Where a model promises this part of the goal, and it is not there, F is rounding.
 IDLE = 1e-3
 # So many idle steps and F is as low as it gets, whatever is thought to be left.
 MOST_IDLE = 30
+# A step that took off F more than SHORT times what the model had promised was too short
+# and is made longer, by as much as that many times itself. For the curvature that falls
+# it is BENDING times as long as if it were constant. Not near the goal, within CAREFUL
+# times it, where the model is soon exact.
+SHORT, FURTHEST, BENDING, CAREFUL = 1.1, 2.0, 1.3, 1000
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.
@@ -62,7 +69,7 @@ def proximal_newton(fit, on_path=False):
             step = model.step(violation)
         goal = fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
-        unseen = near and not model.sees_all
+        unseen = near and not model.sees_all(step.distance)
         waited += unseen
         hopeless = most == np.inf or waited > PATIENT_ROUNDS
         if unseen and (hopeless or step.distance <= fit.floor):
@@ -74,9 +81,12 @@ def proximal_newton(fit, on_path=False):
         if model.is_stale(step):
             model.drop()
             continue
-        trial = _search(fit, step, model.damping.level)
+        level = model.damping.level
+        trial = _search(fit, step, level)
         if trial is not None:
+            beyond = trial if level else _further(fit, step, trial)
             model.learn(step, trial)
+            trial = beyond
             violation = _violation(problem, trial, fit.frame)
             # down a path sets hold what comes in next, and nothing is hidden from them
             most = np.inf if on_path else _most_gain(fit, trial, violation)
@@ -87,8 +97,8 @@ def proximal_newton(fit, on_path=False):
         # nothing better was found: it is the optimum, or the model is wrong
         nothing = step.distance <= max(1e3 * fit.floor, IDLE * goal)
         flat = model.fresh and step.reliable and nothing
-        fit.move(fit.point, step.known, flat and model.sees_all)
-        if flat and not model.sees_all:
+        fit.move(fit.point, step.known, flat and model.sees_all(step.distance))
+        if flat and not model.sees_all(step.distance):
             model.widen()
         elif not (fit.converged or model.recover(step)):
             break
@@ -173,6 +183,8 @@ class Model:
         direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
         # what the last step's model got wrong this one may get wrong too
         distance = (gain + rest) / (1 - self._wrong / BELIEVED)
+        if gain > fit.noise(point):  # as if gains went on to fall as they do
+            distance /= 1 - min(gain / self._previous, SLOWEST)
         if not self.fresh:  # it is another point's, but for what has been learned
             distance *= 1.5
         if in_turns:  # while gains fall fast, all that follow are no more than this one
@@ -188,15 +200,22 @@ class Model:
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
 
-    @property
-    def sees_all(self):
-        """Whether no coefficients outside of the set hide how far F falls.
+    def sees_all(self, distance):
+        """Whether no coefficients outside of the set hide that F falls further.
 
         Where features are collinear, some go far together with one that is held at zero
-        or at its bound by next to nothing.
+        or at its bound by next to nothing. Steps that take so much off F move a
+        coefficient's gradient by no more than the root of that, since the loss's
+        curvature is 1/2 at most: what is held by more stays where it is.
         """
-        chosen = self._working.chosen | self._fit.frame.constant
-        return self._on_path or chosen.size > MOST_WHOLE or chosen.all()
+        fit, chosen = self._fit, self._working.chosen | self._fit.frame.constant
+        if self._on_path or chosen.size > MOST_WHOLE or chosen.all():
+            return True
+        moved = (
+            _violation(fit.problem, fit.point, fit.frame, more=more)[~chosen]
+            for more in (np.sqrt(distance), -np.sqrt(distance))
+        )
+        return not any((violation > 0).any() for violation in moved)
 
     def widen(self):
         """Have all coefficients in the set."""
@@ -225,9 +244,10 @@ class Model:
         error = abs(taken - gain)
         self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
         self._wrong = min(error / max(gain, 1e-300), TRUSTED)
+        slow = gain > 0.5 * self._previous
         self._previous, self.fresh = gain, False
         self.idle = self.idle + 1 if gain <= fit.floor else 0
-        outdated = not self.trusted or gain > FAR
+        outdated = not self.trusted or slow or gain > FAR
         if outdated or self._worth_building(error - noise, gain, goal):
             self.drop()
         else:
@@ -341,10 +361,15 @@ def _choose(problem, point, violation):
     return chosen, violating, in_turns
 
 
-def _violation(problem, point, frame, factor=1.0):
-    """Of the KKT conditions, in the frame, with the gradient times the factor."""
+def _violation(problem, point, frame, factor=1.0, more=0.0):
+    """Of the KKT conditions, in the frame, with greater gradients.
+
+    They are times the factor and so much `more` in size, in the frame's units.
+    """
     W, gradient = point.theta[:, :-1], factor * point.gradient
     centred = gradient[:, :-1] - gradient[:, -1:] * frame.centre
+    if more:
+        centred += more / frame.scale * np.sign(centred)
     violation = problem.penalty.violation(W, centred) * frame.scale
     violation[:, frame.constant] = 0  # but for rounding
     return violation
@@ -373,3 +398,33 @@ def _search(fit, step, damping):
         if trial.value <= value - 0.01 * length * gain + 0.25 * fit.floor:
             return trial
     return None
+
+
+def _further(fit, step, trial):
+    """The trial, or a point beyond it on the penalty's face where F is less.
+
+    Where probabilities become certain the curvature falls along a step, and the model,
+    which takes it for constant, ends it too early. A pass to where the slope may be
+    zero costs less than the round that it saves.
+    """
+    taken, penalty = fit.point.value - trial.value, fit.problem.penalty
+    far = step.gain > CAREFUL * fit.goal(trial.value) and fit.passes_left() > 0
+    if not (far and taken > SHORT * step.gain):
+        return trial
+    W, centre = trial.theta[:, :-1], fit.frame.centre
+    gradient, way = trial.gradient.copy(), trial.theta - fit.point.theta
+    gradient[:, :-1] += penalty.gradient(W)
+    held = np.where(penalty.free(W), 0, way[:, :-1])
+    way[:, :-1] -= held
+    way[:, -1] += held @ centre  # the features that go on are centred
+    slope = np.vdot(gradient, way)
+    curvature = 2 * (taken + slope)  # as if it were constant
+    if not slope < 0 < curvature:
+        return trial
+    length = min(BENDING * -slope / curvature, FURTHEST)
+    theta = trial.theta + length * way
+    landing = penalty.onto_face(W, theta[:, :-1])
+    theta[:, -1] += (theta[:, :-1] - landing) @ centre
+    theta[:, :-1] = landing
+    beyond = fit.evaluate(theta)
+    return beyond if beyond.value < trial.value else trial
