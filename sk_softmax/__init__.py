@@ -36,6 +36,7 @@ From the top down; imports run down this list only:
 - `_conjugate_gradients`: their steps, and the least eigenvalue that they see
 - `_lbfgs`: scipy.optimize's L-BFGS, until its objective has seen enough
 - `_optimum`: points, how far they are from the optimum, what a fit reports
+- `_proximal_model`: its model of the objective, and how far that is trusted
 - `_proximal`: the step of proximal Newton on a working set, and its Hessian
 - `_quadratic_model`: minimum of a quadratic plus the penalty
 - `_grouped_model`: the same with norms of groups

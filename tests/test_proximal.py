@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from sk_softmax import (
     SoftmaxClassifier,
+    _proximal_model,
     _proximal_newton,
     _rows,
     _separable_model,
@@ -22,7 +23,8 @@ from sk_softmax._optimum import Fit, Point
 from sk_softmax._penalty import Grouped, Penalty, Separable
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
-from sk_softmax._proximal_newton import Damping, Model, _violation, proximal_newton
+from sk_softmax._proximal_model import Damping, Model, kkt_violation
+from sk_softmax._proximal_newton import proximal_newton
 from sk_softmax._quadratic_model import minimise_model, taken_and_left
 from sk_softmax._rows import Rows
 from sk_softmax._separable_model import semismooth_newton, walk
@@ -445,7 +447,7 @@ def test_small_working_sets_lead_to_the_same_optimum(make_rows, limit, monkeypat
     problem = problem_of(X, y, 3, l1_ratio=1.0)
     options = {"tol": 1e-12, "max_iter": 1000}
     whole = proximal_newton(Fit(problem, None, **options))
-    monkeypatch.setattr("sk_softmax._proximal_newton.LEAST_WORKING_SET", limit)
+    monkeypatch.setattr("sk_softmax._proximal_model.LEAST_WORKING_SET", limit)
     small = proximal_newton(Fit(problem, None, **options))
     assert small.converged
     np.testing.assert_allclose(small.theta, whole.theta, atol=1e-5)
@@ -532,8 +534,8 @@ def test_more_coefficients_than_a_working_set_can_have(monkeypatch, make_rows):
     X, y, _ = make_rows(300, 30, 3)
     best = SoftmaxClassifier(l1_ratio=0.5, tol=1e-12).fit(X, y)
     assert np.count_nonzero(best.coef_) > 40
-    monkeypatch.setattr(_proximal_newton, "LEAST_WORKING_SET", 10)
-    monkeypatch.setattr(_proximal_newton, "MOST_WORKING_SET", 40)
+    monkeypatch.setattr(_proximal_model, "LEAST_WORKING_SET", 10)
+    monkeypatch.setattr(_proximal_model, "MOST_WORKING_SET", 40)
     fit = SoftmaxClassifier(l1_ratio=0.5, max_iter=1000, tol=1e-10).fit(X, y)
     assert fit.converged_ and fit.optimality_ <= 1e-10
     np.testing.assert_allclose(fit.coef_, best.coef_, atol=1e-4)
@@ -587,7 +589,7 @@ def test_a_hessian_does_not_outlive_a_long_step(gain, kept):
     problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
     fit = Fit(problem, None, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
-    step = model.step(_violation(problem, fit.point, fit.frame))
+    step = model.step(kkt_violation(problem, fit.point, fit.frame))
     trial = fit.evaluate(fit.point.theta + 1e-3 * step.direction)
     trial.value = fit.point.value - gain  # as promised
     model.learn(step._replace(gain=gain), trial)
@@ -602,7 +604,7 @@ def test_what_is_held_firmly_need_not_be_in_the_set():
     start = solve(problem, tol=1e-10, max_iter=200).theta
     fit = Fit(problem, start, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
-    model.step(_violation(problem, fit.point, fit.frame))
+    model.step(kkt_violation(problem, fit.point, fit.frame))
     held = ~model._working.chosen
     assert 0 < held.sum() < held.size
     room = problem.penalty.l1 - np.abs(fit.point.gradient[:, :-1])
@@ -655,7 +657,7 @@ def test_gains_that_hardly_fall_go_on(monkeypatch):
     problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
     fit = Fit(problem, None, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
-    violation = _violation(problem, fit.point, fit.frame)
+    violation = kkt_violation(problem, fit.point, fit.frame)
     first = model.step(violation)
     for ratio, kept in ((0.1, True), (0.8, False)):
         model._previous = first.gain / ratio

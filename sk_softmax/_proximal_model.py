@@ -1,0 +1,303 @@
+"""The quadratic model of an objective on a working set, and how far it is trusted.
+
+Which coefficients are in the set, whether its Hessian serves on, how much curvature is
+added to it, and what is left to the optimum as far as it tells.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._cost import passes_to_build_part
+from ._proximal import WorkingSet
+
+# A working set has at least this many coefficients where there are as many to
+# move, and at most so many that their Hessian and its factor fit in memory.
+LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
+# Gradients of this times their size tell which coefficients come in soon.
+SOON = 1.2
+# Where nothing else tells that a set hides nothing all coefficients are to be in it, if
+# there are at most so many.
+MOST_WHOLE = 2000
+# A model is trusted up to the first relative error; at the second, which grows by the
+# round where F falls like an exponential, it would know nothing of the distance.
+TRUSTED, BELIEVED = 0.2, 0.33
+# A step that takes so much off F, which is a mean over the rows, moves their logits so
+# far that the Hessian is another one, whatever the model said.
+FAR = 1.0
+# Gains that fall slower than this, from step to step, are taken to fall like this.
+SLOWEST = 0.97
+# Where probabilities are saturated the model is nearly flat and its step goes far
+# beyond where it holds. So much curvature is added to it, ten times more or less
+# from step to step, until it holds.
+LEAST_DAMPING, FIRST_DAMPING, MOST_DAMPING = 1e-9, 1e-5, 1e3
+
+
+class Step(NamedTuple):
+    """What a model says of the way to the optimum.
+
+    Attributes
+    ----------
+    direction : (K, d + 1)
+    landing : (K, d)
+        The coefficients after it, on zero and on the bounds to the last bit.
+    gain : float
+        What it promises to take off F.
+    distance : float
+        F - F* as far as the working set knows.
+    known : float
+        The same, or infinity if some violators are not in the set.
+    reliable : bool
+        Whether all violators are in the set, and nothing is added to the curvature.
+    ends_turns : bool
+        Whether the set is only one of several, and its part is done.
+    """
+
+    direction: np.ndarray
+    landing: np.ndarray
+    gain: float
+    distance: float
+    known: float
+    reliable: bool
+    ends_turns: bool
+
+
+class Model:
+    """The quadratic model of a fit's objective, and how far it is to be trusted.
+
+    Parameters
+    ----------
+    fit : Fit
+    on_path : bool
+        Whether the fit starts from the last one of a path.
+
+    Attributes
+    ----------
+    fresh : bool
+        Whether the Hessian was taken at the fit's point.
+    trusted : bool
+        Whether the last step did what the model had promised.
+    damping : Damping
+    idle : int
+        So many steps in turn promised no more than rounding.
+    """
+
+    def __init__(self, fit, on_path):
+        self._fit, self._on_path = fit, on_path
+        self._working = self._H = None
+        if fit.leftover.coordinates is not None:
+            working, H = fit.leftover.coordinates
+            self._working, self._H = working.with_penalty(fit.problem, H)
+        self.fresh, self.trusted = False, self._H is not None
+        # within bounds a few are all in the set from the start, and nothing is hidden
+        few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
+        self._whole = few and fit.problem.penalty.has_bounds and not on_path
+        self.damping, self._previous = Damping(), np.inf
+        self._wrong, self.idle = 0.0, 0
+
+    def step(self, violation):
+        """The step to the model's minimum, on a working set that fits the point."""
+        fit, point, working = self._fit, self._fit.point, self._working
+        chosen, violating, in_turns = _choose(fit.problem, point, violation)
+        if self._whole:
+            chosen = chosen | ~fit.frame.constant
+        if self._H is None or (chosen & ~working.chosen).any():
+            if self._on_path:
+                chosen |= _soon(fit.problem, point, fit.frame, chosen)
+            working = self._working = WorkingSet(fit.problem, fit.frame, chosen)
+            self._H, self.fresh = working.hessian(point.theta), True
+        complete = not (violating & ~working.chosen).any()
+        level, W = self.damping.level, point.theta[:, :-1]
+        direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
+        # what the last step's model got wrong this one may get wrong too
+        distance = (gain + rest) / (1 - self._wrong / BELIEVED)
+        if gain > fit.noise(point):  # as if gains went on to fall as they do
+            distance /= 1 - min(gain / self._previous, SLOWEST)
+        if not self.fresh:  # it is another point's, but for what has been learned
+            distance *= 1.5
+        if in_turns:  # while gains fall fast, all that follow are no more than this one
+            distance *= 2
+            complete &= gain <= 0.3 * self._previous
+        return Step(
+            direction,
+            landing,
+            gain,
+            distance,
+            known=distance if complete else np.inf,
+            reliable=complete and level == 0,
+            ends_turns=in_turns and not complete and distance <= fit.floor,
+        )
+
+    def sees_all(self, distance):
+        """Whether no coefficients outside of the set hide that F falls further.
+
+        Where features are collinear, some go far together with one that is held at zero
+        or at its bound by next to nothing. Steps that take so much off F move a
+        coefficient's gradient by no more than the root of that, since the loss's
+        curvature is 1/2 at most: what is held by more stays where it is.
+        """
+        fit, chosen = self._fit, self._working.chosen | self._fit.frame.constant
+        if self._on_path or chosen.size > MOST_WHOLE or chosen.all():
+            return True
+        moved = (
+            kkt_violation(fit.problem, fit.point, fit.frame, more=more)[~chosen]
+            for more in (np.sqrt(distance), -np.sqrt(distance))
+        )
+        return not any((violation > 0).any() for violation in moved)
+
+    def widen(self):
+        """Have all coefficients in the set."""
+        self._whole = True
+        self.drop()
+
+    def is_stale(self, step):
+        """Whether the Hessian is an old one that no longer describes the steps."""
+        return not self.fresh and not (
+            self.trusted and step.gain <= 0.3 * self._previous
+        )
+
+    def drop(self):
+        """Have the Hessian taken anew."""
+        self._H = None
+
+    def learn(self, step, trial):
+        """What a step that was taken tells of the model."""
+        fit, gain = self._fit, step.gain
+        taken, noise = fit.point.value - trial.value, fit.noise(fit.point)
+        goal = fit.goal(trial.value)
+        small = 10 * step.distance <= goal
+        self.damping.lower(taken > 0.5 * gain - noise, small, gain <= noise)
+        # Where classes are separated F falls like an exponential: each step takes
+        # 1.3 times what the model says and leaves twice as much, for ever.
+        error = abs(taken - gain)
+        self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
+        self._wrong = min(error / max(gain, 1e-300), TRUSTED)
+        slow = gain > 0.5 * self._previous
+        self._previous, self.fresh = gain, False
+        self.idle = self.idle + 1 if gain <= fit.floor else 0
+        outdated = not self.trusted or slow or gain > FAR
+        if outdated or self._worth_building(error - noise, gain, goal):
+            self.drop()
+        else:
+            self._working.learn(self._H, fit.point, trial)
+
+    def _worth_building(self, error, gain, goal):
+        """Whether a new Hessian costs less than the rounds that it would save.
+
+        On a path the old one serves on: what its steps met is what is ahead.
+
+        What the model missed is about what is left. The old Hessian's rounds make it
+        less by the same factor each, those of a new one by its square at least.
+        """
+        if self._on_path or not goal < error < gain:
+            return False
+        rounds = np.log(error / goal) / np.log(gain / error)
+        size = self._working.chosen.sum() + self._fit.problem.shape[0]
+        return passes_to_build_part(self._fit.problem, size) < 0.5 * rounds
+
+    def recover(self, step):
+        """After a step that failed, another model; False where there is none left."""
+        if not self.fresh:
+            self.drop()
+        elif self.damping.level > 0 and step.gain <= self._fit.noise(self._fit.point):
+            self.damping.level = 0.0  # there was nothing to be had
+            self.idle += 1
+        elif self.damping.level > MOST_DAMPING:
+            return False
+        else:
+            self.damping.raise_()
+        return True
+
+    def leftover(self):
+        """Of use to the next fit of a path."""
+        useful = self._fit.converged and self._H is not None
+        return (self._working, self._H) if useful else None
+
+
+class Damping:
+    """Curvature that is added to every variable, in the frame's units.
+
+    Attributes
+    ----------
+    level : float
+    """
+
+    def __init__(self):
+        self.level, self._raised, self._needed = 0.0, False, False
+
+    def raise_(self):
+        """After a step that failed."""
+        self._needed |= self.level == 0  # without it a step has failed
+        self.level, self._raised = 10 * self.level or FIRST_DAMPING, True
+
+    def lower(self, held, small, idle):
+        """After a step: whether its model held, and it was small, or but rounding."""
+        self._needed &= self.level > 0
+        if held and idle and not self._needed:
+            self.level = 0.0
+        elif held and (small or not self._raised):  # what held once is tried twice
+            self.level = 0.1 * self.level if self.level > LEAST_DAMPING else 0.0
+        self._raised = False
+
+
+def kkt_violation(problem, point, frame, factor=1.0, more=0.0):
+    """Of the KKT conditions, in the frame, with greater gradients.
+
+    They are times the factor and so much `more` in size, in the frame's units.
+    """
+    W, gradient = point.theta[:, :-1], factor * point.gradient
+    centred = gradient[:, :-1] - gradient[:, -1:] * frame.centre
+    if more:
+        centred += more / frame.scale * np.sign(centred)
+    violation = problem.penalty.violation(W, centred) * frame.scale
+    violation[:, frame.constant] = 0  # but for rounding
+    return violation
+
+
+def _soon(problem, point, frame, chosen):
+    """Coefficients that a slightly weaker penalty, or the next step, would let in.
+
+    With them the Hessian serves longer; they are at most as many as are in.
+    """
+    near = (kkt_violation(problem, point, frame, SOON) > 0) & ~chosen
+    if problem.penalty.grouped:
+        near |= near.any(axis=0)
+    room = min(chosen.sum(), MOST_WORKING_SET - chosen.sum())
+    return near if near.sum() <= room else np.zeros_like(near)
+
+
+def _choose(problem, point, violation):
+    """The next working set, all violators, and whether not all can be in one set.
+
+    Where more coefficients move than a set can have they take turns, the worst first.
+    """
+    W = point.theta[:, :-1]
+    moving = W != problem.penalty.rest
+    if problem.penalty.has_bounds:
+        moving &= (W > problem.penalty.lower) & (W < problem.penalty.upper)
+    if problem.penalty.grouped:
+        moving |= moving.any(axis=0)
+        violation = np.broadcast_to(violation.max(axis=0), W.shape)
+    violating = (violation > 0) & ~moving
+    n_moving = np.count_nonzero(moving)
+    in_turns = n_moving >= MOST_WORKING_SET
+    if in_turns:
+        chosen = moving | violating
+        chosen &= _greatest(violation, MOST_WORKING_SET // 2)
+    else:
+        new = violating
+        room = max(LEAST_WORKING_SET - n_moving, n_moving)
+        room = min(room, MOST_WORKING_SET - n_moving)
+        if np.count_nonzero(new) > room:
+            new = new & _greatest(np.where(new, violation, 0), room)
+        chosen = moving | new
+    if problem.penalty.grouped:
+        chosen |= chosen.any(axis=0)
+    return chosen, violating, in_turns
+
+
+def _greatest(values, n):
+    """Which are the n greatest, a mask."""
+    mask = np.zeros(values.size, dtype=bool)
+    mask[np.argsort(-values, axis=None)[:n]] = True
+    return mask.reshape(values.shape)
