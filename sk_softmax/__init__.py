@@ -24,6 +24,8 @@ From the top down; imports run down this list only:
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
 - `_cluster`: where dask computes the parts of a fit, and their sums
 - `_stream`: partial_fit: what is kept of rows that pass by once
+- `_next_steps`: what to do about a fit that did not end at an optimum
+- `_parameters`: those of the estimators, checked
 - `_coef_options`: factors, bounds and prior mean of the coefficients as arrays
 - `_arguments`: labels, weights and offsets as the arrays of the problem
 - `_progress`: what a fit tells scikit-learn's callbacks

@@ -1,13 +1,11 @@
 """SoftmaxClassifier: validate, encode, solve, unpack."""
 
-import numbers
-import sys
 import warnings
 from contextlib import closing
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 
 from . import _arguments as arguments
@@ -16,9 +14,10 @@ from . import _stream as stream
 from ._array_api import dense, follow, refuse, to_numpy
 from ._array_rows import rows_of
 from ._chunks import is_dask, refuse_dask, validate
-from ._coordinates import BUILDERS
 from ._dask import dask_problem
 from ._loss import loss_of
+from ._next_steps import next_step, separation
+from ._parameters import check_parameters
 from ._penalty import Penalty
 from ._predictor import Predictor, all_or_nothing, checked, read
 from ._problem import Problem
@@ -241,7 +240,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     @with_callbacks
     def _fit(self, X, y, sample_weight, offset):
         self.__dict__.pop("_stream", None)
-        self._check_parameters()
+        check_parameters(self)
         arguments.require_y(y, self)
         X = self._validated(X, y, sample_weight, offset)
         problem, classes = self._problem(X, y, sample_weight, offset)
@@ -345,7 +344,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             return self._partial_fit(X, y, classes, sample_weight)
 
     def _partial_fit(self, X, y, classes, sample_weight):
-        self._check_parameters()
+        check_parameters(self)
         last = getattr(self, "_stream", None)
         refuse(X, "partial_fit", "pass NumPy arrays, or fit all rows at once")
         if is_dask(X):
@@ -423,41 +422,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             grouped=grouped,
         )
 
-    def _check_parameters(self):
-        for name, least, bounds in (
-            ("C", 0, "right"),
-            ("l1_ratio", 0, "left"),
-            ("tol", 0, "left"),
-            ("max_iter", 1, "left"),
-        ):
-            value = getattr(self, name)
-            kind = numbers.Integral if name == "max_iter" else numbers.Real
-            check_scalar(
-                value,
-                name,
-                kind,
-                min_val=least,
-                max_val=np.inf,
-                include_boundaries=bounds,
-            )
-            if value != value or np.inf > value > sys.float_info.max:
-                raise ValueError(f"{name} is NaN, or too large for a float.")
-        if self.l1_ratio > 1:
-            raise ValueError(f"l1_ratio={self.l1_ratio!r} must be at most 1.")
-        for name in ("fit_intercept", "warm_start"):
-            check_bool(getattr(self, name), name)
-        if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
-            raise TypeError(f"verbose={self.verbose!r} must be an int or a bool.")
-        if self.penalty_group is not None and str(self.penalty_group) != "class":
-            raise ValueError(
-                f"penalty_group={self.penalty_group!r} must be None or 'class'."
-            )
-        if self.solver not in ["auto", *BUILDERS]:
-            raise ValueError(
-                f"solver={self.solver!r} must be 'auto' or one of {list(BUILDERS)}, "
-                "which all lead to the same optimum; scikit-learn's are not among them."
-            )
-
     def _warm_point(self, problem, classes):
         """The last fit as a starting point, or None."""
         fits = (
@@ -524,38 +488,3 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
             f"relative suboptimality {optimality:.1e}"
         )
-
-
-def check_bool(value, name):
-    """Raise where it is no bool, as scikit-learn does."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}={value!r} must be True or False.")
-
-
-def separation(classes, C, optimality):
-    """What to say where the optimum is at infinity."""
-    free, step = f"C={C:g}", "Use a finite C, such as 1."
-    if C < 1e290:  # above, 1 / (C S) may be zero
-        free = "penalty_factor=0"
-        step = "Give the features that do so a positive penalty_factor."
-    return (
-        f"X separates classes {classes.tolist()} from all others without an error, so "
-        f"that with {free} the optimum is at infinity: the coefficients are finite "
-        f"only because the fit stopped when {optimality:.0e} of the objective was "
-        f"left. {step}"
-    )
-
-
-def next_step(max_iter, n_iter):
-    """What to do about a fit that did not converge after so many passes."""
-    if n_iter < max_iter - 1:
-        return (
-            "The objective is flat to the last digit that X's dtype has: use float64, "
-            "subtract a constant from features far from zero, or raise tol if this is "
-            "near enough. Where offsets or coef_prior make all rows certain, a penalty "
-            "on every feature helps."
-        )
-    return (
-        f"Raise max_iter (now {max_iter}), or tol if this is near enough; a smaller C "
-        "makes the problem easier."
-    )

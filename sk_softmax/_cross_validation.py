@@ -1,6 +1,5 @@
 """SoftmaxClassifierCV: C by cross-validation, or by approximate leave-one-out."""
 
-import numbers
 import warnings
 from contextlib import closing
 from functools import partial
@@ -22,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _arguments as arguments
 from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
-from ._classifier import SoftmaxClassifier, check_bool, next_step, separation
+from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._folds import (
     Judged,
@@ -32,12 +31,12 @@ from ._folds import (
     without_class_weight,
 )
 from ._leave_one_out import check_left_out
+from ._next_steps import next_step, separation
+from ._parameters import check_choices, is_loo
 from ._path import at, base_problem, check_Cs, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
 from ._solver import solve
-
-LOO = "approximate-loo"
 
 
 class SoftmaxClassifierCV(SoftmaxClassifier):
@@ -215,7 +214,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, offset, **params):
-        l1_ratios = self._check_choices()
+        l1_ratios = check_choices(self)
         inner = self._inner()
         problem, classes = base_problem(inner, X, y, sample_weight, offset)
         with closing(problem):
@@ -241,7 +240,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         labels, folds, score_params = self._splits(
             problem, classes, y, sample_weight, params
         )
-        if self._is_loo():
+        if is_loo(self):
             check_left_out(problem, Cs, classes)
         search = Search(
             Cs,
@@ -251,7 +250,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             bool(self.verbose),
             n_splits=len(folds),
         )
-        n_tasks = len(folds) + bool(self.refit and not self._is_loo())
+        n_tasks = len(folds) + bool(self.refit and not is_loo(self))
         X = problem.rows.X
         task = begin_fit(self, X, labels, sample_weight, n_tasks, parallel=True)
         scored = problem, judged, folds, labels, score_params
@@ -268,7 +267,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _outcomes(self, search, problem, judged, folds, labels, score_params, task):
         """Of each fold, or of the fit to all rows that stands for leaving each out."""
-        if self._is_loo():
+        if is_loo(self):
             return [search.leave_one_out(problem, judged, task)]
         scorer = None
         if self.scoring is not None:
@@ -289,7 +288,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _keep(self, search, scores):
         """The scores as attributes, with their means and standard errors."""
-        if self._is_loo():  # whose scores are pairs
+        if is_loo(self):  # whose scores are pairs
             scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
         elif len(scores) > 1:
             with np.errstate(invalid="ignore"):  # of scores that are infinite
@@ -298,32 +297,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             self.scores_se_ = np.zeros(scores.shape[1:])
         self.scores_mean_, self.scores_ = scores.mean(axis=0), scores
         self.Cs_, self.l1_ratios_ = search.Cs, search.l1_ratios
-
-    def _check_choices(self):
-        """The l1 ratios; raises where a parameter of the choice is wrong."""
-        l1_ratios = arguments.number_list(
-            self.l1_ratios,
-            "l1_ratios",
-            "a list of numbers in [0, 1], such as [1.0]",
-            lambda array: (array >= 0) & (array <= 1),
-        )
-        check_bool(self.refit, "refit")
-        if not isinstance(self.n_jobs, (numbers.Integral, type(None))):
-            raise TypeError(f"n_jobs={self.n_jobs!r} must be an int or None.")
-        if self.selection not in ("best", "1se"):
-            raise ValueError(f"selection={self.selection!r} must be 'best' or '1se'.")
-        if isinstance(self.cv, str) and self.cv != LOO:
-            raise ValueError(f"cv={self.cv!r}: the only cv with a name is {LOO!r}.")
-        smooth = not l1_ratios.any() and self.bounds is None
-        if self._is_loo() and not (smooth and self.scoring is None):
-            raise ValueError(
-                f"cv={LOO!r} takes l1_ratios=(0.0,), no bounds and scoring=None. Use "
-                "folds."
-            )
-        return l1_ratios
-
-    def _is_loo(self):
-        return isinstance(self.cv, str) and self.cv == LOO
 
     def _inner(self):
         shared = SoftmaxClassifier().get_params().keys() & self.get_params().keys()
@@ -340,7 +313,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 "(estimator, X, y)."
             )
         labels = np.asarray(y) if is_soft(y) else classes[problem.target]
-        if self._is_loo():
+        if is_loo(self):
             return labels, [None], {}
         if _routing_enabled():
             if self.scoring is not None:  # the log-loss has the weights already
@@ -377,7 +350,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         theta = thetas[:, r, c].mean(axis=0)
         self.optimality_ = float(optimality[:, r, c].max())
         self.converged_ = bool(converged.all())
-        if self.refit and not self._is_loo():
+        if self.refit and not is_loo(self):
             refit = task.subtask("refit", number=search.n_splits)
             with problem.rows.threads():
                 chosen = at(problem, self.C_, self.l1_ratio_)

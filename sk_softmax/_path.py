@@ -16,10 +16,12 @@ from sklearn.utils import check_consistent_length, check_scalar
 from ._arguments import number_list, refuse_absent, require_y, solver_options
 from ._array_api import refuse
 from ._chunks import is_dask, refuse_dask, validate
-from ._classifier import SoftmaxClassifier, next_step, separation
+from ._classifier import SoftmaxClassifier
 from ._coordinates import build
 from ._cost import ON_PATH, preference
 from ._frame import Frame
+from ._next_steps import next_step, separation
+from ._parameters import check_parameters
 from ._penalty import Penalty
 from ._predictor import read
 from ._progress import begin_fit, set_callbacks, with_callbacks
@@ -224,7 +226,7 @@ def base_problem(classifier, X, y, sample_weight, offset):
 
     `at` gives the problem at any other C and l1 ratio.
     """
-    classifier._check_parameters()
+    check_parameters(classifier)
     require_y(y, classifier)
     if is_dask(X):
         validate(classifier, X)

@@ -1,0 +1,83 @@
+"""The parameters of the estimators, checked before a fit looks at the data."""
+
+import numbers
+import sys
+
+import numpy as np
+from sklearn.utils import check_scalar
+
+from . import _arguments as arguments
+from ._coordinates import BUILDERS
+
+# The cv that has a name.
+LOO = "approximate-loo"
+
+
+def check_parameters(classifier):
+    """Raise where one of those that all fits share is out of its range."""
+    for name, least, bounds in (
+        ("C", 0, "right"),
+        ("l1_ratio", 0, "left"),
+        ("tol", 0, "left"),
+        ("max_iter", 1, "left"),
+    ):
+        value = getattr(classifier, name)
+        kind = numbers.Integral if name == "max_iter" else numbers.Real
+        check_scalar(
+            value,
+            name,
+            kind,
+            min_val=least,
+            max_val=np.inf,
+            include_boundaries=bounds,
+        )
+        if value != value or np.inf > value > sys.float_info.max:
+            raise ValueError(f"{name} is NaN, or too large for a float.")
+    if classifier.l1_ratio > 1:
+        raise ValueError(f"l1_ratio={classifier.l1_ratio!r} must be at most 1.")
+    for name in ("fit_intercept", "warm_start"):
+        check_bool(getattr(classifier, name), name)
+    if not isinstance(classifier.verbose, (numbers.Integral, np.bool_)):
+        raise TypeError(f"verbose={classifier.verbose!r} must be an int or a bool.")
+    group = classifier.penalty_group
+    if group is not None and str(group) != "class":
+        raise ValueError(f"penalty_group={group!r} must be None or 'class'.")
+    if classifier.solver not in ["auto", *BUILDERS]:
+        raise ValueError(
+            f"solver={classifier.solver!r} must be 'auto' or one of {list(BUILDERS)}, "
+            "which all lead to the same optimum; scikit-learn's are not among them."
+        )
+
+
+def check_bool(value, name):
+    """Raise where it is no bool, as scikit-learn does."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r} must be True or False.")
+
+
+def check_choices(classifier):
+    """The l1 ratios; raises where a parameter of the choice is wrong."""
+    l1_ratios = arguments.number_list(
+        classifier.l1_ratios,
+        "l1_ratios",
+        "a list of numbers in [0, 1], such as [1.0]",
+        lambda array: (array >= 0) & (array <= 1),
+    )
+    check_bool(classifier.refit, "refit")
+    if not isinstance(classifier.n_jobs, (numbers.Integral, type(None))):
+        raise TypeError(f"n_jobs={classifier.n_jobs!r} must be an int or None.")
+    if classifier.selection not in ("best", "1se"):
+        raise ValueError(f"selection={classifier.selection!r} must be 'best' or '1se'.")
+    if isinstance(classifier.cv, str) and classifier.cv != LOO:
+        raise ValueError(f"cv={classifier.cv!r}: the only cv with a name is {LOO!r}.")
+    smooth = not l1_ratios.any() and classifier.bounds is None
+    if is_loo(classifier) and not (smooth and classifier.scoring is None):
+        raise ValueError(
+            f"cv={LOO!r} takes l1_ratios=(0.0,), no bounds and scoring=None. Use folds."
+        )
+    return l1_ratios
+
+
+def is_loo(classifier):
+    """Whether C is to be chosen by approximate leave-one-out."""
+    return isinstance(classifier.cv, str) and classifier.cv == LOO
