@@ -16,9 +16,6 @@ from ._proximal import WorkingSet
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # Gradients of this times their size tell which coefficients come in soon.
 SOON = 1.2
-# Where nothing else tells that a set hides nothing all coefficients are to be in it, if
-# there are at most so many.
-MOST_WHOLE = 2000
 # A model is trusted up to the first relative error; at the second, which grows by the
 # round where F falls like an exponential, it would know nothing of the distance.
 TRUSTED, BELIEVED = 0.2, 0.33
@@ -91,7 +88,8 @@ class Model:
         self.fresh, self.trusted = False, self._H is not None
         # within bounds a few are all in the set from the start, and nothing is hidden
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
-        self._whole = few and fit.problem.penalty.has_bounds and not on_path
+        whole = few and fit.problem.penalty.has_bounds and not on_path
+        self._always = ~fit.frame.constant if whole else None
         self.damping, self._previous = Damping(), np.inf
         self._wrong, self.idle = 0.0, 0
 
@@ -99,8 +97,8 @@ class Model:
         """The step to the model's minimum, on a working set that fits the point."""
         fit, point, working = self._fit, self._fit.point, self._working
         chosen, violating, in_turns = _choose(fit.problem, point, violation)
-        if self._whole:
-            chosen = chosen | ~fit.frame.constant
+        if self._always is not None:
+            chosen = chosen | self._always
         if self._H is None or (chosen & ~working.chosen).any():
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
@@ -128,26 +126,30 @@ class Model:
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
 
-    def sees_all(self, distance):
-        """Whether no coefficients outside of the set hide that F falls further.
+    def hidden(self, distance):
+        """Coefficients outside of the set with which F may fall further, (K, d) bool.
 
         Where features are collinear, some go far together with one that is held at zero
         or at its bound by next to nothing. Steps that take so much off F move a
         coefficient's gradient by no more than the root of that, since the loss's
-        curvature is 1/2 at most: what is held by more stays where it is.
+        curvature is 1/2 at most: what is held by more stays where it is. None, down a
+        path, or where there are more than can be in the set.
         """
-        fit, chosen = self._fit, self._working.chosen | self._fit.frame.constant
-        if self._on_path or chosen.size > MOST_WHOLE or chosen.all():
-            return True
-        moved = (
-            kkt_violation(fit.problem, fit.point, fit.frame, more=more)[~chosen]
-            for more in (np.sqrt(distance), -np.sqrt(distance))
-        )
-        return not any((violation > 0).any() for violation in moved)
+        fit, chosen = self._fit, self._working.chosen
+        hidden = np.zeros_like(chosen)
+        if self._on_path:
+            return hidden
+        for more in (np.sqrt(distance), -np.sqrt(distance)):
+            hidden |= kkt_violation(fit.problem, fit.point, fit.frame, more=more) > 0
+        hidden &= ~chosen
+        room = MOST_WORKING_SET - chosen.sum()
+        return hidden if hidden.sum() <= room else np.zeros_like(chosen)
 
-    def widen(self):
-        """Have all coefficients in the set."""
-        self._whole = True
+    def widen(self, hidden):
+        """Have these in the set too, from now on."""
+        if self._fit.problem.penalty.grouped:
+            hidden = hidden | hidden.any(axis=0)
+        self._always = hidden if self._always is None else self._always | hidden
         self.drop()
 
     def is_stale(self, step):

@@ -10,8 +10,8 @@ import numpy as np
 
 from ._proximal_model import Model, kkt_violation
 
-# So many rounds in which a set says that the fit has converged it is waited for the
-# gradient to say it too. Then all coefficients are to be in the set.
+# So many rounds in which a set says that the fit has converged, while others hide what
+# is left, it is waited for the gradient to say it too. Then those are to be in the set.
 PATIENT_ROUNDS = 4
 # It is assumed that each intercept, of centred features, ends within this of its value.
 INTERCEPTS_REACH = 2
@@ -48,11 +48,12 @@ def proximal_newton(fit, on_path=False):
             step = model.step(violation)
         goal = fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
-        unseen = near and not model.sees_all(step.distance)
+        hidden = model.hidden(step.distance) if near else None
+        unseen = near and hidden.any()
         waited += unseen
         hopeless = most == np.inf or waited > PATIENT_ROUNDS
         if unseen and (hopeless or step.distance <= fit.floor):
-            model.widen()
+            model.widen(hidden)
             continue
         fit.move(fit.point, step.known, near and not unseen)
         if fit.converged or step.ends_turns:
@@ -76,9 +77,10 @@ def proximal_newton(fit, on_path=False):
         # nothing better was found: it is the optimum, or the model is wrong
         nothing = step.distance <= max(1e3 * fit.floor, IDLE * goal)
         flat = model.fresh and step.reliable and nothing
-        fit.move(fit.point, step.known, flat and model.sees_all(step.distance))
-        if flat and not model.sees_all(step.distance):
-            model.widen()
+        hidden = model.hidden(step.distance) if flat else None
+        fit.move(fit.point, step.known, flat and not hidden.any())
+        if flat and hidden.any():
+            model.widen(hidden)
         elif not (fit.converged or model.recover(step)):
             break
     return fit.result(model.leftover())

@@ -609,8 +609,8 @@ def test_what_is_held_firmly_need_not_be_in_the_set():
     assert 0 < held.sum() < held.size
     room = problem.penalty.l1 - np.abs(fit.point.gradient[:, :-1])
     least = (room * fit.frame.scale)[held].min()
-    assert model.sees_all(0.99 * least**2)
-    assert not model.sees_all(1.01 * least**2)
+    assert not model.hidden(0.99 * least**2).any()
+    assert model.hidden(1.01 * least**2).sum() == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"penalty_group": "class"}])
