@@ -49,7 +49,9 @@ print(results["given the department"].summary(reference="rejected"))
 # %%
 # Women applied to departments that rejected most applicants. Within a department
 # their odds are those of the men, but for A, where they are better. The likelihood
-# ratio says that the departments do differ in this.
+# ratio says that the departments do differ in this. Its warning asks whether `woman`,
+# which the larger model has not got, is a combination of its columns: it is the sum of
+# those of the departments.
 
 test = results["in each"].likelihood_ratio_test(results["given the department"])
 print(f"chi2 = {test.statistic:.1f}, df = {test.df}, p = {test.p_value:.1g}")

@@ -55,7 +55,7 @@ axis.legend(loc="lower right")
 plt.show()
 
 # %%
-# The card. Ten points are a doubling of the odds; a point is rounded.
+# The card. Ten points are a doubling of the odds; here they have a decimal.
 
 weight = card[-1].coef_[0]
 points = 10 / np.log(2) * weight / card[0].scale_

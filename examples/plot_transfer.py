@@ -3,8 +3,9 @@ Transfer: shrink to what is known
 =================================
 
 A model of many digits is there. Then the camera is changed, and the pictures are
-shifted by a pixel. A few new pictures do not suffice for a new model, and the old one
-is wrong. `coef_prior` shrinks towards the old coefficients instead of zero.
+blurred half a pixel to the right. A few new pictures do not suffice for a new model,
+and the old one is wrong. `coef_prior` shrinks towards the old coefficients instead of
+zero.
 """
 
 import matplotlib.pyplot as plt

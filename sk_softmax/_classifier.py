@@ -68,14 +68,14 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features or, if that is less, of
         `coef_prior` with the best intercepts. It means the same for every data set.
-        float32 data cannot be solved to less than about 1e-6.
+        float32 data have no digits for less than about 1e-8.
     max_iter : int, default=1000
         Passes over the data at which to stop with a warning; `n_iter_` says what
         counts as one.
     warm_start : bool, default=False
         Whether to start from the last fit, if it had the same classes and features.
     verbose : int, default=0
-        Whether to print a line of progress for each new set of coordinates.
+        Whether to print a line of progress for each round of the solver.
     penalty_factor : float, array-like of shape (d,) or (K, d), or dict, default=None
         Factors :math:`f_{kj}` of the penalty, or a dict of them by feature name
         (1 for the others). 0 is unpenalised, ``np.inf`` excludes a feature. They

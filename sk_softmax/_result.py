@@ -195,7 +195,20 @@ class InferenceResult:
         return table
 
     def conf_int(self, level=0.95, reference=None):
-        """Confidence limits: class, feature, lower and upper of `coef_table`."""
+        """Confidence limits.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the intervals, which are Wald's.
+        reference : label of a class, default=None
+            Class to contrast the others with; None is the gauge of ``coef_``.
+
+        Returns
+        -------
+        limits : pandas.DataFrame
+            Columns class, feature, lower and upper of `coef_table`.
+        """
         return self.coef_table(level, reference)[["class", "feature", "lower", "upper"]]
 
     def wald_test(self, restrictions, value=0.0, *, reference=None):
