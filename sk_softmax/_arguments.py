@@ -102,7 +102,9 @@ def require_y(y, estimator):
 def solver_options(classifier):
     """What `solve` wants to know of the parameters."""
     kinds = None if classifier.solver == "auto" else [classifier.solver]
-    return {"tol": classifier.tol, "max_iter": classifier.max_iter, "kinds": kinds}
+    # as Python's own: sums with a float16 or an int8 would be of these too
+    tol, max_iter = float(classifier.tol), int(classifier.max_iter)
+    return {"tol": tol, "max_iter": max_iter, "kinds": kinds}
 
 
 def refuse_absent(classes, where="y"):

@@ -329,7 +329,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         ------
         ValueError
             As `fit` does; `classes` or the features are not those of the first
-            call, or y holds a label that is not in `classes`.
+            call, y holds a label that is not in `classes`, or a `penalty_factor` is
+            infinite.
         AttributeError
             The method is not there, and the error's cause says why, with parameters
             that a stream cannot serve: `C=np.inf`, `l1_ratio`, `penalty_group`,

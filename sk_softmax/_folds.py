@@ -16,6 +16,7 @@ from ._path import at, log_loss, refuse_infinite, solve_path
 from ._problem import Problem
 from ._progress import fit_data
 from ._rows import _single_threaded_blas
+from ._separable_model import quiet
 
 
 @dataclass
@@ -152,7 +153,8 @@ def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
         delayed(_fit_fold)(search, problem, judged, i, fold, scorer, n_jobs > 1, task)
         for i, fold in enumerate(folds)
     )
-    done = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
+    with quiet():  # each task begins with the filters of here
+        done = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
     outcomes, unseen = zip(*done, strict=True)
     return outcomes, np.any(unseen, axis=0)
 

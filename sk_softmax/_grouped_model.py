@@ -34,6 +34,7 @@ NEGATIVE = 1e-10
 BOX_TOL = 1e-9
 # Lengths of a step that is too long, on the way to its end.
 SHORTER = 0.5, 0.25, 0.1
+EPS = np.finfo(np.float64).eps
 
 
 def minimise_grouped(H, q, u, part, size, goal):
@@ -81,6 +82,14 @@ class _Model:
         """The greatest of the KKT conditions."""
         return (self.part.violation(point.v, point.gradient) * self._root).max()
 
+    def _is_better(self, trial, point):
+        """Whether it is less there, or its norms cannot tell and it is nearer."""
+        flat = 4 * EPS * self._at_u
+        return trial.value < point.value or (
+            trial.value <= point.value + flat
+            and self.violation(trial) < 0.5 * self.violation(point)
+        )
+
     def _sum(self, x):
         """Over each group."""
         return np.bincount(self.part.group, x, minlength=len(self.part.weight))
@@ -93,7 +102,7 @@ class _Model:
                 return point
             end = self.at(self._semismooth_step(point))
             ways = self._ways(point.v, end)
-            better = next((way for way in ways if way.value < point.value), None)
+            better = next((way for way in ways if self._is_better(way, point)), None)
             if better is None:
                 break
             point = better

@@ -31,6 +31,8 @@ def check_parameters(classifier):
             max_val=np.inf,
             include_boundaries=bounds,
         )
+        if isinstance(value, np.generic):  # to whose dtype the limit would be cast
+            value = value.item()
         if value != value or np.inf > value > sys.float_info.max:
             raise ValueError(f"{name} is NaN, or too large for a float.")
     if classifier.l1_ratio > 1:

@@ -402,6 +402,7 @@ def zeroing_strength(problem, l1_ratio):
         theta = solve(strong, theta, tol=1e-12, max_iter=1000).theta
     _, gradient = at(problem, np.inf, 0.0).value_gradient(theta)
     W, G = theta[:, :-1], gradient[:, :-1]
+    G = np.where(Frame(problem).constant, 0, G)  # which is rounding
     blocked = ((W <= limit.lower) & (G > 0)) | ((W >= limit.upper) & (G < 0))
     G = np.where(blocked | ~penalised, 0, G)
     G = np.linalg.norm(G, axis=0) if limit.grouped else np.abs(G)

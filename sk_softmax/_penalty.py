@@ -48,7 +48,7 @@ class Penalty:
         bounds=None,
         grouped=False,
     ):
-        self.strength = strength
+        self.strength, l1_ratio = strength, float(l1_ratio)
         factor = np.atleast_2d(np.asarray(factor, dtype=np.float64))
         excluded = np.isinf(factor)
         self.factor = np.where(excluded, 0.0, factor)

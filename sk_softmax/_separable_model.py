@@ -4,7 +4,9 @@ An l1 term, bounds, or both. Coordinate descent, guesses, or a walk find the pen
 face (which variables are zero, which at a bound), Newton's step on it does the rest.
 """
 
+import threading
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.linalg import lapack
@@ -20,6 +22,9 @@ MAX_MODEL_STEPS = 100
 # Guesses at a face that may leave as many variables to change as the best before, and
 # steps that may be no better.
 PATIENCE = 3
+# Filters of warnings belong to the process: fits in threads that each set and restored
+# them would leave the wrong ones behind.
+FILTERS = threading.Lock()
 
 
 def minimise_separable(H, q, u, part, size, goal):
@@ -67,8 +72,7 @@ def _coordinate_descent(H, q, u, weight):
         return u
     y, _ = lapack.dtrtrs(R, target, trans=1)
     # to check the parameters takes longer than to solve a small model
-    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with FILTERS, quiet(), config_context(skip_parameter_validation=True):
         _, coefs, _ = enet_path(
             R,
             y,
@@ -82,6 +86,14 @@ def _coordinate_descent(H, q, u, weight):
             check_input=False,
         )
     return coefs[:, 0] * scale
+
+
+@contextmanager
+def quiet():
+    """Without what coordinate descent says where it stops early: the walk goes on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Objective did not", ConvergenceWarning)
+        yield
 
 
 def semismooth_newton(H, q, u, part, size):

@@ -230,9 +230,16 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         classes,
         grouped=False,
     )
+    if np.isinf(factor).any():
+        raise ValueError(
+            "penalty_factor is infinite: partial_fit cannot hold a coefficient where "
+            "it is. Leave the feature out of X, or use fit."
+        )
 
     def model(batch, total_weight):
-        penalty = Penalty(1 / (classifier.C * total_weight), shape, factor=factor)
+        penalty = Penalty(
+            1 / (float(classifier.C) * total_weight), shape, factor=factor
+        )
         rows = Rows(batch.X, loss.n_outputs)
         return Problem(
             rows,

@@ -226,6 +226,16 @@ def test_bad_parameters_are_named_and_leave_no_trace(iris, name, value, message)
     assert all(vars(classifier)[key] is before[key] for key in before)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_parameters_may_be_numpys_numbers(iris, dtype):
+    """Warnings are errors here, such as of limits that their dtypes have not got."""
+    numbers = {"C": 2.0, "l1_ratio": 0.5, "tol": 2**-12}
+    one = SoftmaxClassifier(**{name: dtype(n) for name, n in numbers.items()})
+    one.set_params(max_iter=np.int8(100))
+    same = SoftmaxClassifier(**numbers)
+    np.testing.assert_array_equal(one.fit(*iris).coef_, same.fit(*iris).coef_)
+
+
 def test_unknown_features_of_dicts_are_named(iris):
     pandas = pytest.importorskip("pandas")
     X, y = iris

@@ -163,6 +163,19 @@ def test_a_minimum_far_from_zero_is_solved_to_its_last_digit():
     assert taken_and_left(H, 1e3 * q, u, part, u.copy())[1] > 1e-3
 
 
+def test_last_digits_that_no_value_tells():
+    """Beside the norms at the start what is left to gain is lost in rounding."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        part = groups(rng, 1e-2, "box")
+        H, q = quadratic(rng, 40, 1e-3)
+        u = minimise_model(H, 30 * q, np.zeros(N), part)
+        start = np.where(part.free(u), u * (1 + 1e-11 * rng.normal(size=N)), u)
+        gradient = 30 * q + H @ start
+        v = minimise_model(H, gradient, start, part)
+        assert left(H, gradient, start, part, v) <= 1e-2
+
+
 def test_what_an_unsolved_model_leaves():
     """Unknown along what is flat; what may go to zero leaves what it pulls with."""
     H, q, u = np.diag([1.0, 1e-6]), np.array([-1.0, -1e-3]), np.zeros(2)

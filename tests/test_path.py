@@ -764,6 +764,15 @@ def test_unrequested_metadata_is_refused(rows):
         SoftmaxClassifierCV(CS, cv=3).fit(X, y, price=1.0)
 
 
+def test_a_grid_does_not_begin_with_the_rounding_of_constant_features():
+    y = np.arange(9) % 3
+    path = softmax_path(np.full((9, 2), 0.1), y, Cs=5, l1_ratio=1.0)
+    assert path.Cs[0] <= 1 and not path.coefs.any()
+    X = np.column_stack([np.full(9, 0.1), np.arange(9.0)])
+    alone = softmax_path(X[:, 1:], y, Cs=5, l1_ratio=1.0)
+    np.testing.assert_allclose(softmax_path(X, y, Cs=5, l1_ratio=1.0).Cs, alone.Cs)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_an_interrupt_leaves_the_estimator_as_it_was(rows, monkeypatch, error):
     X, y, _ = rows

@@ -1,5 +1,10 @@
 """The step of proximal Newton: its Hessian and the minimum of its model."""
 
+import contextlib
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,11 +12,13 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import enet_path
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from sk_softmax import (
     SoftmaxClassifier,
+    SoftmaxClassifierCV,
     _proximal_model,
     _proximal_newton,
     _rows,
@@ -685,6 +692,26 @@ def test_a_walk_ends_where_all_that_is_left_is_rounding(monkeypatch):
     v = walk(H, q, u, part, u, 0.0)
     assert (part.violation(v, q + H @ v) / size).max() < 1e-12
     assert len(steps) < 60
+
+
+def test_fits_in_threads_leave_the_filters_of_warnings(monkeypatch):
+    """They are the process's, and coordinate descent's advice is not for users."""
+    X, y = load_wine(return_X_y=True)
+    before, inside = list(warnings.filters), threading.Barrier(2, timeout=0.2)
+
+    def slowly(*args, **options):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            inside.wait()  # both at once, if they may
+        warnings.warn("Objective did not converge.", ConvergenceWarning, stacklevel=1)
+        return enet_path(*args, **options)
+
+    monkeypatch.setattr(_separable_model, "enet_path", slowly)
+    fits = [SoftmaxClassifier(l1_ratio=1.0, max_iter=20) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda fit: fit.fit(X, y), fits))
+    assert warnings.filters == before
+    SoftmaxClassifierCV(l1_ratios=[1.0], Cs=[1.0], cv=3, n_jobs=2).fit(X, y)
+    assert warnings.filters == before
 
 
 def test_damping_goes_down_by_steps_where_none_of_it_has_failed():

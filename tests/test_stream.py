@@ -151,6 +151,21 @@ def test_the_penalty_is_that_of_all_rows_seen(noisy, no_room):
     assert value(clone(classifier).set_params(C=1e-2 / 16).fit(X, y)) > 1.05 * best
 
 
+@pytest.mark.parametrize("started", [False, True])
+def test_an_excluded_feature_is_refused(noisy, started):
+    """Steps have no bounds that would hold it."""
+    X, y = noisy
+    classes = np.unique(y)
+    classifier = SoftmaxClassifier()
+    if started:
+        classifier.partial_fit(X, y, classes=classes)
+    before = vars(classifier).copy()
+    classifier.set_params(penalty_factor=[1, 1, np.inf, 1, 1, 1])
+    with pytest.raises(ValueError, match="penalty_factor is infinite"):
+        classifier.partial_fit(X, y, classes=classes)
+    assert vars(classifier).keys() == before.keys()
+
+
 def test_the_order_of_batches_matters_little(noisy, no_room):
     X, y = noisy
     forward, backward = stream(X, y, 100), stream(X[::-1], y[::-1], 100)
