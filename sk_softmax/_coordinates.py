@@ -147,8 +147,7 @@ class Hessian:
 
     def _in_frame(self, G):
         G = self.Q.T @ G
-        G[:, :-1] -= G[:, -1:] * self.frame.centre
-        G[:, :-1] *= self.frame.scale
+        G[:, :-1] = self.frame.gradient(G)
         return G.ravel()
 
     def follow(self, problem, theta):

@@ -13,7 +13,6 @@ from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._leave_one_out import leave_one_out_loss
 from ._path import at, log_loss, refuse_infinite, solve_path
-from ._problem import Problem
 from ._progress import fit_data
 from ._rows import _single_threaded_blas
 from ._separable_model import quiet
@@ -227,15 +226,7 @@ def without_class_weight(problem, classifier, y, sample_weight):
     dtype = problem.rows.dtype
     classes, target, mass = arguments.targets(y, classifier.classes, dtype)
     weight = arguments.row_weights(sample_weight, None, classes, target, mass, dtype)
-    return Problem(
-        problem.rows,
-        problem.loss,
-        target,
-        weight,
-        problem.penalty,
-        problem.fit_intercept,
-        problem.offset,
-    )
+    return problem.replaced(target=target, weight=weight)
 
 
 def folds_of_chunks(problem, cv, scoring, params):

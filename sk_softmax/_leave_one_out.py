@@ -21,9 +21,10 @@ import numpy as np
 from ._array_api import dense
 from ._coordinates import build_hessian
 from ._cost import MAX_BYTES
+from ._expansion import loss_alone
 from ._frame import Frame
-from ._optimum import Leftover, Point
-from ._problem import Problem
+from ._loss import log_proba
+from ._optimum import Leftover
 from ._solver import descend
 
 # Logits that move by more than this are those of a row that is left out in fact, if it
@@ -121,22 +122,11 @@ def _refit(problem, theta, coordinates, frame, i):
     """The optimum without row i."""
     weight = problem.weights(slice(None)).copy()
     weight[i] = 0
-    rest = Problem(
-        problem.rows,
-        problem.loss,
-        problem.target,
-        weight,
-        problem.penalty,
-        problem.fit_intercept,
-        problem.offset,
-    )
+    rest = problem.replaced(weight=weight)
     rest.total_weight = problem.total_weight  # and with it the penalty's strength
-    penalty, penalty_gradient = problem.penalty.value_gradient(theta[:, :-1])
-    value, gradient = rest.value_gradient(theta)
-    gradient[:, :-1] -= penalty_gradient
     leftover = Leftover(
         frame,
-        point=Point(theta, value - float(penalty), gradient),
+        point=loss_alone(rest, theta),
         coordinates=coordinates,
         kind="hessian",
         strength=problem.penalty.strength,
@@ -163,11 +153,7 @@ def _without(problem, Z, leverage, part, weight):
 
 def _losses(Z, target):
     """Cross-entropy of each row, (m,)."""
-    if len(Z) == 1:
-        t = target if target.ndim == 1 else target[:, 1]
-        return np.logaddexp(0, Z[0]) - t * Z[0]
-    top = Z.max(axis=0)
-    total = top + np.log(np.exp(Z - top).sum(axis=0))
+    said = log_proba(Z.T if len(Z) > 1 else Z[0])
     if target.ndim == 1:
-        return total - Z[target, np.arange(len(target))]
-    return total - np.einsum("km,mk->m", Z, target)
+        return -said[np.arange(len(target)), target]
+    return -np.einsum("mk,mk->m", said, target)

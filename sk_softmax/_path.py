@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_scalar
 
 from ._arguments import number_list, refuse_absent, require_y, solver_options
 from ._array_api import refuse
-from ._chunks import is_dask, refuse_dask, validate
 from ._classifier import SoftmaxClassifier
 from ._coordinates import build
 from ._cost import ON_PATH, preference
@@ -23,7 +22,6 @@ from ._frame import Frame
 from ._next_steps import next_step, separation
 from ._parameters import check_parameters
 from ._penalty import Penalty
-from ._predictor import read
 from ._progress import begin_fit, set_callbacks, with_callbacks
 from ._row_space import row_space
 from ._solver import descend, solve
@@ -228,17 +226,12 @@ def base_problem(classifier, X, y, sample_weight, offset):
     """
     check_parameters(classifier)
     require_y(y, classifier)
-    if is_dask(X):
-        validate(classifier, X)
-    else:
-        refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
-        refuse(
-            X,
-            "A path of C",
-            "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
-        )
-        X = read(classifier, X)
-        check_consistent_length(X, y)
+    refuse(
+        X,
+        "A path of C",
+        "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
+    )
+    X = classifier._validated(X, y, sample_weight, offset)
     lasso = copy(classifier)
     lasso.l1_ratio = 1.0
     return lasso._problem(X, y, sample_weight, offset)

@@ -132,17 +132,10 @@ class Problem:
         other.penalty, other.n_evaluations = penalty, 0
         return other
 
-    def with_rows(self, rows, penalty):
-        """The same problem on other features of the same rows."""
-        return Problem(
-            rows,
-            self.loss,
-            self.target,
-            self.weight,
-            penalty,
-            self.fit_intercept,
-            self.offset,
-        )
+    def replaced(self, **changes):
+        """The same problem but for some of the constructor's arguments."""
+        names = "rows", "loss", "target", "weight", "penalty", "fit_intercept", "offset"
+        return Problem(**{name: getattr(self, name) for name in names} | changes)
 
     def sample(self, index):
         """The problem of some of the rows, in memory, with the same penalty."""
@@ -151,8 +144,7 @@ class Problem:
             for array in (self.target, self.weight, self.offset)
         )
         rows = self.rows.take(index)
-        loss, penalty, intercept = self.loss, self.penalty, self.fit_intercept
-        return Problem(rows, loss, target, weight, penalty, intercept, offset)
+        return self.replaced(rows=rows, target=target, weight=weight, offset=offset)
 
     def take(self, index):
         """The problem of a fold: of these rows, or of these of dask's chunks."""

@@ -64,7 +64,7 @@ class RowSpace:
         self._E, self._root = E[:, used], np.sqrt(values[used])
         penalty = Penalty(whole.penalty.strength, (whole.shape[0], used.sum()))
         rows = self._rows.like(self._E * self._root)
-        self.problem = whole.with_rows(rows, penalty)
+        self.problem = whole.replaced(rows=rows, penalty=penalty)
 
     def lift(self, theta):
         """From theta of this problem to theta of the whole one."""

@@ -333,7 +333,7 @@ def test_pairs_make_the_moments_of_dense_rows(
         )
     monkeypatch.setattr(_pairs, "MAX_PAIRS", 50)  # rows at a time: a few
     monkeypatch.setattr(_curvature, "pairs_pay", lambda p, kind: p.rows.is_sparse)
-    few = dense.with_rows(Rows(X, dense.shape[0]), dense.penalty)
+    few = dense.replaced(rows=Rows(X, dense.shape[0]))
     args = (class_directions(dense),) if sums is loss_hessian else ()
     expected, found = (sums(problem, theta, frame, *args) for problem in (dense, few))
     assert_allclose(found, expected, atol=1e-12 * abs(expected).max())
