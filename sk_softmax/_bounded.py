@@ -212,6 +212,3 @@ def _newton_step(fit, axes):
     distance, trusted = trusted_distance(distance, error, gain, goal)
     if trial.value < point.value or (trusted and error == 0):
         fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))
-    elif 10 * (gain + rest) <= goal:
-        # variables at bounds after it spoilt the step; without it that much is left
-        fit.move(point, 10 * (gain + rest), True)

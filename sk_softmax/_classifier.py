@@ -219,6 +219,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         ValueError
             A parameter is out of its range, X or y has the wrong shape or holds
             NaN or infinity, there is one class only, or a weight is negative.
+        TypeError
+            A parameter is of another type than it may be.
         ImportError
             X is an array of another library under ``array_api_dispatch``, and
             scikit-learn is older than 1.9.

@@ -200,6 +200,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         ValueError
             As `SoftmaxClassifier.fit`, or Cs, l1_ratios, eps, cv or selection are
             not what they may be.
+        TypeError
+            A parameter is of another type than it may be.
 
         Warns
         -----

@@ -24,6 +24,7 @@ from scipy import sparse
 
 from ._array_api import class_masses, dense
 from ._loss import Softmax
+from ._pairs import pairs
 from ._problem import best_intercepts
 from ._rows import Rows
 
@@ -139,7 +140,7 @@ class Likelihood:
         information : ndarray of shape (N, N)
         meat : ndarray of shape (N, N) or None
         """
-        first, second = np.triu_indices(len(theta) - 1)
+        pair = first, second = np.triu_indices(len(theta) - 1)
         same = (first == second)[:, None]
 
         def block(rows, X):
@@ -158,7 +159,8 @@ class Likelihood:
         flops = 2 * len(first) * self.rows.entries * self.n_columns
         value, score, information, *meat = self.rows.sum(block, flops)
         information, *meat = (
-            _unpacked(packed, first, second) for packed in (information, *meat)
+            _whole(grams + grams.transpose(0, 2, 1) if self.is_thin else grams, *pair)
+            for grams in (information, *meat)
         )
         return float(value), score.ravel(), information, meat[0] if meat else None
 
@@ -255,35 +257,16 @@ def _grams(design, weights):
 def _pair_grams(design):
     """`_grams` of sparse rows with few entries, a function of the weights.
 
-    Its results are packed: (p (p + 1) / 2, len(weights)), the lower triangle by rows.
+    Its results are halves: their sums with their transposes are the Gram matrices.
     """
-    design.sum_duplicates()  # and sorts, so that i <= j below; the block is our own
-    start = np.repeat(design.indptr[:-1], np.diff(design.indptr))
-    size = np.arange(1, design.nnz + 1) - start  # entries of the row up to this one
-    second = np.repeat(np.arange(design.nnz), size)
-    first = np.arange(len(second)) - np.repeat(np.cumsum(size) - size - start, size)
-    i, j = design.indices[first], design.indices[second]
-    m, p = design.shape
-    products = sparse.csr_matrix(
-        (
-            design.data[first] * design.data[second],
-            j * (j + 1) // 2 + i,
-            np.concatenate([[0], np.cumsum(size)])[design.indptr],
-        ),
-        shape=(m, p * (p + 1) // 2),
-    )
-    return lambda weights: products.T @ np.ascontiguousarray(weights.T)
+    products, p = pairs(design).T, design.shape[1]
+    return lambda weights: np.reshape((products @ weights.T.copy()).T, (-1, p, p))
 
 
-def _unpacked(packed, first, second):
+def _whole(grams, first, second):
     """The (N, N) matrix of the blocks (p, p) of the pairs of classes."""
-    if packed.ndim == 2:  # of `_pair_grams`
-        p = int(np.sqrt(2 * len(packed)))
-        i, j = np.tril_indices(p)
-        lower, packed = packed.T, np.empty((packed.shape[1], p, p))
-        packed[:, i, j] = packed[:, j, i] = lower
-    n, p = first.max(initial=-1) + 1, packed.shape[-1]
+    n, p = first.max(initial=-1) + 1, grams.shape[-1]
     full = np.empty((n, p, n, p))
-    full[first, :, second] = packed
-    full[second, :, first] = packed
+    full[first, :, second] = grams
+    full[second, :, first] = grams
     return full.reshape(n * p, n * p)

@@ -28,7 +28,7 @@ def pair_sums(problem, X, weights, frame):
     for part in np.split(np.arange(len(count)), cuts):
         if len(part):
             part = slice(part[0], part[-1] + 1)
-            sums += _pairs(Z[part]).T @ weights[:, part].T.astype(np.float64, order="C")
+            sums += pairs(Z[part]).T @ weights[:, part].T.astype(np.float64, order="C")
     return (sums.T,)
 
 
@@ -51,7 +51,7 @@ def _with_ones(problem, X, frame):
     return sparse.csr_matrix(sparse.hstack([Z, ones], format="csr"))
 
 
-def _pairs(Z):
+def pairs(Z):
     """Products of any two entries of a row of Z, once each, as a row of d^2 columns.
 
     Those of an entry with itself are halved: a matrix of them and its transpose then

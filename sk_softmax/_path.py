@@ -119,6 +119,8 @@ def softmax_path(
     ValueError
         As `SoftmaxClassifier.fit`, or Cs or eps are out of range, or callbacks are
         given to an older scikit-learn.
+    TypeError
+        A parameter is of another type than it may be, or there is none of its name.
 
     Warns
     -----

@@ -146,7 +146,8 @@ class InferenceResult:
         Returns
         -------
         covariance : ndarray of shape ((K - 1) p, (K - 1) p)
-            Of the contrasts of the other classes, class by class.
+            Of the contrasts of the other classes, class by class; for None that of
+            `covariance`.
         """
         _, A = self._gauge(reference)
         p = len(self.feature_names)
@@ -228,6 +229,14 @@ class InferenceResult:
         Returns
         -------
         test : TestResult
+
+        Raises
+        ------
+        ValueError
+            A name or the shape of a matrix is none of the model's, the restrictions
+            hold for any coefficients, or there are too few groups of rows for them.
+        TypeError
+            The restrictions are neither names nor numbers.
         """
         R = self._restriction_matrix(restrictions, reference)
         value = np.asarray(value, dtype=np.float64)

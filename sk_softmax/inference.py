@@ -98,6 +98,8 @@ def infer(
         theory holds; the information is singular, with the names of the columns
         that are collinear or of the class that is separated; or an argument does
         not fit.
+    TypeError
+        clf is none of this package's classifiers.
 
     Warns
     -----

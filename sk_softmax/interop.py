@@ -62,8 +62,8 @@ def to_sklearn(clf):
     Returns
     -------
     model : sklearn.linear_model.LogisticRegression
-        With copies of the coefficients and the same predictions. Its parameters are
-        those that both have; a refit of it ignores the others.
+        With copies of the coefficients and the same predictions. C, fit_intercept,
+        class_weight and max_iter are the classifier's; a refit of it is an l2 fit.
 
     Examples
     --------

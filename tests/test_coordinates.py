@@ -318,8 +318,9 @@ def test_a_hessian_has_its_root_as_a_matrix(collinear, n_classes, fit_intercept)
 
 @pytest.mark.parametrize("sums", [loss_hessian, loss_blocks])
 @pytest.mark.parametrize("parts", [1, 2], ids=["canonical", "in parts"])
+@pytest.mark.parametrize("most", [50, 5], ids=["a few rows", "less than a row"])
 def test_pairs_make_the_moments_of_dense_rows(
-    monkeypatch, n_classes, fit_intercept, sums, parts
+    monkeypatch, n_classes, fit_intercept, sums, parts, most
 ):
     dense = make(n_classes, fit_intercept=fit_intercept)
     theta, frame = somewhere(dense), Frame(dense)
@@ -331,7 +332,7 @@ def test_pairs_make_the_moments_of_dense_rows(
         X = type(X)(
             (np.tile(X.data / 2, 2)[order], twice[1][order], 2 * X.indptr), X.shape
         )
-    monkeypatch.setattr(_pairs, "MAX_PAIRS", 50)  # rows at a time: a few
+    monkeypatch.setattr(_pairs, "MAX_PAIRS", most)  # at a time
     monkeypatch.setattr(_curvature, "pairs_pay", lambda p, kind: p.rows.is_sparse)
     few = dense.replaced(rows=Rows(X, dense.shape[0]))
     args = (class_directions(dense),) if sums is loss_hessian else ()

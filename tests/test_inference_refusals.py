@@ -59,7 +59,7 @@ def test_collinear_columns_are_named_past_rounding(make_rows, seed):
     infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)  # nearly is not
 
 
-@pytest.mark.parametrize("tol", [1e-6, 1e-10])
+@pytest.mark.parametrize("tol", [1e-6, 1e-10, 1e-13])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_separated_classes_are_named(tol):
     X, y = load_iris(return_X_y=True)

@@ -613,6 +613,21 @@ def test_approximate_leave_one_out(make_rows, name, n_classes):
     assert np.all(train > approximate.scores_mean_[0] + 0.005)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_approximate_leave_one_out_of_soft_labels(make_rows, n_classes):
+    """Their score is the cross-entropy, as with any folds."""
+    X, y, _ = make_rows(80, 4, n_classes)
+    Y = np.eye(n_classes)[y] * 0.8 + 0.2 / n_classes
+    approximate = SoftmaxClassifierCV(CS, cv=LOO).fit(X, Y)
+    exact = SoftmaxClassifierCV(CS, cv=LeaveOneOut()).fit(X, Y)
+    np.testing.assert_allclose(approximate.scores_mean_, exact.scores_mean_, rtol=0.02)
+    # of labels that are as certain, the same
+    np.testing.assert_allclose(
+        SoftmaxClassifierCV(CS, cv=LOO).fit(X, np.eye(n_classes)[y]).scores_mean_,
+        SoftmaxClassifierCV(CS, cv=LOO).fit(X, y).scores_mean_,
+    )
+
+
 def test_what_approximate_leave_one_out_cannot_leave_out(make_rows):
     X, y, _ = make_rows(60, 3, 2)
     held = SoftmaxClassifierCV(CS, cv=LOO, penalty_factor=[1, 1, np.inf])

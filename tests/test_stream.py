@@ -184,10 +184,12 @@ def test_shape_of_batches_does_not_matter(noisy, no_room):
     assert np.abs(difference).mean() < 0.02
 
 
-def test_without_intercept(noisy, no_room):
+@pytest.mark.parametrize("solver", ["hessian", "kronecker"])
+def test_without_intercept(noisy, no_room, solver):
     X, y = noisy
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    classifier = stream(X, y, 200, fit_intercept=False)
+    classifier = stream(X, y, 200, fit_intercept=False, solver=solver)
+    assert has_let_go(classifier)
     np.testing.assert_array_equal(classifier.intercept_, 0)
     assert abs(excess(classifier, X, y)) < 0.01
 
