@@ -24,6 +24,9 @@ TRUSTED, BELIEVED = 0.2, 0.33
 FAR = 1.0
 # Gains that fall slower than this, from step to step, are taken to fall like this.
 SLOWEST = 0.97
+# A step that promises no more than this part of the goal is idle; where even that is not
+# there, F is rounding.
+IDLE = 1e-3
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
 # from step to step, until it holds.
@@ -76,7 +79,7 @@ class Model:
         Whether the last step did what the model had promised.
     damping : Damping
     idle : int
-        So many steps in turn promised no more than rounding.
+        So many steps in turn promised next to nothing.
     """
 
     def __init__(self, fit, on_path):
@@ -176,7 +179,7 @@ class Model:
         self._wrong = min(error / max(gain, 1e-300), TRUSTED)
         slow = gain > 0.5 * self._previous
         self._previous, self.fresh = gain, False
-        self.idle = self.idle + 1 if gain <= fit.floor else 0
+        self.idle = self.idle + 1 if gain <= max(IDLE * goal, fit.floor) else 0
         outdated = not self.trusted or slow or gain > FAR
         if outdated or self._worth_building(error - noise, gain, goal):
             self.drop()

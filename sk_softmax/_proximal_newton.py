@@ -8,15 +8,13 @@ do, its Hessian serves the next round too.
 
 import numpy as np
 
-from ._proximal_model import Model, kkt_violation
+from ._proximal_model import IDLE, Model, kkt_violation
 
 # So many rounds in which a set says that the fit has converged, while others hide what
 # is left, it is waited for the gradient to say it too. Then those are to be in the set.
 PATIENT_ROUNDS = 4
 # It is assumed that each intercept, of centred features, ends within this of its value.
 INTERCEPTS_REACH = 2
-# Where a model promises this part of the goal, and it is not there, F is rounding.
-IDLE = 1e-3
 # So many idle steps and F is as low as it gets, whatever is thought to be left.
 MOST_IDLE = 30
 # A step that took off F more than SHORT times what the model had promised was too short
