@@ -24,8 +24,8 @@ TRUSTED, BELIEVED = 0.2, 0.33
 FAR = 1.0
 # Gains that fall slower than this, from step to step, are taken to fall like this.
 SLOWEST = 0.97
-# A step that promises no more than this part of the goal is idle; where even that is not
-# there, F is rounding.
+# A step that promises no more than this part of the goal is idle; where even that is
+# not there, F is rounding.
 IDLE = 1e-3
 # Where probabilities are saturated the model is nearly flat and its step goes far
 # beyond where it holds. So much curvature is added to it, ten times more or less
