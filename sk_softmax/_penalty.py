@@ -167,7 +167,8 @@ class Penalty:
         """
         falls, steep = violation > 0, violation
         if self.grouped:
-            steep = np.linalg.norm(violation, axis=0) + np.zeros_like(violation)
+            with np.errstate(over="ignore"):
+                steep = np.linalg.norm(violation, axis=0) + np.zeros_like(violation)
         violation, steep, l1 = violation[falls], steep[falls], self.l1[falls]
         ridge = self.ridge.ravel()
         if len(ridge) > 1:
@@ -267,7 +268,7 @@ class Separable:
 
     def onto_face(self, u, trial):
         """The trial, moved to where it leaves u's orthant or the bounds."""
-        crossed = (u * trial < 0) & (self.weight > 0)
+        crossed = (np.sign(u) * trial < 0) & (self.weight > 0)
         return _clip(self, np.where(crossed, 0, trial))
 
 
@@ -287,7 +288,9 @@ class Grouped:
 
     def norms(self, u):
         """Of the groups."""
-        return np.sqrt(np.bincount(self.group, u * u, minlength=len(self.weight)))
+        with np.errstate(over="ignore"):  # of features past 1e154 they are infinite
+            squares = u * u
+        return np.sqrt(np.bincount(self.group, squares, minlength=len(self.weight)))
 
     def value(self, u):
         """The sum, for u within the bounds."""

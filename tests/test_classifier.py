@@ -63,6 +63,26 @@ def test_features_of_any_size(iris, factors, container):
     assert classifier.score(container(X * factors), y) > 0.9
 
 
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e300, 1e-155])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"l1_ratio": 1.0},
+        {"l1_ratio": 0.5, "penalty_group": "class"},
+        {"C": np.inf, "bounds": (0, np.inf)},
+    ],
+    ids=["l1", "group", "bounds"],
+)
+def test_all_features_of_any_size(iris, option, size):
+    """A warning of an overflow would be an error."""
+    X, y = iris
+    y = np.where(np.arange(150) % 5, y, (y + 1) % 3)  # so that they overlap
+    classifier = SoftmaxClassifier(**option).fit(X * size, y)
+    assert classifier.converged_
+    assert np.isfinite(classifier.coef_).all()
+    assert classifier.score(X * size, y) > (0.7 if size > 1 else 0.3)
+
+
 @pytest.mark.parametrize("option", [{}, {"l1_ratio": 1.0}, {"bounds": (0, np.inf)}])
 @pytest.mark.parametrize(
     "factor, dtype, way_out",
