@@ -165,15 +165,19 @@ def test_a_minimum_far_from_zero_is_solved_to_its_last_digit():
 
 def test_last_digits_that_no_value_tells():
     """Beside the norms at the start what is left to gain is lost in rounding."""
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        part = groups(rng, 1e-2, "box")
-        H, q = quadratic(rng, 40, 1e-3)
-        u = minimise_model(H, 30 * q, np.zeros(N), part)
-        start = np.where(part.free(u), u * (1 + 1e-11 * rng.normal(size=N)), u)
-        gradient = 30 * q + H @ start
-        v = minimise_model(H, gradient, start, part)
-        assert left(H, gradient, start, part, v) <= 1e-2
+    rng = np.random.default_rng(0)
+    part = groups(rng, 1.0, "free")
+    H, q = quadratic(rng, N, 1e-1)
+    model = _grouped_model._Model(H, q, rng.normal(size=N), part, np.diag(H))
+    best = model.minimum(1e-12)
+    near, far = (model.at(best.v * (1 + step)) for step in (1e-9, 1e-6))
+    flat = _grouped_model.EPS * part.value(best.v)
+    assert model.violation(near) < 0.5 * model.violation(far)
+    for more, better in ((-flat, True), (0, True), (flat, True), (99 * flat, False)):
+        trial = near._replace(value=far.value + more)
+        assert model._is_better(trial, far) == better
+    assert not model._is_better(far._replace(value=near.value), near)
+    assert model._is_better(far._replace(value=near.value - flat), near)
 
 
 def test_what_an_unsolved_model_leaves():
