@@ -68,7 +68,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features or, if that is less, of
         `coef_prior` with the best intercepts. It means the same for every data set.
-        float32 data have no digits for less than about 1e-8.
+        With float32 data a fit may have to end before, where F is flat.
     max_iter : int, default=1000
         Passes over the data at which to stop with a warning; `n_iter_` says what
         counts as one.

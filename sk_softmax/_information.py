@@ -140,7 +140,7 @@ class Likelihood:
         information : ndarray of shape (N, N)
         meat : ndarray of shape (N, N) or None
         """
-        pair = first, second = np.triu_indices(len(theta) - 1)
+        first, second = np.triu_indices(len(theta) - 1)
         same = (first == second)[:, None]
 
         def block(rows, X):
@@ -159,8 +159,7 @@ class Likelihood:
         flops = 2 * len(first) * self.rows.entries * self.n_columns
         value, score, information, *meat = self.rows.sum(block, flops)
         information, *meat = (
-            _whole(grams + grams.transpose(0, 2, 1) if self.is_thin else grams, *pair)
-            for grams in (information, *meat)
+            _whole(grams, first, second, self.is_thin) for grams in (information, *meat)
         )
         return float(value), score.ravel(), information, meat[0] if meat else None
 
@@ -263,8 +262,10 @@ def _pair_grams(design):
     return lambda weights: np.reshape((products @ weights.T.copy()).T, (-1, p, p))
 
 
-def _whole(grams, first, second):
+def _whole(grams, first, second, are_halves):
     """The (N, N) matrix of the blocks (p, p) of the pairs of classes."""
+    if are_halves:
+        grams = grams + grams.transpose(0, 2, 1)
     n, p = first.max(initial=-1) + 1, grams.shape[-1]
     full = np.empty((n, p, n, p))
     full[first, :, second] = grams

@@ -92,7 +92,8 @@ class Model:
         # within bounds a few are all in the set from the start, and nothing is hidden
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
         whole = few and fit.problem.penalty.has_bounds and not on_path
-        self._always = ~fit.frame.constant if whole else None
+        always = whole & ~fit.frame.constant
+        self._always = np.broadcast_to(always, fit.problem.penalty.l1.shape)
         self.damping, self._previous = Damping(), np.inf
         self._wrong, self.idle = 0.0, 0
 
@@ -100,8 +101,8 @@ class Model:
         """The step to the model's minimum, on a working set that fits the point."""
         fit, point, working = self._fit, self._fit.point, self._working
         chosen, violating, in_turns = _choose(fit.problem, point, violation)
-        if self._always is not None:
-            chosen = chosen | self._always
+        more = chosen | self._always
+        chosen = more if more.sum() <= MOST_WORKING_SET else chosen
         if self._H is None or (chosen & ~working.chosen).any():
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
@@ -144,15 +145,15 @@ class Model:
             return hidden
         for more in (np.sqrt(distance), -np.sqrt(distance)):
             hidden |= kkt_violation(fit.problem, fit.point, fit.frame, more=more) > 0
+        if fit.problem.penalty.grouped:
+            hidden |= hidden.any(axis=0)
         hidden &= ~chosen
-        room = MOST_WORKING_SET - chosen.sum()
-        return hidden if hidden.sum() <= room else np.zeros_like(chosen)
+        together = chosen | self._always | hidden
+        return hidden & (together.sum() <= MOST_WORKING_SET)
 
     def widen(self, hidden):
         """Have these in the set too, from now on."""
-        if self._fit.problem.penalty.grouped:
-            hidden = hidden | hidden.any(axis=0)
-        self._always = hidden if self._always is None else self._always | hidden
+        self._always = self._always | hidden
         self.drop()
 
     def is_stale(self, step):

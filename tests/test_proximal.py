@@ -617,7 +617,32 @@ def test_what_is_held_firmly_need_not_be_in_the_set():
     room = problem.penalty.l1 - np.abs(fit.point.gradient[:, :-1])
     least = (room * fit.frame.scale)[held].min()
     assert not model.hidden(0.99 * least**2).any()
-    assert model.hidden(1.01 * least**2).sum() == 1
+    hidden = model.hidden(1.01 * least**2)
+    assert hidden.sum() == 1
+    model.widen(hidden)
+    model.step(kkt_violation(problem, fit.point, fit.frame))
+    assert (model._working.chosen & hidden).any()
+    assert not model.hidden(1.01 * least**2).any()
+
+
+def test_no_more_is_hidden_than_a_set_can_have(monkeypatch):
+    """Groups come in whole."""
+    X, y = load_wine(return_X_y=True)
+    clf = SoftmaxClassifier(1e-3, l1_ratio=1.0, penalty_group="class")
+    problem, _ = clf._problem(X, y, None, None)
+    fit = Fit(problem, None, tol=1e-6, max_iter=100)
+    model = Model(fit, on_path=False)
+    model.step(kkt_violation(problem, fit.point, fit.frame))
+    hidden = model.hidden(1.0)
+    assert hidden.any() and (hidden == hidden.any(axis=0)).all()
+    most = (hidden | model._working.chosen).sum()
+    monkeypatch.setattr(_proximal_model, "MOST_WORKING_SET", most)
+    assert model.hidden(1.0).any()
+    monkeypatch.setattr(_proximal_model, "MOST_WORKING_SET", most - 1)
+    assert not model.hidden(1.0).any()
+    model.widen(hidden)  # what the set cannot have does not come in
+    model.step(kkt_violation(problem, fit.point, fit.frame))
+    assert model._working.chosen.sum() < most
 
 
 @pytest.mark.parametrize("options", [{}, {"penalty_group": "class"}])
@@ -658,7 +683,7 @@ def test_a_longer_step_stays_on_its_face(grouped):
     assert np.vdot(penalty.gradient(W), step) == pytest.approx(slope, rel=1e-4)
 
 
-def test_gains_that_hardly_fall_go_on(monkeypatch):
+def test_gains_that_hardly_fall_go_on():
     """What is left is their sum, and an old Hessian does not tell the next."""
     X, y = load_wine(return_X_y=True)
     problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
