@@ -7,6 +7,7 @@ From the top down; imports run down this list only:
 - `interop`: a fitted classifier as other tools want it
 - `_effects`: what a feature does to the probability of each class
 - `_result`: what inference returns
+- `_hypotheses`: tests of restrictions and of nested models
 - `_display_fit`: displays of how a model was found
 - `_display_model`: displays of what a model says
 - `_display_style`: how displays look

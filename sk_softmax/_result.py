@@ -1,39 +1,12 @@
 """What `infer` returns: coefficients with a covariance, and what follows from them."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc
 
+from ._hypotheses import chi2_test, nested, restriction_matrix, wald_test
 from ._information import INTERCEPT
 from ._tables import Summary, normal_table
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """A chi-squared test.
-
-    Attributes
-    ----------
-    statistic : float
-    df : int
-        Degrees of freedom.
-    p_value : float
-
-    Examples
-    --------
-    >>> from sk_softmax.inference import TestResult
-    >>> test = TestResult(statistic=5.2, df=2, p_value=0.074)
-    >>> test.p_value
-    0.074
-    """
-
-    __test__ = False  # pytest collects classes that are called Test
-
-    statistic: float
-    df: int
-    p_value: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -238,30 +211,15 @@ class InferenceResult:
         TypeError
             The restrictions are neither names nor numbers.
         """
-        R = self._restriction_matrix(restrictions, reference)
+        _, A = self._gauge(reference)
+        R = restriction_matrix(restrictions, self.feature_names, A)
         value = np.asarray(value, dtype=np.float64)
         if value.shape not in ((), (len(R),)):
             raise ValueError(
                 f"value has shape {value.shape}, expected a number or ({len(R)},): one "
                 "for each restriction."
             )
-        distance = R @ self.free_coef.ravel() - value
-        V = R @ self.free_covariance @ R.T
-        rank = np.linalg.matrix_rank(R)
-        if rank == 0:
-            raise ValueError("restrictions hold for any coefficients: nothing to test.")
-        size = 1 / np.sqrt(np.maximum(np.diag(V), np.finfo(float).tiny))
-        V = V * size[:, None] * size
-        distance = distance * size
-        if np.linalg.matrix_rank(V, tol=1e-10, hermitian=True) < rank:
-            raise ValueError(
-                f"{rank} restrictions, but their covariance has a smaller rank: there "
-                "are too few groups for so many restrictions."
-            )
-        statistic = float(
-            distance @ np.linalg.pinv(V, 1e-10, hermitian=True) @ distance
-        )
-        return _chi2_test(statistic, rank)
+        return wald_test(R, value, self.free_coef, self.free_covariance)
 
     def likelihood_ratio_test(self, other=None):
         """Test of the smaller of two nested models, fitted by maximum likelihood.
@@ -306,10 +264,10 @@ class InferenceResult:
             n_intercepts = len(self.free_coef) * (self.feature_names[:1] == [INTERCEPT])
             smaller, larger = (self.loglik_null, n_intercepts), (self.loglik, self.df)
         else:
-            smaller, larger = _nested(self, other)
+            smaller, larger = nested(self, other)
             smaller, larger = (smaller.loglik, smaller.df), (larger.loglik, larger.df)
         statistic = 2 * (larger[0] - smaller[0])
-        return _chi2_test(max(statistic, 0.0), round(larger[1] - smaller[1]))
+        return chi2_test(max(statistic, 0.0), round(larger[1] - smaller[1]))
 
     @property
     def aic(self):
@@ -382,83 +340,3 @@ class InferenceResult:
             )
         others = np.delete(np.arange(K), code)
         return others, against_first[others] - against_first[code]
-
-    def _restriction_matrix(self, restrictions, reference):
-        """Rows on the flattened `free_coef`."""
-        p, K1 = len(self.feature_names), len(self.free_coef)
-        if isinstance(restrictions, str):
-            restrictions = [restrictions]
-        if np.ndim(restrictions) == 0:
-            raise TypeError(
-                "restrictions must be names of features, or a matrix of which each row "
-                f"times the coefficients is to equal value, got {restrictions!r}."
-            )
-        if all(isinstance(name, str) for name in restrictions):
-            unknown = set(restrictions) - set(self.feature_names)
-            if unknown:
-                raise ValueError(f"no features are called {sorted(unknown)}.")
-            names = list(self.feature_names)
-            twice = [name for name in restrictions if names.count(name) > 1]
-            if twice:
-                raise ValueError(f"restrictions names {twice}, which are two columns.")
-            columns = [names.index(name) for name in restrictions]
-            return np.eye(K1 * p).reshape(K1, p, -1)[:, columns].reshape(-1, K1 * p)
-        _, A = self._gauge(reference)
-        R = np.atleast_2d(np.asarray(restrictions, dtype=float))
-        if R.shape[1] != len(A) * p:
-            raise ValueError(
-                f"restrictions has {R.shape[1]} columns, but there are {len(A) * p} "
-                "coefficients."
-            )
-        free = np.einsum("qap,ak->qkp", R.reshape(-1, len(A), p), A)
-        free = free.reshape(len(R), -1)
-        # what cancels in the gauge is no restriction
-        free[np.abs(free) < 1e-14 * np.abs(R).max(axis=1, keepdims=True)] = 0
-        return free
-
-
-def _nested(first, second):
-    """The smaller and the larger of two models of the same rows."""
-    if not np.array_equal(first.classes, second.classes):
-        raise ValueError(
-            f"the two models have other classes: {first.classes.tolist()} and "
-            f"{second.classes.tolist()}."
-        )
-    if first.n_obs != second.n_obs:
-        raise ValueError(
-            f"the two models are not of the same rows: one has {first.n_obs:.12g}, the "
-            f"other {second.n_obs:.12g}."
-        )
-    smaller, larger = sorted((first, second), key=lambda result: result.df)
-    lacking = [c for c in smaller.feature_names if c not in larger.feature_names]
-    have_intercepts = [INTERCEPT in r.feature_names for r in (first, second)]
-    nulls = first.loglik_null, second.loglik_null
-    if len(set(have_intercepts)) == 1 and not np.isclose(*nulls, rtol=1e-6, atol=0):
-        raise ValueError(
-            "the two models are not of the same rows: without features their "
-            f"log-likelihoods are {nulls[0]:.9g} and {nulls[1]:.9g}, so that labels, "
-            "weights or offsets differ."
-        )
-    if smaller.df == larger.df:
-        raise ValueError(
-            "the models are not nested: they have equally many parameters. Compare "
-            "their aic or bic."
-        )
-    if larger.loglik - smaller.loglik < -1e-6 * abs(smaller.loglik):
-        raise ValueError(
-            "the models are not nested: the larger has the lower likelihood "
-            f"({larger.loglik:.9g} against {smaller.loglik:.9g}). Compare their aic or "
-            "bic; or, if they are nested, fit with a smaller tol."
-        )
-    if lacking:
-        warnings.warn(
-            f"the smaller model has the columns {lacking}, which the larger one lacks: "
-            "the test holds only if they are combinations of its columns. If not, "
-            "compare their aic or bic.",
-            stacklevel=3,
-        )
-    return smaller, larger
-
-
-def _chi2_test(statistic, df):
-    return TestResult(statistic, int(df), float(chdtrc(df, statistic)))

@@ -22,8 +22,9 @@ from ._fitted import (
     penalty_gradient,
     validated,
 )
+from ._hypotheses import TestResult
 from ._information import null_log_likelihood
-from ._result import InferenceResult, TestResult
+from ._result import InferenceResult
 from ._singular import check_separation, checked_inverse
 from ._tables import Summary
 
