@@ -24,6 +24,7 @@ from sklearn import config_context
 
 from benchmarks.records import save_ratio
 from sk_softmax import SoftmaxClassifier
+from sk_softmax._encode import problem_for
 
 GOAL = 1e-6
 MAX_EVALUATIONS = 2000
@@ -164,7 +165,7 @@ def main():
     numpy_times = ours("NumPy", X, y)
     with config_context(array_api_dispatch=True):
         times = ours("torch", X_there, y_there)
-        problem, _ = SoftmaxClassifier()._problem(X_there, y_there, None, None)
+        problem, _ = problem_for(SoftmaxClassifier(), X_there, y_there, None, None)
     ratios = [t / s for t, s in zip(times, numpy_times, strict=True)]
     print(f"torch / NumPy: {ratios[0]:.2f} in time, {ratios[1]:.2f} in busy time")
     if device == "cpu":

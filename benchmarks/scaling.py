@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import datasets
 from sk_softmax import SoftmaxClassifier
+from sk_softmax._encode import problem_for
 
 SIZES = [
     (10_000, 50, 10),
@@ -46,7 +47,7 @@ def costs():
         X, y = datasets.load(f"synthetic:n={n},d={d},K={K},density=1")
         with threadpool_limits(1):
             seconds, classifier = cpu_seconds(SoftmaxClassifier().fit, X, y)
-            problem, _ = classifier._problem(X, y, None, None)
+            problem, _ = problem_for(classifier, X, y, None, None)
             theta = np.column_stack([classifier.coef_, classifier.intercept_])
             with problem.rows.threads():
                 one, _ = cpu_seconds(problem.value_gradient, theta)
@@ -67,8 +68,8 @@ def dask_sums():
             X = np.random.default_rng(0).normal(size=(20 * n_chunks, 10))
             y = (X[:, 0] > 0).astype(int)
             classifier = SoftmaxClassifier()
-            problem, _ = classifier._problem(
-                da.from_array(X, chunks=(20, 10)), y, None, None
+            problem, _ = problem_for(
+                classifier, da.from_array(X, chunks=(20, 10)), y, None, None
             )
             theta = problem.null_point()
             times = []

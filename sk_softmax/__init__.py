@@ -20,6 +20,7 @@ From the top down; imports run down this list only:
 - `_path`: softmax_path: many C, warm starts, the grid
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
+- `_encode`: from an estimator and its data to the problem
 - `_predictor`: what a fitted model says of rows
 - `_dask`: problems whose rows are chunks of a dask collection
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily

@@ -5,24 +5,16 @@ from contextlib import closing
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 
 from . import _arguments as arguments
-from . import _coef_options as coef_options
 from . import _stream as stream
-from ._array_api import dense, follow, refuse, to_numpy
-from ._array_rows import rows_of
-from ._chunks import is_dask, refuse_dask, validate
-from ._dask import dask_problem
-from ._loss import loss_of
+from ._array_api import follow
+from ._encode import problem_for, validated, validated_batch, warm_point
 from ._next_steps import next_step, separation
 from ._parameters import check_parameters
-from ._penalty import Penalty
-from ._predictor import Predictor, all_or_nothing, checked, read
-from ._problem import Problem
+from ._predictor import Predictor, all_or_nothing
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
-from ._rows import working_dtype
 from ._solver import solve
 
 
@@ -244,8 +236,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self.__dict__.pop("_stream", None)
         check_parameters(self)
         arguments.require_y(y, self)
-        X = self._validated(X, y, sample_weight, offset)
-        problem, classes = self._problem(X, y, sample_weight, offset)
+        X = validated(self, X, y, sample_weight, offset)
+        problem, classes = problem_for(self, X, y, sample_weight, offset)
         with closing(problem):
             result, separated, stopped = self._solved(
                 problem, classes, X, y, sample_weight
@@ -255,16 +247,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._rows_observed_once = problem.observes_rows_once
         self._warn(result, classes[separated], stopped)
         return self
-
-    def _validated(self, X, y, sample_weight, offset):
-        """X as it is read; the entries of a mapped file or of dask's chunks later."""
-        if is_dask(X):
-            validate(self, X)
-            return X
-        refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
-        X = read(self, X)
-        check_consistent_length(X, y)
-        return X
 
     def _solved(self, problem, classes, X, y, sample_weight):
         """Result, which classes are separated, and whether a callback stopped it."""
@@ -284,7 +266,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         with problem.rows.threads():
             result = solve(
                 problem,
-                self._warm_point(problem, classes),
+                warm_point(self, problem, classes),
                 **arguments.solver_options(self),
                 progress=progress if self.verbose or task.followed else None,
             )
@@ -349,15 +331,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     def _partial_fit(self, X, y, classes, sample_weight):
         check_parameters(self)
         last = getattr(self, "_stream", None)
-        refuse(X, "partial_fit", "pass NumPy arrays, or fit all rows at once")
-        if is_dask(X):
-            raise ValueError(
-                "X is a dask collection: give it to fit, or its chunks to partial_fit "
-                "one after the other, as X.blocks[i].compute()."
-            )
-        refuse_dask(y=y, sample_weight=sample_weight)
-        X = checked(self, X, reset=last is None)
-        check_consistent_length(X, y)
+        X = validated_batch(self, X, y, sample_weight, reset=last is None)
         self._stream, result = stream.partial_fit(
             self, last, X, y, classes, sample_weight
         )
@@ -368,78 +342,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self.__dict__.pop("_rows_observed_once", None)  # the total has to tell
         self._warn(result, [], False, stacklevel=4)
         return self
-
-    def _problem(self, X, y, sample_weight, offset):
-        """The mathematical problem of validated X, and the classes."""
-        if is_dask(X):
-            problem, classes = dask_problem(
-                X,
-                y,
-                sample_weight,
-                offset,
-                classes=self.classes,
-                class_weight=self.class_weight,
-                fit_intercept=bool(self.fit_intercept),
-                name=type(self).__name__,
-            )
-        else:
-            problem, classes = self._problem_in_memory(X, y, sample_weight, offset)
-        try:
-            problem.penalty = self._penalty(problem, classes)
-            if problem.penalty.strength == 0:
-                arguments.refuse_absent(classes[problem.absent()])
-        except BaseException:
-            problem.close()
-            raise
-        return problem, classes
-
-    def _problem_in_memory(self, X, y, sample_weight, offset):
-        dtype = working_dtype(X)
-        sample_weight, offset = follow(X, sample_weight, offset)
-        if not hasattr(y, "columns"):  # whose names are those of the classes
-            y = follow(X, y)
-        classes, target, mass = arguments.targets(y, self.classes, dtype)
-        target, mass = follow(X, target, mass)
-        weight = arguments.row_weights(
-            sample_weight, self.class_weight, classes, target, mass, dtype
-        )
-        loss = loss_of(len(classes))
-        offset = arguments.told(arguments.offsets(offset, X.shape[0], classes, dtype))
-        rows = rows_of(X, loss.n_outputs, type(self).__name__)
-        intercept = bool(self.fit_intercept)
-        return Problem(rows, loss, target, weight, None, intercept, offset), classes
-
-    def _penalty(self, problem, classes):
-        shape = problem.shape[0], problem.shape[1] - 1
-        names = getattr(self, "feature_names_in_", None)
-        grouped = self.penalty_group == "class"
-        return Penalty(
-            1 / (float(self.C) * float(problem.total_weight)),
-            shape,
-            l1_ratio=self.l1_ratio,
-            factor=coef_options.penalty_factors(
-                self.penalty_factor, shape, names, classes, grouped
-            ),
-            prior=coef_options.prior_mean(self.coef_prior, shape, classes, names),
-            bounds=coef_options.bounds(self.bounds, shape, names, classes),
-            grouped=grouped,
-        )
-
-    def _warm_point(self, problem, classes):
-        """The last fit as a starting point, or None."""
-        fits = (
-            self.warm_start
-            and hasattr(self, "coef_")
-            and np.array_equal(to_numpy(self.classes_), classes)
-            and self.coef_.shape == (problem.shape[0], problem.shape[1] - 1)
-        )
-        if not fits:
-            return None
-        coef, intercept = to_numpy(self.coef_), to_numpy(self.intercept_)
-        coef = dense(coef)
-        intercept = intercept if self.fit_intercept else np.zeros(len(coef))
-        theta = np.column_stack([coef, intercept]).astype(np.float64)
-        return problem.centred(theta)
 
     @property
     def penalty(self):

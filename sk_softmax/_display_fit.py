@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import solver_options
 from ._display_style import GREY, axes, axis_of_C, dot_style, drawn, line_style
+from ._encode import problem_for
 from ._fitted import validated
 from ._optimum import Fit
 from ._solver import solve
@@ -330,7 +331,7 @@ class ConvergenceDisplay:
         display : ConvergenceDisplay
         """
         clf, X = validated(clf, X)
-        problem, _ = clf._problem(X, y, sample_weight, offset)
+        problem, _ = problem_for(clf, X, y, sample_weight, offset)
         trace = []
 
         def record(n_passes, point, _):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._array_api import dense, is_foreign, refuse, to_numpy
 from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
+from ._encode import problem_for
 from ._information import INTERCEPT, Likelihood
 from ._predictor import checked
 from ._singular import listed
@@ -61,7 +62,7 @@ def plain(clf):
 def fitted_problem(clf, X, y, sample_weight, offset):
     """The problem that was solved, if normal theory holds for its solution."""
     check_consistent_length(X, y)
-    problem, classes = clf._problem(X, y, sample_weight, offset)
+    problem, classes = problem_for(clf, X, y, sample_weight, offset)
     if not np.array_equal(classes, clf.classes_):
         raise ValueError(
             f"y has classes {classes.tolist()}, the fit had {clf.classes_.tolist()}."

@@ -18,6 +18,7 @@ from ._array_api import refuse
 from ._classifier import SoftmaxClassifier
 from ._coordinates import build
 from ._cost import ON_PATH, preference
+from ._encode import problem_for, validated
 from ._frame import Frame
 from ._next_steps import next_step, separation
 from ._parameters import check_parameters
@@ -233,10 +234,10 @@ def base_problem(classifier, X, y, sample_weight, offset):
         "A path of C",
         "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
     )
-    X = classifier._validated(X, y, sample_weight, offset)
+    X = validated(classifier, X, y, sample_weight, offset)
     lasso = copy(classifier)
     lasso.l1_ratio = 1.0
-    return lasso._problem(X, y, sample_weight, offset)
+    return problem_for(lasso, X, y, sample_weight, offset)
 
 
 def at(problem, C, l1_ratio):

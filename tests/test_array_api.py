@@ -26,6 +26,7 @@ from sk_softmax import (
     _problem,
     _solver,
 )
+from sk_softmax._encode import problem_for
 from sk_softmax.inference import infer
 from sk_softmax.interop import coef_frame
 
@@ -229,7 +230,7 @@ def test_many_blocks_are_one(backend, case, data, monkeypatch):
     monkeypatch.setattr(_array_rows, "PROCESSOR_BLOCK_BYTES", 2048)
     monkeypatch.setattr(_array_rows, "DEVICE_BLOCK_BYTES", 2048)
     X, y, *_ = data(3)
-    problem, _ = one._problem(backend(X), backend(y), None, None)
+    problem, _ = problem_for(one, backend(X), backend(y), None, None)
     assert len(problem.rows.blocks) > 5
     _, answers, _ = fitted(backend, case, 3, data, tol=1e-10)
     for name, answer in answers.items():
@@ -255,7 +256,7 @@ def test_an_evaluation_moves_k_times_d_plus_one_numbers_once(
 ):
     X, y, weight, offset, _ = map(backend, data(3))
     monkeypatch.setattr(_array_rows, "PROCESSOR_BLOCK_BYTES", 2048)
-    problem, _ = SoftmaxClassifier()._problem(X, y, weight, offset)
+    problem, _ = problem_for(SoftmaxClassifier(), X, y, weight, offset)
     theta = np.random.default_rng(0).normal(size=problem.shape)
     evaluate = problem.value_gradient
     if kind == "hessian":

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from sk_softmax import SoftmaxClassifier, _classifier, _loss, _rows
+from sk_softmax import SoftmaxClassifier, _encode, _loss, _rows
 from sk_softmax._coordinates import BUILDERS
 
 FOLDER_DATA = [
@@ -692,12 +692,12 @@ def test_targets_stay_codes(load, monkeypatch):
     X, y = load("digits")
     seen = []
 
-    class Watched(_classifier.Problem):
+    class Watched(_encode.Problem):
         def __init__(self, rows, loss, target, *args):
             seen.append(target)
             super().__init__(rows, loss, target, *args)
 
-    monkeypatch.setattr(_classifier, "Problem", Watched)
+    monkeypatch.setattr(_encode, "Problem", Watched)
     SoftmaxClassifier(tol=1e-2).fit(X, y)
     assert seen[0].shape == y.shape
     assert seen[0].dtype.kind == "i"
@@ -706,12 +706,12 @@ def test_targets_stay_codes(load, monkeypatch):
 def test_passes_are_those_of_the_problem(load, monkeypatch):
     problems = []
 
-    class Watched(_classifier.Problem):
+    class Watched(_encode.Problem):
         def __init__(self, *args):
             super().__init__(*args)
             problems.append(self)
 
-    monkeypatch.setattr(_classifier, "Problem", Watched)
+    monkeypatch.setattr(_encode, "Problem", Watched)
     classifier = SoftmaxClassifier().fit(*load("digits"))
     assert classifier.n_iter_[0] == problems[0].n_evaluations
 

@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _solver, softmax_path
+from sk_softmax._encode import penalty_of
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -640,7 +641,7 @@ def test_an_interrupt_releases_the_chunks(client, data, monkeypatch):
 def test_probabilities_stay_beside_the_chunks(anywhere, data):
     X, y, _ = data
     problem, _ = problem_of(da.from_array(X, chunks=(300, -1)), y)
-    problem.penalty = SoftmaxClassifier()._penalty(problem, np.arange(4))
+    problem.penalty = penalty_of(SoftmaxClassifier(), problem, np.arange(4))
     scratch = problem.scratch()
     sizes = [problem.sum(_count, (scratch,), 0)[0] for _ in range(3)]
     assert [int(size) for size in sizes] == [0, 3, 6]

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, _rows, softmax_path
+from sk_softmax._encode import problem_for
 from sk_softmax._problem import Problem
 from sk_softmax._row_space import row_space
 from sk_softmax._solver import descend
@@ -269,7 +270,7 @@ def test_passes_in_the_span_of_the_rows_count(monkeypatch):
 
 
 def test_another_value_is_not_lifted():
-    problem, _ = SoftmaxClassifier()._problem(*wide(0, 1), None, None)
+    problem, _ = problem_for(SoftmaxClassifier(), *wide(0, 1), None, None)
     space = row_space(problem)
     result = descend(space.problem, tol=1e-6, max_iter=100)
     assert space.lift_result(result, problem, 1e-6).value == result.value

@@ -24,6 +24,7 @@ from sk_softmax import (
     _rows,
     _separable_model,
 )
+from sk_softmax._encode import problem_for
 from sk_softmax._frame import Frame
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._optimum import Fit, Point
@@ -355,7 +356,7 @@ def test_most_gain_is_no_less_than_what_is_gained(bounds, l1_ratio, group, prior
     if prior is not None:
         options["coef_prior"] = np.full((3, 4), prior)
     classifier = SoftmaxClassifier(0.1, fit_intercept=False, **options)
-    problem, _ = classifier._problem(X, y, None, None)
+    problem, _ = problem_for(classifier, X, y, None, None)
     penalty = problem.penalty
     optimum = solve(problem, tol=1e-13, max_iter=1000)
     rng = np.random.default_rng(0)
@@ -593,7 +594,7 @@ def test_float32_with_free_and_excluded_features(C):
 def test_a_hessian_does_not_outlive_a_long_step(gain, kept):
     """However well it was met: rows whose logits move so far have other curvature."""
     X, y = load_wine(return_X_y=True)
-    problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
+    problem, _ = problem_for(SoftmaxClassifier(l1_ratio=1.0), X, y, None, None)
     fit = Fit(problem, None, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
     step = model.step(kkt_violation(problem, fit.point, fit.frame))
@@ -607,7 +608,7 @@ def test_a_hessian_does_not_outlive_a_long_step(gain, kept):
 def test_what_is_held_firmly_need_not_be_in_the_set():
     """A gradient moves by the root of what a step takes off F, and no further."""
     X, y = load_breast_cancer(return_X_y=True)
-    problem, _ = SoftmaxClassifier(1e-3, l1_ratio=1.0)._problem(X, y, None, None)
+    problem, _ = problem_for(SoftmaxClassifier(1e-3, l1_ratio=1.0), X, y, None, None)
     start = solve(problem, tol=1e-10, max_iter=200).theta
     fit = Fit(problem, start, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
@@ -629,7 +630,7 @@ def test_no_more_is_hidden_than_a_set_can_have(monkeypatch):
     """Groups come in whole."""
     X, y = load_wine(return_X_y=True)
     clf = SoftmaxClassifier(1e-3, l1_ratio=1.0, penalty_group="class")
-    problem, _ = clf._problem(X, y, None, None)
+    problem, _ = problem_for(clf, X, y, None, None)
     fit = Fit(problem, None, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
     model.step(kkt_violation(problem, fit.point, fit.frame))
@@ -686,7 +687,7 @@ def test_a_longer_step_stays_on_its_face(grouped):
 def test_gains_that_hardly_fall_go_on():
     """What is left is their sum, and an old Hessian does not tell the next."""
     X, y = load_wine(return_X_y=True)
-    problem, _ = SoftmaxClassifier(l1_ratio=1.0)._problem(X, y, None, None)
+    problem, _ = problem_for(SoftmaxClassifier(l1_ratio=1.0), X, y, None, None)
     fit = Fit(problem, None, tol=1e-6, max_iter=100)
     model = Model(fit, on_path=False)
     violation = kkt_violation(problem, fit.point, fit.frame)
