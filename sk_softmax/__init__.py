@@ -17,7 +17,8 @@ From the top down; imports run down this list only:
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
 - `_folds`: the folds, their paths and their scores
-- `_path`: softmax_path: many C, warm starts, the grid
+- `_path`: softmax_path: many C, warm starts
+- `_grid`: the Cs of a path
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_encode`: from an estimator and its data to the problem
@@ -60,6 +61,7 @@ From the top down; imports run down this list only:
 - `_products`: products of a block of rows with few vectors
 - `_array_rows`: rows of foreign arrays, and which kind of rows an X has
 - `_rows`: any X as a sum over row blocks
+- `_blas`: BLAS on one thread
 - `_array_api`: arrays of other libraries than NumPy, and the border to NumPy
 """
 

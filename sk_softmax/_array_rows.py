@@ -18,10 +18,10 @@ from ._array_api import (
     to_numpy,
     widest_float,
 )
+from ._blas import single_threaded_blas
 from ._rows import (
     MappedRows,
     Rows,
-    _single_threaded_blas,
     is_checked_late,
     memory_map,
 )
@@ -64,7 +64,7 @@ class ArrayRows(Rows):
     @contextmanager
     def threads(self):
         """NumPy's BLAS on one thread, as for NumPy's arrays."""
-        with _single_threaded_blas:
+        with single_threaded_blas:
             yield self
 
     def like(self, X):

@@ -19,7 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from ._rows import _single_threaded_blas
+from ._blas import single_threaded_blas
 
 # How many terms are added at once.
 FAN_IN = 8
@@ -231,7 +231,7 @@ def _part(n_chunks, group, block, arguments, result_bytes, *problems):
     """The sums over the chunks of a group, as `_added` says."""
     _keep_heap()
     terms = {}
-    with _single_threaded_blas:
+    with single_threaded_blas:
         for c, problem in zip(group, problems, strict=True):
             args = [
                 arg.of(problem) if isinstance(arg, Scratch) else arg

@@ -30,10 +30,11 @@ from ._folds import (
     folds_of_chunks,
     without_class_weight,
 )
+from ._grid import at, check_Cs
 from ._leave_one_out import check_left_out
 from ._next_steps import next_step, separation
 from ._parameters import check_choices, is_loo
-from ._path import at, base_problem, check_Cs, refuse_infinite
+from ._path import base_problem, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
 from ._solver import solve

@@ -9,12 +9,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from . import _arguments as arguments
+from ._blas import single_threaded_blas
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
+from ._grid import at
 from ._leave_one_out import leave_one_out_loss
-from ._path import at, log_loss, refuse_infinite, solve_path
+from ._path import log_loss, refuse_infinite, solve_path
 from ._progress import fit_data
-from ._rows import _single_threaded_blas
 from ._separable_model import quiet
 
 
@@ -173,7 +174,7 @@ def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
         judge = _named_score(scorer, problem.rows.X, test, held, search.classes)
     task = search.paths(task, "fold", i, _some_data(task, train))
     # where folds are fitted at once each has one thread
-    with _single_threaded_blas if single else fold.rows.threads():
+    with single_threaded_blas if single else fold.rows.threads():
         fields, last = search.fit(fold, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)

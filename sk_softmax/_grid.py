@@ -1,0 +1,103 @@
+"""The Cs of a path: those given, or a grid from the strongest penalty of use down."""
+
+import numpy as np
+from sklearn.utils import check_scalar
+
+from ._arguments import number_list
+from ._coordinates import build
+from ._frame import Frame
+from ._penalty import Penalty
+from ._solver import solve
+
+
+def at(problem, C, l1_ratio):
+    """The base problem at another C and l1 ratio."""
+    base = problem.penalty
+    penalty = Penalty(
+        1 / (float(C) * float(problem.total_weight)),  # infinite without a warning
+        base.l1.shape,
+        l1_ratio=l1_ratio,
+        factor=base.factor,
+        prior=base.prior if base.has_prior else None,
+        bounds=(base.lower, base.upper) if base.has_bounds else None,
+        grouped=base.grouped,
+    )
+    return problem.with_penalty(penalty)
+
+
+def check_Cs(Cs, eps, problem, l1_ratios):
+    """The Cs given, ascending and each once, or so many of the problem's own."""
+    check_scalar(
+        eps, "eps", (int, float), min_val=0, max_val=1, include_boundaries="neither"
+    )
+    if np.ndim(Cs) == 0:
+        check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
+        return grid(problem, l1_ratios, Cs, eps)
+    what = "a number of them or a list of positive numbers"
+    return np.unique(number_list(Cs, "Cs", what, lambda array: array > 0))
+
+
+def grid(problem, l1_ratios, n_Cs, eps):
+    """C from that of the strongest penalty that is of use to that of the weakest."""
+    spans = []
+    curvature = feature_curvature(problem)
+    for l1_ratio in l1_ratios:
+        if at(problem, 1.0, l1_ratio).penalty.has_l1:
+            strongest = zeroing_strength(problem, l1_ratio)
+            # features in small units come in as much later
+            scale = np.sqrt(np.median(curvature) / curvature.max())
+            spans += [strongest, eps * scale * strongest]
+        else:
+            spans += [10 * curvature.max(), 0.1 * eps * np.median(curvature)]
+    Cs = 1 / (problem.total_weight * np.array(spans))
+    return np.geomspace(Cs.min(), Cs.max(), n_Cs)
+
+
+def zeroing_strength(problem, l1_ratio):
+    """The least strength at which all coefficients with an l1 term are zero.
+
+    (Or at the prior mean, or at the bound nearest to it.)
+    """
+    limit = at(problem, 1.0, l1_ratio).penalty
+    weight = limit.l1 / limit.strength
+    penalised = weight > 0
+    theta = problem.with_intercepts(problem.penalty.rest)
+    exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
+    if not exact:
+        # the intercepts and what is unpenalised have to be fitted first, under a
+        # penalty that no gradient can outweigh
+        size = np.abs(problem.rows.range()).max(axis=0)
+        bound = 2 * np.max(
+            np.where(penalised, size / np.where(penalised, weight, 1), 0)
+        )
+        strong = at(problem, 1 / (bound * problem.total_weight), l1_ratio)
+        theta = solve(strong, theta, tol=1e-12, max_iter=1000).theta
+    _, gradient = at(problem, np.inf, 0.0).value_gradient(theta)
+    W, G = theta[:, :-1], gradient[:, :-1]
+    G = np.where(Frame(problem).constant, 0, G)  # which is rounding
+    blocked = ((W <= limit.lower) & (G > 0)) | ((W >= limit.upper) & (G < 0))
+    G = np.where(blocked | ~penalised, 0, G)
+    G = np.linalg.norm(G, axis=0) if limit.grouped else np.abs(G)
+    weight = weight[0] if limit.grouped else weight
+    strength = np.max(G / np.where(weight > 0, weight, 1))
+    # the gradient is as exact as the dtype permits, or the fit
+    strength *= 1 + max(np.sqrt(np.finfo(problem.rows.dtype).eps), 0 if exact else 1e-3)
+    return strength if strength > 0 else 1 / problem.total_weight
+
+
+def feature_curvature(problem):
+    """Mean over the classes of each penalised feature's curvature, per penalty factor.
+
+    At the null point; features without any are left out.
+    """
+    plain = at(problem, np.inf, 0.0)
+    coordinates, _ = build(
+        plain, plain.with_intercepts(0.0), Frame(plain), ["diagonal"]
+    )
+    scale = coordinates.scale[:, :-1]
+    moves = (scale > 0).all(axis=0)
+    curvature = np.mean(1 / scale[:, moves] ** 2, axis=0)
+    factor = np.broadcast_to(plain.penalty.factor, plain.penalty.l1.shape)
+    factor = factor.mean(axis=0)[moves]
+    curvature = curvature[factor > 0] / factor[factor > 0]
+    return curvature if len(curvature) else np.ones(1)
