@@ -30,7 +30,9 @@ From the top down; imports run down this list only:
 - `_next_steps`: what to do about a fit that did not end at an optimum
 - `_parameters`: those of the estimators, checked
 - `_coef_options`: factors, bounds and prior mean of the coefficients as arrays
-- `_arguments`: labels, weights and offsets as the arrays of the problem
+- `_arguments`: targets, weights and offsets as the arrays of the problem
+- `_labels`: labels of classes, checked, and the code of each row
+- `_numeric`: arrays of numbers, checked
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
 - `_solver`: L-BFGS in good coordinates; when to stop; what to report

@@ -7,9 +7,7 @@ and returns it in the problem's layout; every error names the argument.
 import numbers
 
 import numpy as np
-from sklearn.utils import check_array, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils import compute_class_weight
 
 from ._array_api import (
     class_masses,
@@ -23,71 +21,9 @@ from ._array_api import (
     numpy_dtype,
     ones,
     to_numpy,
-    unique,
 )
-
-
-def numeric(value, name, dtype=np.float64, **options):
-    """An array of numbers, checked as `check_array` does; errors name the argument.
-
-    With ``copy=True`` it may be written to, which what pandas gives may not.
-    """
-    if is_plain(value, [dtype]) and value.ndim in (1, 2):
-        return value.copy() if options.get("copy") else value
-    refuse_masked(value, name)
-    try:
-        array = check_array(value, dtype=dtype, input_name=name, **options)
-    except (TypeError, ValueError, OverflowError) as error:
-        if name in str(error):
-            raise
-        raise ValueError(f"{name}: {error}") from error
-    if options.get("copy") and isinstance(array, np.ndarray):
-        return np.require(array, requirements="W")
-    return array
-
-
-def number_list(value, name, what, is_valid):
-    """A list of numbers that are all valid, (n,); the error says what they are."""
-    array = np.asarray(value, dtype=object)
-    if array.ndim == 1 and array.size:
-        array = numeric(value, name, ensure_2d=False, ensure_all_finite=False)
-        if is_valid(array).all():
-            return array
-    raise ValueError(f"{name} must be {what}, got {value!r}.")
-
-
-def is_plain(value, dtypes):
-    """Whether it is an array of finite numbers of one of the dtypes.
-
-    scikit-learn's check would find nothing, and takes as long as three passes over
-    small data.
-    """
-    if type(value) is not np.ndarray or value.dtype not in dtypes or not value.size:
-        return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(value.sum()))  # or it is to be looked at closer
-
-
-def refuse_masked(value, name):
-    """Raise where entries are masked: NumPy and scikit-learn forget that."""
-    if np.ma.is_masked(value):
-        raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
-
-
-def check_columns(X):
-    """Raise where a column of pandas holds dates, or names instead of numbers."""
-    for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
-        if dtype.kind in "biufc":
-            continue
-        try:
-            if dtype.kind in "mM":
-                raise TypeError("a date is no number")
-            X[name].astype(float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"X's column {name!r} is of {dtype}: only numbers can be fitted to. "
-                "Encode it, for example by OneHotEncoder, or leave it out."
-            ) from error
+from ._labels import label_set, labels_of, refuse_single
+from ._numeric import numeric
 
 
 def require_y(y, estimator):
@@ -140,90 +76,17 @@ def targets(y, classes, dtype):
     if classes is None:
         refuse_single(found)
         return found, codes, None
-    classes = _label_set(classes)
+    classes = label_set(classes)
     if not np.isin(found, classes).all():
         missing = found[~np.isin(found, classes)].tolist()
         raise ValueError(f"y holds labels that are not in classes: {missing}.")
     return classes, lookup(np.searchsorted(classes, found), codes), None
 
 
-def refuse_single(labels):
-    """Raise where all rows are of one class."""
-    if len(labels) < 2:
-        raise ValueError(
-            f"y holds one class only, {labels[0]}: a classifier needs at least two."
-        )
-
-
-def labels_of(y):
-    """The labels that y holds, sorted, and the code of each row."""
-    refuse_missing(y, "y")
-    plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
-    if not plain:  # whose check takes as long as a pass over small data
-        y = numeric(y, "y", None, ensure_2d=False)
-    if y.ndim != 1:
-        y = column_or_1d(y, warn=True)
-    found, codes = _sorted(unique, y, "y")
-    if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
-        check_classification_targets(y)
-    return found, codes
-
-
-def refuse_missing(labels, name):
-    """Raise where labels are None, NaN or pandas' own missing value."""
-    if is_foreign(labels):
-        return
-    if hasattr(labels, "isna"):
-        missing = np.any(labels.isna())
-    else:
-        # a list of strings and NaN would become one of strings
-        dtype = None if hasattr(labels, "dtype") else object
-        labels = np.asarray(labels, dtype=dtype)
-        missing = labels.dtype == object and any(map(_is_missing, labels.ravel()))
-    if missing:
-        raise ValueError(f"{name} contains NaN or missing values: leave them out.")
-
-
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # pandas' own is neither equal to itself nor not
-        return True
-    except ValueError:  # a sparse matrix, which is for check_array to refuse
-        return False
-
-
-def _sorted(unique, labels, name):
-    """`unique` of labels, or an error where they have no order."""
-    try:
-        return unique(labels)
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels.ravel()})
-        raise ValueError(
-            f"{name} holds labels of types {kinds}, which have no order among them: "
-            f"make them one type, e.g. {name}.astype(str)."
-        ) from error
-
-
 def is_soft(y):
     """Whether y has a column for each class."""
     y = y if is_foreign(y) else np.asarray(y)
     return y.ndim == 2 and y.shape[1] > 1
-
-
-def _label_set(classes):
-    refuse_missing(classes, "classes")
-    said, classes = classes, np.asarray(to_numpy(classes))
-    if classes.dtype.kind == "U" and not hasattr(said, "dtype"):
-        # numbers in a list with strings have become strings
-        _sorted(np.unique, np.asarray(said, dtype=object), "classes")
-    labels = _sorted(np.unique, classes, "classes")
-    if len(labels) != np.size(classes) or len(labels) < 2:
-        raise ValueError(
-            "classes must hold at least two labels, each once, "
-            f"got {np.asarray(classes).tolist()}."
-        )
-    return labels
 
 
 def _soft_targets(Y, classes, dtype):
@@ -245,7 +108,7 @@ def _soft_targets(Y, classes, dtype):
     Y /= mass[:, None]
     said = np.arange(Y.shape[1]) if names is None else np.asarray(names)
     classes = said if classes is None else to_numpy(classes)
-    labels = _label_set(classes)
+    labels = label_set(classes)
     if len(labels) != Y.shape[1]:
         raise ValueError(
             f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns."

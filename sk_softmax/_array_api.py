@@ -366,26 +366,6 @@ def columns(Y, order):
     return xp.take(Y, xp.asarray(order, device=Y.device), axis=1)
 
 
-def unique(y):
-    """The labels that y (n,) holds, sorted, in NumPy, and the code of each row."""
-    if not is_foreign(y):
-        if y.dtype.kind in "iu" and y.size and int(y.max()) - int(y.min()) < y.size:
-            return _counted(y)
-        return np.unique(y, return_inverse=True)
-    found, codes = namespace(y).unique_inverse(y)
-    return to_numpy(found), codes
-
-
-def _counted(y):
-    """`unique` of integers near each other, which need no sorting."""
-    least = y.min()
-    # what overflows here comes back below
-    shifted = y.astype(np.intp) - least.astype(np.intp)
-    there = np.bincount(shifted) > 0
-    found = np.flatnonzero(there).astype(y.dtype) + least
-    return found, (np.cumsum(there) - 1)[shifted]
-
-
 def class_masses(target, weight, n_classes):
     """Sum of the weights of each class, a float64 ndarray (n_classes,).
 

@@ -12,7 +12,7 @@ from . import _stream as stream
 from ._array_api import follow
 from ._encode import problem_for, validated, validated_batch, warm_point
 from ._next_steps import next_step, separation
-from ._parameters import check_parameters
+from ._parameters import check_parameters, check_streamable
 from ._predictor import Predictor, all_or_nothing
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
 from ._solver import solve
@@ -274,7 +274,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         rounds.close(result.theta)
         return result, separated, rounds.stopped
 
-    @available_if(stream.serves)
+    @available_if(check_streamable)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Fit the model to another batch of rows of a stream.
 

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import numeric, rearranged
+from ._arguments import rearranged
 from ._array_api import dense, to_numpy
+from ._numeric import numeric
 
 
 def penalty_factors(penalty_factor, shape, names, classes, grouped):

@@ -14,7 +14,9 @@ from sklearn.utils import check_array
 from . import _arguments as arguments
 from ._chunks import chunks_with, dtype_of, in_chunk
 from ._cluster import Cluster, Scratch, groups_of, worker
+from ._labels import labels_of, refuse_single
 from ._loss import loss_of
+from ._numeric import check_columns
 from ._problem import Problem
 from ._rows import Rows
 
@@ -230,7 +232,7 @@ def _check_summaries(summaries, name):
 
 def _labels(summaries):
     labels = np.unique(np.concatenate([s["labels"] for s in summaries]))
-    arguments.refuse_single(labels)
+    refuse_single(labels)
     return labels
 
 
@@ -240,7 +242,7 @@ class _Chunk:
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
         self.i, self.name = i, name
         with in_chunk(i):
-            arguments.check_columns(X)
+            check_columns(X)
             self.X = check_array(
                 X,
                 accept_sparse="csr",
@@ -269,7 +271,7 @@ class _Chunk:
         with in_chunk(self.i):
             rows.check_finite(self.name)
             soft = arguments.is_soft(self.y)
-            labels = None if soft else arguments.labels_of(self.y)[0]
+            labels = None if soft else labels_of(self.y)[0]
         least, most = rows.range()
         return {
             "n": n,

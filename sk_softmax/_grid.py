@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils import check_scalar
 
-from ._arguments import number_list
 from ._coordinates import build
 from ._frame import Frame
+from ._numeric import number_list
 from ._penalty import Penalty
 from ._solver import solve
 

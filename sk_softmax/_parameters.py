@@ -6,11 +6,13 @@ import sys
 import numpy as np
 from sklearn.utils import check_scalar
 
-from . import _arguments as arguments
 from ._coordinates import BUILDERS
+from ._numeric import number_list
 
 # The cv that has a name.
 LOO = "approximate-loo"
+# Parameters of SoftmaxClassifier that a stream can have at one value only.
+STREAMED = {"l1_ratio": 0, "penalty_group": None, "bounds": None, "coef_prior": None}
 
 
 def check_parameters(classifier):
@@ -59,7 +61,7 @@ def check_bool(value, name):
 
 def check_choices(classifier):
     """The l1 ratios; raises where a parameter of the choice is wrong."""
-    l1_ratios = arguments.number_list(
+    l1_ratios = number_list(
         classifier.l1_ratios,
         "l1_ratios",
         "a list of numbers in [0, 1], such as [1.0]",
@@ -83,3 +85,31 @@ def check_choices(classifier):
 def is_loo(classifier):
     """Whether C is to be chosen by approximate leave-one-out."""
     return isinstance(classifier.cv, str) and classifier.cv == LOO
+
+
+def check_streamable(classifier):
+    """True, or a ValueError that names the parameter that partial_fit cannot serve."""
+    if not hasattr(classifier, "C"):
+        raise ValueError(
+            "A stream cannot be split in folds that choose C: choose it on some rows, "
+            f"and give it to SoftmaxClassifier in {type(classifier).__name__}'s place."
+        )
+    for name, value in STREAMED.items():
+        given = getattr(classifier, name)
+        if given is not value and not (np.isscalar(given) and given == value):
+            raise ValueError(
+                f"partial_fit serves the l2 penalty alone: {name} must be {value}, got "
+                f"{given!r}. fit serves it."
+            )
+    if classifier.C == np.inf:
+        raise ValueError(
+            "partial_fit needs a penalty: the first rows of a stream are always "
+            "separated, and without one their optimum is at infinity. Use a large "
+            "finite C."
+        )
+    if isinstance(classifier.class_weight, str):
+        raise ValueError(
+            f"partial_fit does not know the frequencies to come: class_weight="
+            f"{classifier.class_weight!r} must be a dict of weights, or None."
+        )
+    return True

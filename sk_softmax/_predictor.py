@@ -25,6 +25,7 @@ from ._array_api import (
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
 from ._loss import log_proba, proba
+from ._numeric import check_columns, is_plain, refuse_masked
 from ._rows import (
     MAPPED_BYTES,
     give_back,
@@ -48,12 +49,12 @@ def read(estimator, X):
 
 def checked(estimator, X, **options):
     """X as `validate_data` gives it; nothing in it may be masked."""
-    arguments.refuse_masked(X, "X")
+    refuse_masked(X, "X")
     try:
         with np.errstate(invalid="ignore"):  # of sums that overflow both ways
             return validate_data(estimator, X, **INPUT | options)
     except (TypeError, ValueError):
-        arguments.check_columns(X)
+        check_columns(X)
         raise
 
 
@@ -61,7 +62,7 @@ def _is_plain(X):
     """Whether X is a small array of finite numbers that are read in place."""
     if is_checked_late(X) or memory_map(X) is not None:
         return False
-    return arguments.is_plain(X, INPUT["dtype"]) and X.ndim == 2
+    return is_plain(X, INPUT["dtype"]) and X.ndim == 2
 
 
 def reading(X):

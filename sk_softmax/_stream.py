@@ -126,38 +126,6 @@ class Stream:
     coordinates: object = None
 
 
-# Parameters of SoftmaxClassifier that a stream can have at one value only.
-NEUTRAL = {"l1_ratio": 0, "penalty_group": None, "bounds": None, "coef_prior": None}
-
-
-def serves(classifier):
-    """True, or a ValueError that names the parameter a stream cannot serve."""
-    if not hasattr(classifier, "C"):
-        raise ValueError(
-            "A stream cannot be split in folds that choose C: choose it on some rows, "
-            f"and give it to SoftmaxClassifier in {type(classifier).__name__}'s place."
-        )
-    for name, value in NEUTRAL.items():
-        given = getattr(classifier, name)
-        if given is not value and not (np.isscalar(given) and given == value):
-            raise ValueError(
-                f"partial_fit serves the l2 penalty alone: {name} must be {value}, got "
-                f"{given!r}. fit serves it."
-            )
-    if classifier.C == np.inf:
-        raise ValueError(
-            "partial_fit needs a penalty: the first rows of a stream are always "
-            "separated, and without one their optimum is at infinity. Use a large "
-            "finite C."
-        )
-    if isinstance(classifier.class_weight, str):
-        raise ValueError(
-            f"partial_fit does not know the frequencies to come: class_weight="
-            f"{classifier.class_weight!r} must be a dict of weights, or None."
-        )
-    return True
-
-
 def label_set(stream, classes, classifier):
     """All labels, in the order of soft labels' columns: as said now, or before."""
     known = classifier.classes if stream is None else stream.class_order

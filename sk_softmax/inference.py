@@ -24,6 +24,7 @@ from ._fitted import (
 )
 from ._hypotheses import TestResult
 from ._information import null_log_likelihood
+from ._labels import refuse_missing
 from ._result import InferenceResult
 from ._singular import check_separation, checked_inverse
 from ._tables import Summary
@@ -221,7 +222,7 @@ def _group_codes(groups, cov_type, counts):
             f"groups has shape {groups.shape}, but X has {len(counts)} rows: expected "
             f"({len(counts)},)."
         )
-    arguments.refuse_missing(groups, "groups")
+    refuse_missing(groups, "groups")
     present, codes = np.unique(groups[counts > 0], return_inverse=True)
     if len(present) < 2:
         raise ValueError("groups holds one group only: there is nothing to compare.")

@@ -11,7 +11,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _labels, softmax_path
 from sk_softmax import _arguments as arguments
 from sk_softmax import _coef_options as coef_options
 
@@ -194,7 +194,9 @@ FITS = {
     ],
     "classes": [
         ([0, 1], r"labels that are not in classes: \[2\]"),
-        ([0, 1, 2, 2], "classes must hold at least two labels, each once"),
+        ([0, 1, 2, 2], "classes must be a list of at least two labels, each once"),
+        ([[0, 1, 2]], "classes must be a list of at least two labels, each once"),
+        (3, "classes must be a list of at least two labels, each once"),
         ([0], "classes must hold at least two labels"),
         ([], "classes must hold at least two labels"),
         ([0, 1, 2, "3"], "classes holds labels of types"),
@@ -621,7 +623,7 @@ def test_labels_of_any_integers(dtype, where):
     }[where]
     labels = np.array(labels, dtype=dtype)
     codes = np.random.default_rng(0).integers(3, size=300)
-    found, inverse = arguments.labels_of(labels[codes])
+    found, inverse = _labels.labels_of(labels[codes])
     assert found.dtype == labels.dtype
     np.testing.assert_array_equal(found, labels)
     np.testing.assert_array_equal(inverse, codes)

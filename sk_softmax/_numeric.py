@@ -1,0 +1,67 @@
+"""Arrays of numbers, checked; errors name the argument."""
+
+import numpy as np
+from sklearn.utils import check_array
+
+
+def numeric(value, name, dtype=np.float64, **options):
+    """An array of numbers, checked as `check_array` does; errors name the argument.
+
+    With ``copy=True`` it may be written to, which what pandas gives may not.
+    """
+    if is_plain(value, [dtype]) and value.ndim in (1, 2):
+        return value.copy() if options.get("copy") else value
+    refuse_masked(value, name)
+    try:
+        array = check_array(value, dtype=dtype, input_name=name, **options)
+    except (TypeError, ValueError, OverflowError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name}: {error}") from error
+    if options.get("copy") and isinstance(array, np.ndarray):
+        return np.require(array, requirements="W")
+    return array
+
+
+def number_list(value, name, what, is_valid):
+    """A list of numbers that are all valid, (n,); the error says what they are."""
+    array = np.asarray(value, dtype=object)
+    if array.ndim == 1 and array.size:
+        array = numeric(value, name, ensure_2d=False, ensure_all_finite=False)
+        if is_valid(array).all():
+            return array
+    raise ValueError(f"{name} must be {what}, got {value!r}.")
+
+
+def is_plain(value, dtypes):
+    """Whether it is an array of finite numbers of one of the dtypes.
+
+    scikit-learn's check would find nothing, and takes as long as three passes over
+    small data.
+    """
+    if type(value) is not np.ndarray or value.dtype not in dtypes or not value.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(value.sum()))  # or it is to be looked at closer
+
+
+def refuse_masked(value, name):
+    """Raise where entries are masked: NumPy and scikit-learn forget that."""
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
+
+
+def check_columns(X):
+    """Raise where a column of pandas holds dates, or names instead of numbers."""
+    for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
+        if dtype.kind in "biufc":
+            continue
+        try:
+            if dtype.kind in "mM":
+                raise TypeError("a date is no number")
+            X[name].astype(float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"X's column {name!r} is of {dtype}: only numbers can be fitted to. "
+                "Encode it, for example by OneHotEncoder, or leave it out."
+            ) from error
