@@ -12,22 +12,17 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _raise_for_params,
-    _routing_enabled,
-    process_routing,
 )
 from sklearn.utils.validation import check_is_fitted
 
 from . import _arguments as arguments
-from ._arguments import is_soft
 from ._chunks import is_dask, mean_score, refuse_dask
 from ._classifier import SoftmaxClassifier
-from ._dask import DaskProblem
 from ._folds import (
-    Judged,
     Search,
     fit_folds,
-    folds_of_chunks,
+    score_by_name,
+    splits,
     without_class_weight,
 )
 from ._grid import at, check_Cs
@@ -240,8 +235,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             Cs = check_Cs(self.Cs, self.eps, problem, l1_ratios)
         refuse_infinite(problem, Cs, classes)
-        labels, folds, score_params = self._splits(
-            problem, classes, y, sample_weight, params
+        labels, folds, score_params = splits(
+            self, problem, classes, y, sample_weight, params
         )
         if is_loo(self):
             check_left_out(problem, Cs, classes)
@@ -276,18 +271,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self.scoring is not None:
             scorer = get_scorer(self.scoring), labels, score_params
         n_jobs = effective_n_jobs(self.n_jobs)
-        outcomes, unseen = fit_folds(
-            search, problem, judged, folds, scorer, task, n_jobs
-        )
-        if unseen.any():
-            warnings.warn(
-                f"Classes {search.classes[unseen].tolist()} have all their rows in one "
-                "fold: the fit without it does not know them, and is scored on "
-                "them. Stratify or shuffle (cv=5 is stratified), or leave out "
-                "classes of so few rows.",
-                stacklevel=6,
-            )
-        return outcomes
+        return fit_folds(search, problem, judged, folds, scorer, task, n_jobs)
 
     def _keep(self, search, scores):
         """The scores as attributes, with their means and standard errors."""
@@ -304,36 +288,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     def _inner(self):
         shared = SoftmaxClassifier().get_params().keys() & self.get_params().keys()
         return SoftmaxClassifier(**{name: getattr(self, name) for name in shared})
-
-    def _splits(self, problem, classes, y, sample_weight, params):
-        """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
-        if isinstance(problem, DaskProblem):
-            return None, folds_of_chunks(problem, self.cv, self.scoring, params), {}
-        if is_soft(y) and isinstance(self.scoring, str):
-            raise ValueError(
-                f"scoring={self.scoring!r} compares predictions with labels, and y "
-                "holds soft labels: use scoring=None, the log-loss, or a callable of "
-                "(estimator, X, y)."
-            )
-        labels = np.asarray(y) if is_soft(y) else classes[problem.target]
-        if is_loo(self):
-            return labels, [None], {}
-        if _routing_enabled():
-            if self.scoring is not None:  # the log-loss has the weights already
-                params = params | {"sample_weight": arguments.varying(sample_weight)}
-            routed = process_routing(self, "fit", **params)
-            split_params, score_params = routed.splitter.split, routed.scorer.score
-        else:
-            split_params = {k: params.pop(k) for k in ("groups",) if k in params}
-            _raise_for_params(params, self, "fit")
-            score_params = {}
-            if arguments.varying(sample_weight) is not None:
-                score_params = {"sample_weight": sample_weight}
-        cv = check_cv(self.cv, labels, classifier=True)
-        folds = list(cv.split(problem.rows.X, labels, **split_params))
-        if not folds:
-            raise ValueError(f"cv={self.cv!r} gives no splits.")
-        return labels, folds, score_params
 
     def _choose(self):
         """Position of the choice among l1 ratios and Cs; sets C_1se_."""
@@ -404,23 +358,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             Greater is better.
         """
         check_is_fitted(self)
-        if self.scoring is not None and is_dask(X):
-            raise ValueError(
-                f"scoring={self.scoring!r}: for dask's X there is scoring=None only. "
-                "Where they fit in memory, pass X.compute() and y.compute()."
-            )
         if self.scoring is not None:
-            sample_weight = arguments.varying(sample_weight)
-            if _routing_enabled():
-                routed = process_routing(
-                    self, "score", sample_weight=sample_weight, **params
-                )
-                params = routed.scorer.score
-            elif sample_weight is not None:
-                params = {"sample_weight": sample_weight}
-            names = getattr(self, "feature_names_in_", None)
-            model = Judged(self.classes_, self.coef_, self.intercept_, offset, names)
-            return get_scorer(self.scoring)(model, X, y, **params)
+            return score_by_name(self, X, y, sample_weight, offset, params)
         if is_dask(X):
             return mean_score(self, X, y, sample_weight, offset)
         refuse_dask(y=y, sample_weight=sample_weight)

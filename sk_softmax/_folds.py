@@ -1,19 +1,30 @@
 """The folds of cross-validation: which they are, their paths, and their scores."""
 
 import numbers
+import warnings
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import (
+    _raise_for_params,
+    _routing_enabled,
+    process_routing,
+)
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from . import _arguments as arguments
+from ._arguments import is_soft
 from ._blas import single_threaded_blas
+from ._chunks import is_dask
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._grid import at
 from ._leave_one_out import leave_one_out_loss
+from ._parameters import is_loo
 from ._path import log_loss, refuse_infinite, solve_path
 from ._progress import fit_data
 from ._separable_model import quiet
@@ -135,7 +146,7 @@ class Search:
 def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
     """Outcomes of the folds, as `Search.fit` returns them, `n_jobs` at a time.
 
-    And which classes were held out of a fit, all of their rows, only to be scored.
+    It warns of classes of which a fit had no row, and that it was scored on.
 
     Parameters
     ----------
@@ -156,7 +167,16 @@ def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
     with quiet():  # each task begins with the filters of here
         done = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
     outcomes, unseen = zip(*done, strict=True)
-    return outcomes, np.any(unseen, axis=0)
+    unseen = np.any(unseen, axis=0)
+    if unseen.any():
+        warnings.warn(
+            f"Classes {search.classes[unseen].tolist()} have all their rows in one "
+            "fold: the fit without it does not know them, and is scored on "
+            "them. Stratify or shuffle (cv=5 is stratified), or leave out "
+            "classes of so few rows.",
+            stacklevel=7,
+        )
+    return outcomes
 
 
 def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
@@ -230,8 +250,40 @@ def without_class_weight(problem, classifier, y, sample_weight):
     return problem.replaced(target=target, weight=weight)
 
 
-def folds_of_chunks(problem, cv, scoring, params):
+def splits(estimator, problem, classes, y, sample_weight, params):
+    """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
+    if isinstance(problem, DaskProblem):
+        return None, _folds_of_chunks(problem, estimator, params), {}
+    if is_soft(y) and isinstance(estimator.scoring, str):
+        raise ValueError(
+            f"scoring={estimator.scoring!r} compares predictions with labels, and y "
+            "holds soft labels: use scoring=None, the log-loss, or a callable of "
+            "(estimator, X, y)."
+        )
+    labels = np.asarray(y) if is_soft(y) else classes[problem.target]
+    if is_loo(estimator):
+        return labels, [None], {}
+    if _routing_enabled():
+        if estimator.scoring is not None:  # the log-loss has the weights already
+            params = params | {"sample_weight": arguments.varying(sample_weight)}
+        routed = process_routing(estimator, "fit", **params)
+        split_params, score_params = routed.splitter.split, routed.scorer.score
+    else:
+        split_params = {k: params.pop(k) for k in ("groups",) if k in params}
+        _raise_for_params(params, estimator, "fit")
+        score_params = {}
+        if arguments.varying(sample_weight) is not None:
+            score_params = {"sample_weight": sample_weight}
+    cv = check_cv(estimator.cv, labels, classifier=True)
+    folds = list(cv.split(problem.rows.X, labels, **split_params))
+    if not folds:
+        raise ValueError(f"cv={estimator.cv!r} gives no splits.")
+    return labels, folds, score_params
+
+
+def _folds_of_chunks(problem, estimator, params):
     """Contiguous folds of dask's X."""
+    cv, scoring = estimator.cv, estimator.scoring
     n_folds = 5 if cv is None else cv
     if not isinstance(n_folds, numbers.Integral) or n_folds < 2:
         raise ValueError(
@@ -270,3 +322,24 @@ class Judged(SoftmaxClassifier):
 
     def predict_log_proba(self, X, offset=None):
         return super().predict_log_proba(X, self.offset_)
+
+
+def score_by_name(estimator, X, y, sample_weight, offset, params):
+    """What the scorer says that `scoring` names, of a model with the offset."""
+    if is_dask(X):
+        raise ValueError(
+            f"scoring={estimator.scoring!r}: for dask's X there is scoring=None only. "
+            "Where they fit in memory, pass X.compute() and y.compute()."
+        )
+    sample_weight = arguments.varying(sample_weight)
+    if _routing_enabled():
+        routed = process_routing(
+            estimator, "score", sample_weight=sample_weight, **params
+        )
+        params = routed.scorer.score
+    elif sample_weight is not None:
+        params = {"sample_weight": sample_weight}
+    names = getattr(estimator, "feature_names_in_", None)
+    coef, intercept = estimator.coef_, estimator.intercept_
+    model = Judged(estimator.classes_, coef, intercept, offset, names)
+    return get_scorer(estimator.scoring)(model, X, y, **params)
