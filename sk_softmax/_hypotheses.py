@@ -69,6 +69,8 @@ def restriction_matrix(restrictions, names, A):
         columns = [names.index(name) for name in restrictions]
         return np.eye(K1 * p).reshape(K1, p, -1)[:, columns].reshape(-1, K1 * p)
     R = np.atleast_2d(np.asarray(restrictions, dtype=float))
+    if not np.isfinite(R).all():
+        raise ValueError("restrictions are not finite.")
     if R.shape[1] != len(A) * p:
         raise ValueError(
             f"restrictions has {R.shape[1]} columns, but there are {len(A) * p} "
@@ -81,22 +83,39 @@ def restriction_matrix(restrictions, names, A):
     return free
 
 
-def wald_test(R, value, coef, covariance):
-    """Test of R @ coef = value, rows that follow from others not counted."""
-    distance = R @ coef.ravel() - value
-    V = R @ covariance @ R.T
-    rank = np.linalg.matrix_rank(R)
-    if rank == 0:
+def wald_test(R, value, result):
+    """Test of R times `result`'s free coefficients = value.
+
+    In units of the standard errors, so that neither the features' nor the rows' count.
+    """
+    size = np.sqrt(np.diag(result.free_covariance))
+    size[size == 0] = 1
+    correlation = result.free_covariance / size[:, None] / size
+    R, value = R * size, np.broadcast_to(value, len(R))
+    if not (R.any() or value.any()):
         raise ValueError("restrictions hold for any coefficients: nothing to test.")
-    size = 1 / np.sqrt(np.maximum(np.diag(V), np.finfo(float).tiny))
-    V = V * size[:, None] * size
-    distance = distance * size
-    if np.linalg.matrix_rank(V, tol=1e-10, hermitian=True) < rank:
+    length = np.linalg.norm(R, axis=1)
+    length[length == 0] = 1
+    left, singular, right = np.linalg.svd(R / length[:, None], full_matrices=False)
+    rank = np.sum(singular > max(R.shape) * np.finfo(float).eps * singular[0])
+    left, singular, right = left[:, :rank], singular[:rank], right[:rank]
+    value = value / length
+    along = value @ left  # the rest of the rows' values has to follow from these
+    if np.linalg.norm(value - left @ along) > 1e-8 * np.linalg.norm(value):
+        raise ValueError(
+            "restrictions contradict each other: no coefficients have these values."
+        )
+    distance = right @ (result.free_coef.ravel() / size) - along / singular
+    V = right @ correlation @ right.T
+    # the model's has full rank, as far as rounding leaves it
+    least = 0 if result.cov_type == "model" else 1e-10
+    if not np.linalg.eigvalsh(V)[0] > least:
         raise ValueError(
             f"{rank} restrictions, but their covariance has a smaller rank: there "
-            "are too few groups for so many restrictions."
+            "are too few groups for so many restrictions, or the features are nearly "
+            "collinear."
         )
-    statistic = float(distance @ np.linalg.pinv(V, 1e-10, hermitian=True) @ distance)
+    statistic = float(distance @ np.linalg.solve(V, distance))
     return chi2_test(statistic, rank)
 
 

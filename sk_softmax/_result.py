@@ -207,7 +207,8 @@ class InferenceResult:
         ------
         ValueError
             A name or the shape of a matrix is none of the model's, the restrictions
-            hold for any coefficients, or there are too few groups of rows for them.
+            hold for any coefficients or for none, or there are too few groups of rows
+            for them.
         TypeError
             The restrictions are neither names nor numbers.
         """
@@ -219,7 +220,9 @@ class InferenceResult:
                 f"value has shape {value.shape}, expected a number or ({len(R)},): one "
                 "for each restriction."
             )
-        return wald_test(R, value, self.free_coef, self.free_covariance)
+        if not np.isfinite(value).all():
+            raise ValueError("value is not finite.")
+        return wald_test(R, value, self)
 
     def likelihood_ratio_test(self, other=None):
         """Test of the smaller of two nested models, fitted by maximum likelihood.
@@ -247,12 +250,18 @@ class InferenceResult:
         ValueError
             A fit is penalised or weighted by sampling or class weights, or the two
             are not of the same rows, or not nested.
+        TypeError
+            `other` is no result of `infer`.
 
         Warns
         -----
         UserWarning
             The smaller model has a column that the larger one lacks.
         """
+        if not isinstance(other, (InferenceResult, type(None))):
+            raise TypeError(
+                f"other must be what infer returns, not a {type(other).__name__}."
+            )
         for result in (self, other or self):
             if result.is_penalised or result.is_pseudo:
                 raise ValueError(

@@ -111,6 +111,35 @@ def test_wald_test_of_one_coefficient_is_z_squared():
         assert (test.df, test.statistic) == (1, pytest.approx(z**2))
 
 
+def test_wald_test_knows_neither_the_units_of_rows_nor_of_features():
+    X, y = task()
+    result = infer(ml(X, y), X, y)
+    R, value = np.eye(12)[[1, 5]], np.array([0.1, -0.2])
+    test = result.wald_test(R, value)
+    for scale in (1e-17, 1e17):
+        size = np.array([1.0, scale])
+        same = result.wald_test(R * size[:, None], value * size)
+        assert (same.df, same.statistic) == (2, pytest.approx(test.statistic))
+    # a row that follows from others, and its value from theirs
+    again = result.wald_test([*R, 1e5 * R[0] - R[1]], [*value, 1e5 * 0.1 + 0.2])
+    assert (again.df, again.statistic) == (2, pytest.approx(test.statistic))
+    Z = X * [1e-8, 1.0, 1e8] + [0.0, 1e3, 0.0]
+    scaled = infer(ml(Z, y), Z, y)
+    for names in ("x0", ["x0", "x1", "x2"]):
+        statistic = result.wald_test(names).statistic
+        assert scaled.wald_test(names).statistic == pytest.approx(statistic, rel=1e-4)
+
+
+@pytest.mark.parametrize("other", [1e-5, 1e-6])
+def test_wald_test_of_nearly_collinear_features(other):
+    """Of both features, which say what those they are made of say."""
+    X, y = task()
+    mixed = X[:, :2] @ np.array([[1.0, 1.0], [0.0, other]])
+    plain = infer(ml(X[:, :2], y), X[:, :2], y).wald_test(["x0", "x1"])
+    test = infer(ml(mixed, y), mixed, y).wald_test(["x0", "x1"])
+    assert (test.df, test.statistic) == (4, pytest.approx(plain.statistic, rel=1e-2))
+
+
 def test_likelihood_ratio_test():
     X, y = task()
     large, small = infer(ml(X, y), X, y), infer(ml(X[:, :1], y), X[:, :1], y)
@@ -190,6 +219,28 @@ def test_wald_test_refuses():
         result.wald_test(np.ones((1, 5)))
     with pytest.raises(ValueError, match="nothing to test"):
         result.wald_test(np.kron(np.ones((1, 3)), np.eye(4)))
+    with pytest.raises(ValueError, match="nothing to test"):
+        result.wald_test([])
+    zero, one = np.zeros(12), np.eye(12)[1]
+    common = np.kron(np.ones((1, 3)), np.eye(4))[1]  # sums over classes are zero
+    for R, value in (
+        ([one, one], [0.0, 5.0]),
+        ([one, zero], [0.0, 1.0]),
+        ([zero], 1.0),
+        ([one, common], [0.0, 1.0]),
+    ):
+        with pytest.raises(ValueError, match="contradict each other"):
+            result.wald_test(R, value)
+    with pytest.raises(ValueError, match="contradict each other"):
+        result.wald_test(["x0", "x0"], [0, 5, 0, 5])
+    with pytest.raises(ValueError, match="restrictions are not finite"):
+        result.wald_test(one * np.nan)
+    with pytest.raises(ValueError, match="value is not finite"):
+        result.wald_test("x0", np.nan)
+    with pytest.raises(ValueError, match="reference=9 is none of the classes"):
+        result.wald_test("x0", reference=9)
+    with pytest.raises(TypeError, match="other must be what infer returns, not a Soft"):
+        result.likelihood_ratio_test(classifier)
     with pytest.raises(ValueError, match=r"value has shape \(3,\)"):
         result.wald_test(np.eye(12)[:2], value=[0, 0, 0])
     assert result == result != infer(classifier, X, y)  # and not entry by entry
