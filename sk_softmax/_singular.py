@@ -8,6 +8,9 @@ from ._information import INTERCEPT
 # Columns that differ from a combination of others by less than 3e-7 of their size
 # count as collinear; squared, for it is the Gram matrix that is looked at.
 SINGULAR = 1e-13
+# Where logits move by less than this part of what the columns' parts do, it is the
+# columns that cancel each other and not the rows that are certain.
+NEARLY = 1e-5
 # Names in an error, before it says how many more there are.
 LISTED = 8
 
@@ -25,13 +28,23 @@ def checked_inverse(likelihood, H, names, classes):
     covariance = _inverse(H)
     if covariance is not None:
         return covariance
-    sentences = _collinear_columns(likelihood, names)
+    gram = likelihood.gram()
+    sentences = _collinear_columns(likelihood, gram, names)
+    direction = _flattest(likelihood, H)
+    least, most = likelihood.margins(direction)
+    margins = np.maximum(np.abs(least), np.abs(most))
+    if not sentences:
+        size = np.abs(direction) * np.sqrt(np.diag(gram) / likelihood.weight.sum())
+        if margins.max() < NEARLY * size.max():
+            involved = np.flatnonzero(size.max(axis=0) > 1e-3 * size.max())
+            nearly = listed(names[j] for j in involved)
+            sentences = [f"the columns {nearly} are nearly collinear"]
     if sentences:
         raise ValueError(
             f"the information is singular: {'; '.join(sentences)}. Leave columns out, "
             "or fit with a finite C."
         )
-    raise ValueError(_separation(classes, _flat_classes(likelihood, H)))
+    raise ValueError(_separation(classes, _most_apart(margins)))
 
 
 def check_separation(likelihood, step, classes):
@@ -92,12 +105,11 @@ def _inverse(H):
     return cho_solve((factor, False), np.eye(len(H))) * root[:, None] * root
 
 
-def _collinear_columns(likelihood, names):
+def _collinear_columns(likelihood, gram, names):
     """Sentences on the columns that are combinations of others; [] if there are none.
 
     Pivoted Cholesky of the Gram matrix takes independent columns first.
     """
-    gram = likelihood.gram()
     root = np.sqrt(np.diag(gram))
     root = np.divide(1, root, out=np.zeros_like(root), where=root > 0)
     constant = np.zeros(len(root), dtype=bool)  # zero, but for the shift
@@ -128,15 +140,13 @@ def _most_apart(margins):
     return np.flatnonzero(n_apart == n_apart.max())
 
 
-def _flat_classes(likelihood, H):
-    """Codes of the classes whose logits the least eigenvector of H moves apart."""
+def _flattest(likelihood, H):
+    """Where the likelihood is flattest, by H's least eigenvector: (K, p)."""
     root = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
     scaled = H / root[:, None] / root
     vector = eigh(scaled, subset_by_index=[0, 0])[1][:, 0] / root
     p = likelihood.n_columns
-    direction = np.vstack([np.zeros(p), vector.reshape(-1, p)])
-    least, most = likelihood.margins(direction)
-    return _most_apart(np.maximum(np.abs(least), np.abs(most)))
+    return np.vstack([np.zeros(p), vector.reshape(-1, p)])
 
 
 def listed(names):

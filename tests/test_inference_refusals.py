@@ -59,6 +59,17 @@ def test_collinear_columns_are_named_past_rounding(make_rows, seed):
     infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)  # nearly is not
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_nearly_collinear_columns_are_not_taken_for_separated_classes(n_classes):
+    """Not so near that their Gram matrix is singular, but the information."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = (X[:, :1] * np.arange(n_classes) + rng.gumbel(size=(300, n_classes))).argmax(1)
+    X[:, 1] = X[:, 0] + 4.5e-7 * X[:, 1]
+    with pytest.raises(ValueError, match="columns 'x0', 'x1' are nearly collinear"):
+        infer(ml(X, y, tol=1e-12), X, y)
+
+
 @pytest.mark.parametrize("tol", [1e-6, 1e-10, 1e-13])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_separated_classes_are_named(tol):
