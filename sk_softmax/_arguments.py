@@ -106,7 +106,10 @@ def _soft_targets(Y, classes, dtype):
     if len(bad):
         raise ValueError(f"y has no positive entry in row {bad[0]}.")
     Y /= mass[:, None]
-    said = np.arange(Y.shape[1]) if names is None else np.asarray(names)
+    said = np.arange(Y.shape[1])
+    if names is not None:
+        label_set(names, "y.columns")
+        said = np.asarray(names)
     classes = said if classes is None else to_numpy(classes)
     labels = label_set(classes)
     if len(labels) != Y.shape[1]:

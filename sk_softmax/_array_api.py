@@ -100,6 +100,7 @@ def to_numpy(array):
     """A NumPy array of its own memory; what is not foreign is left as it is."""
     if not is_foreign(array):
         return array
+    array = _detached(array)
     try:
         return np.array(np.from_dlpack(array))
     except (BufferError, RuntimeError, TypeError, ValueError):  # not in main memory
@@ -121,7 +122,8 @@ def like(array, X):
 def follow(X, *arrays):
     """The arrays in X's library and on its device, as scikit-learn does it.
 
-    What is not arrays of numbers (labels may be words) stays where it is.
+    What is not arrays of numbers (labels may be words) stays where it is, and so do
+    frames, whose columns have names.
     """
     if is_foreign(X) or any(map(is_foreign, arrays)):
         xp, device = np, None
@@ -131,13 +133,19 @@ def follow(X, *arrays):
     return arrays if len(arrays) > 1 else arrays[0]
 
 
+def _detached(array):
+    """The array without the graph that PyTorch would differentiate."""
+    return array.detach() if getattr(array, "requires_grad", False) else array
+
+
 def _moved(array, xp, device):
     if is_foreign(array):
+        array = _detached(array)
         if not is_dispatched(array):
             return array  # to NumPy by scikit-learn's validation
         if xp is np:
             return to_numpy(array)
-    elif xp is np or array is None:
+    elif xp is np or array is None or hasattr(array, "columns"):
         return array
     else:
         numbers = np.asarray(array)

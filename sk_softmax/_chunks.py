@@ -10,11 +10,14 @@ from functools import wraps
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._arguments import check_total, is_soft
+from ._labels import refuse_missing
+from ._numeric import refuse_masked
 
 UNKNOWN = (
     "Give both as parts of the same DataFrame, with the same partitions, or find out "
@@ -93,6 +96,8 @@ def aligned(X, name, argument):
     parts : list of Delayed, arrays, numbers or None
     """
     lengths = lengths_of(X)
+    if sparse.issparse(argument):
+        raise TypeError(f"{name} is sparse: pass it as a dense array.")
     if argument is None or (not is_dask(argument) and np.ndim(argument) == 0):
         return [argument] * len(lengths)
     known = not np.isnan(lengths).any()
@@ -102,6 +107,9 @@ def aligned(X, name, argument):
                 f"{name} is in memory, but the lengths of X's chunks are unknown. "
                 + UNKNOWN
             )
+        refuse_masked(argument, name)
+        if name == "y":  # a list of words and NaN would become one of words
+            refuse_missing(argument, name)
         argument = argument if hasattr(argument, "iloc") else np.asarray(argument)
         _check_length(name, len(argument), sum(lengths))
         rows = getattr(argument, "iloc", argument)
@@ -184,6 +192,8 @@ def _bare(estimator):
     bare = clone(estimator)
     for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
         setattr(bare, name, getattr(estimator, name))
+    if hasattr(estimator, "_stream"):  # the order of soft labels' columns
+        bare.classes = estimator._stream.class_order
     return bare
 
 
@@ -225,6 +235,7 @@ def _score(i, estimator, X, y, sample_weight, offset, dtype):
 
 
 def _entries(X, dtype):
+    refuse_masked(X, "X")
     return check_array(
         X, accept_sparse="csr", dtype=dtype, ensure_min_samples=0, input_name="X"
     )

@@ -332,6 +332,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         check_parameters(self)
         last = getattr(self, "_stream", None)
         X = validated_batch(self, X, y, sample_weight, reset=last is None)
+        y, sample_weight = follow(X, y, sample_weight)
         self._stream, result = stream.partial_fit(
             self, last, X, y, classes, sample_weight
         )

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -80,7 +81,8 @@ class Cluster:
             return self._wait(futures)
         except BaseException as error:
             for future in futures:
-                future.cancel()
+                with suppress(Exception):  # of a client that was closed
+                    future.cancel()
             closed = self.client.status in ("closing", "closed")
             if isinstance(error, CancelledError) or (
                 closed and isinstance(error, Exception)

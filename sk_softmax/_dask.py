@@ -16,7 +16,7 @@ from ._chunks import chunks_with, dtype_of, in_chunk
 from ._cluster import Cluster, Scratch, groups_of, worker
 from ._labels import labels_of, refuse_single
 from ._loss import loss_of
-from ._numeric import check_columns
+from ._numeric import check_columns, refuse_masked
 from ._problem import Problem
 from ._rows import Rows
 
@@ -243,6 +243,7 @@ class _Chunk:
         self.i, self.name = i, name
         with in_chunk(i):
             check_columns(X)
+            refuse_masked(X, "X")
             self.X = check_array(
                 X,
                 accept_sparse="csr",

@@ -130,7 +130,7 @@ class PathDisplay:
         (code,) = np.nonzero(classes[-K:] == target_class)
         if len(code) != 1:
             raise ValueError(
-                f"target_class={target_class!r} is none of {list(classes[-K:])}."
+                f"target_class={target_class!r} is none of {classes[-K:].tolist()}."
             )
         return self.coefs[:, code[0]], f"Coefficient of class {target_class}"
 
@@ -330,7 +330,7 @@ class ConvergenceDisplay:
         -------
         display : ConvergenceDisplay
         """
-        clf, X = validated(clf, X)
+        clf, X, y, sample_weight, offset = validated(clf, X, y, sample_weight, offset)
         problem, _ = problem_for(clf, X, y, sample_weight, offset)
         trace = []
 

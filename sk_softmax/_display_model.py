@@ -126,7 +126,7 @@ class CoefficientDisplay:
             feature_names=names[start:],
             lower=lower,
             upper=upper,
-            label=f"Coefficient{versus}, {level:.0%} interval",
+            label=f"Coefficient{versus}, {100 * level:g}% interval",
         )
         return display._scaled(scale)._greatest(max_features).plot(ax)
 
@@ -139,6 +139,8 @@ class CoefficientDisplay:
                     f"got {scale!r}."
                 )
             scale = np.asarray(scale, dtype=float)
+            if not (scale >= 0).all():
+                raise ValueError("scale has negative entries or NaN.")
             self.coef = self.coef * scale
             if self.lower is not None:
                 self.lower, self.upper = self.lower * scale, self.upper * scale
@@ -266,7 +268,7 @@ class ProbabilityDisplay:
                 f"at must map names or positions of features to values, got {at!r}."
             )
         names = [str(name) for name in getattr(X, "columns", [])]
-        data = X if sparse.issparse(X) else np.asarray(X, dtype=float)
+        data = X.tocsr() if sparse.issparse(X) else np.asarray(X, dtype=float)
         names = names or [f"x{j}" for j in range(data.shape[1])]
 
         j = position(names, feature)
@@ -279,7 +281,7 @@ class ProbabilityDisplay:
         if hasattr(X, "columns"):
             import pandas as pd
 
-            grid = pd.DataFrame(grid, columns=names)
+            grid = pd.DataFrame(grid, columns=X.columns)
         return cls(
             values,
             clf.predict_proba(grid),

@@ -119,7 +119,7 @@ def marginal_effects(
     """
     if kind not in ("dydx", "eyex", "contrast"):
         raise ValueError(f"kind={kind!r} must be 'dydx', 'eyex' or 'contrast'.")
-    clf, X = validated(clf, X)
+    clf, X, sample_weight, offset = validated(clf, X, sample_weight, offset)
     names = feature_names(clf)
     rows, theta = _rows(clf, X, sample_weight, offset), free_theta(clf)
     if result is None:

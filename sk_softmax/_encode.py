@@ -23,7 +23,7 @@ def validated(classifier, X, y, sample_weight, offset):
         return X
     refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
     X = read(classifier, X)
-    check_consistent_length(X, y)
+    _check_length(X, y)
     return X
 
 
@@ -37,8 +37,19 @@ def validated_batch(classifier, X, y, sample_weight, reset):
         )
     refuse_dask(y=y, sample_weight=sample_weight)
     X = checked(classifier, X, reset=reset)
-    check_consistent_length(X, y)
+    _check_length(X, y)
     return X
+
+
+def _check_length(X, y):
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        n = X.shape[0]
+        raise ValueError(
+            f"{error}: y has shape {np.shape(y)}, and {n} rows have labels of shape "
+            f"({n},) or soft labels of shape ({n}, n_classes)."
+        ) from error
 
 
 def problem_for(classifier, X, y, sample_weight, offset):
@@ -68,16 +79,15 @@ def problem_for(classifier, X, y, sample_weight, offset):
 
 def _in_memory(classifier, X, y, sample_weight, offset):
     dtype = working_dtype(X)
-    sample_weight, offset = follow(X, sample_weight, offset)
-    if not hasattr(y, "columns"):  # whose names are those of the classes
-        y = follow(X, y)
+    y, sample_weight, offset = follow(X, y, sample_weight, offset)
     classes, target, mass = arguments.targets(y, classifier.classes, dtype)
     target, mass = follow(X, target, mass)
     weight = arguments.row_weights(
         sample_weight, classifier.class_weight, classes, target, mass, dtype
     )
     loss = loss_of(len(classes))
-    offset = arguments.told(arguments.offsets(offset, X.shape[0], classes, dtype))
+    offset = arguments.offsets(offset, X.shape[0], classes, dtype)
+    offset = follow(X, arguments.told(offset))
     rows = rows_of(X, loss.n_outputs, type(classifier).__name__)
     intercept = bool(classifier.fit_intercept)
     return Problem(rows, loss, target, weight, None, intercept, offset), classes

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._array_api import dense, is_foreign, refuse, to_numpy
+from ._chunks import is_dask
 from ._classifier import SoftmaxClassifier
 from ._cross_validation import SoftmaxClassifierCV
 from ._encode import problem_for
@@ -15,8 +16,11 @@ from ._predictor import checked
 from ._singular import listed
 
 
-def validated(clf, X):
-    """The classifier as `plain` has it, and X as it reads it."""
+def validated(clf, X, *others):
+    """The classifier as `plain` has it, X as it reads it, and what goes with X.
+
+    Dask collections are loaded: what is said of a fit takes all of its rows at once.
+    """
     if not isinstance(clf, SoftmaxClassifier):
         raise TypeError(
             f"{type(clf).__name__} is not a SoftmaxClassifier. Of a pipeline pass "
@@ -24,7 +28,8 @@ def validated(clf, X):
         )
     clf = plain(clf)
     refuse(X, "Inference", "pass X and y as NumPy arrays, whatever the fit's were")
-    return clf, checked(clf, X, reset=False)
+    X, *others = (a.compute() if is_dask(a) else a for a in (X, *others))
+    return clf, checked(clf, X, reset=False), *others
 
 
 def plain(clf):

@@ -4,8 +4,10 @@ import numbers
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 
 import numpy as np
+from sklearn import config_context
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import (
@@ -23,7 +25,7 @@ from ._chunks import is_dask
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._grid import at
-from ._leave_one_out import leave_one_out_loss
+from ._leave_one_out import leave_one_out_loss, refuse_separated
 from ._parameters import is_loo
 from ._path import log_loss, refuse_infinite, solve_path
 from ._progress import fit_data
@@ -116,6 +118,7 @@ class Search:
 
         def judge(theta, C):
             fitted = at(problem, C, 0.0)
+            refuse_separated(fitted, theta, C, self.classes)
             losses = leave_one_out_loss(fitted, theta, judged.target)
             mean = np.average(losses, weights=weight)
             error = np.linalg.norm(weight * (losses - mean)) / weight.sum()
@@ -209,17 +212,17 @@ def _log_score(held):
 
 def _named_score(scorer, X, test, held, classes):
     """What the scorer says of the rows held out, a function of theta and C."""
-    score, labels, params = scorer
+    scorer, labels, params = scorer
     y, params = labels[test], _check_method_params(X, params, indices=test)
 
     def judge(theta, C):
         dtype = held.rows.dtype
         coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
-        model = Judged(classes, coef, intercept, held.offset)
-        value = score(model, held.rows.X, y, **params)
+        model = _model(C, classes, coef, intercept, held.offset)
+        value = _score(scorer, model, held.rows.X, y, params)
         if np.size(value) == 1 and hasattr(value, "item"):
             value = value.item()
-        if not isinstance(value, numbers.Number):
+        if not isinstance(value, numbers.Real):
             raise ValueError(f"scoring must return a number, and returned {value!r}.")
         return value
 
@@ -298,18 +301,8 @@ def _folds_of_chunks(problem, estimator, params):
     return problem.folds(n_folds)
 
 
-class Judged(SoftmaxClassifier):
+class _WithOffset(SoftmaxClassifier):
     """A fitted classifier whose offset scorers need not know of."""
-
-    def __init__(
-        self, classes=None, coef=None, intercept=None, offset=None, names=None
-    ):
-        super().__init__()
-        if names is not None:
-            self.feature_names_in_ = names
-        self.classes_, self.coef_, self.intercept_ = classes, coef, intercept
-        self.n_features_in_ = None if coef is None else coef.shape[1]
-        self.offset_ = offset
 
     def decision_function(self, X, offset=None):
         return super().decision_function(X, self.offset_ if offset is None else offset)
@@ -339,7 +332,38 @@ def score_by_name(estimator, X, y, sample_weight, offset, params):
         params = routed.scorer.score
     elif sample_weight is not None:
         params = {"sample_weight": sample_weight}
-    names = getattr(estimator, "feature_names_in_", None)
     coef, intercept = estimator.coef_, estimator.intercept_
-    model = Judged(estimator.classes_, coef, intercept, offset, names)
-    return get_scorer(estimator.scoring)(model, X, y, **params)
+    model = _model(estimator.C_, estimator.classes_, coef, intercept, offset)
+    if hasattr(estimator, "feature_names_in_"):
+        model.feature_names_in_ = estimator.feature_names_in_
+    return _score(get_scorer(estimator.scoring), model, X, y, params)
+
+
+def _model(C, classes, coef, intercept, offset):
+    """The fitted classifier that a scorer sees."""
+    kind = SoftmaxClassifier if offset is None else _WithOffset
+    model = kind(float(C))
+    model.classes_, model.coef_, model.intercept_ = classes, coef, intercept
+    model.n_features_in_ = coef.shape[1]
+    model.offset_ = offset
+    return model
+
+
+def _score(scorer, model, X, y, params):
+    """What a scorer says; one that reads probabilities is told their classes.
+
+    Of which a fold, or what is scored later, may hold only some.
+    """
+    function = getattr(scorer, "_score_func", None)
+    if (
+        function is None
+        or scorer._response_method != "predict_proba"
+        or "labels" not in signature(function).parameters
+        or np.isin(model.classes_, y).all()
+    ):
+        return scorer(model, X, y, **params)
+    classes = {"labels": model.classes_}
+    if len(model.classes_) == 2 and "pos_label" in signature(function).parameters:
+        classes["pos_label"] = model.classes_[1]
+    with config_context(enable_metadata_routing=True):  # without it they take no more
+        return scorer(model, X, y, **classes | params)

@@ -25,7 +25,7 @@ def labels_of(y):
     if y.ndim != 1:
         y = column_or_1d(y, warn=True)
     found, codes = _sorted(y, "y")
-    if found.dtype.kind not in "biuSU":  # this check takes as long as a small fit
+    if found.dtype.kind not in "biuU":  # this check takes as long as a small fit
         check_classification_targets(y)
     return found, codes
 
@@ -66,19 +66,19 @@ def _sorted(labels, name):
         ) from error
 
 
-def label_set(classes):
+def label_set(classes, name="classes"):
     """The labels that are said to be all, sorted."""
-    refuse_missing(classes, "classes")
+    refuse_missing(classes, name)
     said, classes = classes, np.asarray(to_numpy(classes))
     if classes.dtype.kind == "U" and not hasattr(said, "dtype"):
         # numbers in a list with strings have become strings
-        _sorted(np.asarray(said, dtype=object), "classes")
+        _sorted(np.asarray(said, dtype=object), name)
     labels = []
     if classes.ndim == 1:
-        labels, _ = _sorted(classes, "classes")
+        labels, _ = _sorted(classes, name)
     if len(labels) != classes.size or len(labels) < 2:
         raise ValueError(
-            "classes must be a list of at least two labels, each once, "
+            f"{name} must be a list of at least two labels, each once, "
             f"got {classes.tolist()}."
         )
     return labels

@@ -59,6 +59,17 @@ def check_left_out(problem, Cs, classes):
     )
 
 
+def refuse_separated(problem, theta, C, classes):
+    """Raise where the fit has no curvature, so that no row seems to be missed."""
+    separated = problem.separated(theta)
+    if separated.any():
+        raise ValueError(
+            f"cv='approximate-loo' cannot judge C={C:g}: X separates the classes "
+            f"{classes[separated].tolist()}, and nothing penalises the coefficients "
+            "that do. Use finite Cs and no penalty_factor of 0, or folds."
+        )
+
+
 def leave_one_out_loss(problem, theta, target):
     """Cross-entropy of each row under the fit without it.
 

@@ -52,16 +52,37 @@ def refuse_masked(value, name):
 
 
 def check_columns(X):
-    """Raise where a column of pandas holds dates, or names instead of numbers."""
-    for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
-        if dtype.kind in "biufc":
+    """Raise where a column of a frame holds dates, or names instead of numbers."""
+    if not hasattr(X, "columns"):
+        return
+    for name, dtype in zip(X.columns, X.dtypes, strict=True):
+        if getattr(dtype, "kind", None) in tuple("biufc"):
             continue
         try:
-            if dtype.kind in "mM":
+            if _is_date(dtype):
                 raise TypeError("a date is no number")
-            X[name].astype(float)
+            column = X[name]
+            column = column if hasattr(column, "astype") else np.asarray(column)
+            column.astype(float)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"X's column {name!r} is of {dtype}: only numbers can be fitted to. "
                 "Encode it, for example by OneHotEncoder, or leave it out."
             ) from error
+
+
+def refuse_dates(X):
+    """Raise where X holds dates, times or fields: NumPy makes numbers of them."""
+    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
+    if any(map(_is_date, dtypes)):
+        check_columns(X)
+        raise ValueError(
+            f"X is of {X.dtype}: only numbers can be fitted to. Make numbers of it, "
+            "such as days since a date, or columns of its fields."
+        )
+
+
+def _is_date(dtype):
+    if getattr(dtype, "kind", None) in tuple("mMV"):
+        return True
+    return hasattr(dtype, "is_temporal") and dtype.is_temporal()  # polars

@@ -252,7 +252,7 @@ class Fit:
                 point.theta[:, :-1], point.gradient[:, :-1]
             )
         return Result(
-            theta=point.theta,
+            theta=problem.centred(point.theta),
             value=point.value,
             n_iter=max(self.passes(), 1),
             optimality=self._optimality(),

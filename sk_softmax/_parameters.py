@@ -46,9 +46,10 @@ def check_parameters(classifier):
     group = classifier.penalty_group
     if group is not None and str(group) != "class":
         raise ValueError(f"penalty_group={group!r} must be None or 'class'.")
-    if classifier.solver not in ["auto", *BUILDERS]:
+    solver = classifier.solver
+    if not isinstance(solver, str) or solver not in ["auto", *BUILDERS]:
         raise ValueError(
-            f"solver={classifier.solver!r} must be 'auto' or one of {list(BUILDERS)}, "
+            f"solver={solver!r} must be 'auto' or one of {list(BUILDERS)}, "
             "which all lead to the same optimum; scikit-learn's are not among them."
         )
 
@@ -70,8 +71,12 @@ def check_choices(classifier):
     check_bool(classifier.refit, "refit")
     if not isinstance(classifier.n_jobs, (numbers.Integral, type(None))):
         raise TypeError(f"n_jobs={classifier.n_jobs!r} must be an int or None.")
-    if classifier.selection not in ("best", "1se"):
-        raise ValueError(f"selection={classifier.selection!r} must be 'best' or '1se'.")
+    selection = classifier.selection
+    if not isinstance(selection, str) or selection not in ("best", "1se"):
+        raise ValueError(f"selection={selection!r} must be 'best' or '1se'.")
+    if isinstance(classifier.cv, type):
+        name = classifier.cv.__name__
+        raise TypeError(f"cv={name} is a class, and takes its parameters: cv={name}().")
     if isinstance(classifier.cv, str) and classifier.cv != LOO:
         raise ValueError(f"cv={classifier.cv!r}: the only cv with a name is {LOO!r}.")
     smooth = not l1_ratios.any() and classifier.bounds is None

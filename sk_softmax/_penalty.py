@@ -99,6 +99,12 @@ class Penalty:
         bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
         return (self.l1 > 0) | bounded | (not self.has_l1)
 
+    @cached_property
+    def holds(self):
+        """Features that have a penalty or a bound in some class, (d,) bool."""
+        bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
+        return ((self.ridge > 0) | (self.l1 > 0) | bounded).any(axis=0)
+
     @property
     def is_smooth(self):
         """Whether there is nothing but the quadratic part."""

@@ -25,7 +25,7 @@ from ._array_api import (
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
 from ._loss import log_proba, proba
-from ._numeric import check_columns, is_plain, refuse_masked
+from ._numeric import check_columns, is_plain, refuse_dates, refuse_masked
 from ._rows import (
     MAPPED_BYTES,
     give_back,
@@ -50,6 +50,7 @@ def read(estimator, X):
 def checked(estimator, X, **options):
     """X as `validate_data` gives it; nothing in it may be masked."""
     refuse_masked(X, "X")
+    refuse_dates(X)
     try:
         with np.errstate(invalid="ignore"):  # of sums that overflow both ways
             return validate_data(estimator, X, **INPUT | options)
@@ -138,6 +139,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         X = checked(self, X, reset=False, dtype=dtype)
         classes = self.classes_
         offset = arguments.offsets(follow(X, offset), X.shape[0], classes, X.dtype)
+        offset = follow(X, offset)
         X, coef = common_dtype(X, self.coef_)
         logits = X @ coef.T
         if sparse.issparse(logits):  # X and, after sparsify, coef_ too

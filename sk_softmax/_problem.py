@@ -237,12 +237,19 @@ class Problem:
         return self.class_mass() == 0
 
     def centred(self, theta):
-        """Theta moved to the plane of the optimum: it sums to zero over classes."""
-        if self.shape[0] == 1 or not self.penalty.is_symmetric:
+        """Theta moved to the plane of the optimum: it sums to zero over classes.
+
+        Where classes are told apart by the penalty or by bounds, that goes for the
+        intercepts, and for features that have neither.
+        """
+        if self.shape[0] == 1:
             return theta
         centred = theta - theta.mean(axis=0)
         if self.penalty.has_prior:  # it sums to what the prior sums to
             centred[:, :-1] += self.penalty.prior.mean(axis=0)
+        if not self.penalty.is_symmetric:
+            held = self.penalty.holds
+            centred[:, :-1][:, held] = theta[:, :-1][:, held]
         return centred
 
     def feature_mean(self):

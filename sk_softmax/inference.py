@@ -68,7 +68,7 @@ def infer(
         ``pipe[:-1].transform(X)`` for X. The C that cross-validation chose is taken
         as given: the covariance does not contain the choice.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The features of the fit.
+        The features of the fit. What dask has of it, y and the others is loaded.
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
         The labels of the fit, or its soft labels: of counts the covariance "model"
         is that of the repeated rows, and "robust" takes a row as one observation.
@@ -135,7 +135,9 @@ def infer(
     >>> round(result.wald_test("age").p_value, 3)
     0.298
     """
-    clf, X = validated(clf, X)
+    clf, X, y, sample_weight, offset, groups = validated(
+        clf, X, y, sample_weight, offset, groups
+    )
     _check_choice("cov_type", cov_type, ("model", "robust", "cluster"))
     counts = _counts(X.shape[0], sample_weight, weight_type)
     groups = _group_codes(groups, cov_type, counts)

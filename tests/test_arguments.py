@@ -668,3 +668,57 @@ def test_a_sum_that_overflows_is_no_infinity():
     X[0, 0] = np.inf
     with pytest.raises(ValueError, match="X contains infinity"):
         SoftmaxClassifier().fit(X, y)
+
+
+def test_a_series_of_features_is_refused_in_scikit_learns_words(iris):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    with pytest.raises(ValueError, match="2-dimensional container"):
+        SoftmaxClassifier().fit(pandas.Series(X[:, 0]), y)
+
+
+@pytest.mark.parametrize("kind", ["M8[D]", "m8[s]"])
+def test_dates_are_no_numbers(kind):
+    X, y = np.arange(4).reshape(-1, 1), [0, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"X is of .*: only numbers can be fitted to"):
+        SoftmaxClassifier().fit(X.astype(kind), y)
+    with pytest.raises(ValueError, match="X is of"):
+        SoftmaxClassifier().fit(X, y).predict(X.astype(kind))
+    fields = np.zeros((4, 2), dtype=[("a", float)])
+    with pytest.raises(ValueError, match="columns of its fields"):
+        SoftmaxClassifier().fit(fields, y)
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"number": X[:, 0], "date": X[:, 0].astype("M8[us]")})
+    with pytest.raises(ValueError, match="column 'date' is of Datetime"):
+        SoftmaxClassifier().fit(frame, y)
+    frame = polars.DataFrame({"number": X[:, 0], "word": list("abcd")})
+    with pytest.raises(ValueError, match="column 'word' is of String"):
+        SoftmaxClassifier().fit(frame, y)
+
+
+def test_labels_that_are_bytes_are_refused_before_the_fit(iris):
+    X, y = iris
+    with pytest.raises(TypeError, match="bytes"):
+        SoftmaxClassifier().fit(X, np.array([b"a", b"b", b"c"])[y])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["a", 1, "b"], r"y\.columns holds labels of types \['int', 'str'\]"),
+        ([2, np.nan, 1], r"y\.columns contains NaN"),
+    ],
+)
+def test_names_of_soft_labels_that_are_no_labels(iris, columns, message):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    with pytest.raises(ValueError, match=message):
+        SoftmaxClassifier().fit(X, pandas.DataFrame(np.eye(3)[y], columns=columns))
+
+
+@pytest.mark.parametrize("shape", [(1, 150), ()])
+def test_the_shape_of_y_is_named(iris, shape):
+    X, y = iris
+    wrong = y.reshape(shape) if shape else 3
+    with pytest.raises(ValueError, match=r"y has shape \(.*\), and 150 rows"):
+        SoftmaxClassifier().fit(X, wrong)

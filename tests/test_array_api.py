@@ -513,6 +513,31 @@ def test_an_old_scikit_learn_is_named(backend, data, monkeypatch):
         SoftmaxClassifier().fit(backend(X), backend(y))
 
 
+@pytest.mark.parametrize("backend", FOREIGN, indirect=True)
+def test_columns_of_a_frame_of_offsets_go_by_their_names(backend, data):
+    pandas = pytest.importorskip("pandas")
+    X, y, _, offset, _ = data(3)
+    frame = pandas.DataFrame(offset, columns=[2, 0, 1])
+    plain = SoftmaxClassifier().fit(X, y, offset=frame)
+    clf = SoftmaxClassifier().fit(backend(X), backend(y), offset=frame)
+    np.testing.assert_allclose(_array_api.to_numpy(clf.coef_), plain.coef_, atol=1e-4)
+    logits = _array_api.to_numpy(clf.decision_function(backend(X), frame))
+    np.testing.assert_allclose(logits, plain.decision_function(X, frame), atol=1e-2)
+    frame.columns = ["x", "y", "z"]
+    with pytest.raises(ValueError, match="offset"):
+        SoftmaxClassifier().fit(backend(X), backend(y), offset=frame)
+
+
+@pytest.mark.parametrize("backend", FOREIGN, indirect=True)
+def test_labels_and_weights_follow_a_streams_rows(backend, data):
+    X, y, weight, *_ = data(3)
+    plain = SoftmaxClassifier(classes=[0, 1, 2]).partial_fit(X, y, None, weight)
+    for target in (y, np.eye(3)[y]):
+        clf = SoftmaxClassifier(classes=[0, 1, 2])
+        clf.partial_fit(X, backend(target), None, backend(weight))
+        np.testing.assert_allclose(clf.coef_, plain.coef_, atol=1e-6)
+
+
 @pytest.mark.parametrize("backend", TORCH, indirect=True)
 def test_what_only_torch_has(backend, data):
     X, y, *_ = map(backend, data(3))
@@ -524,6 +549,14 @@ def test_what_only_torch_has(backend, data):
         again = SoftmaxClassifier().fit(grown, y)
     assert not again.coef_.requires_grad
     assert (again.coef_ == clf.coef_).all()
+    weight = backend(np.ones(len(y))).requires_grad_()
+    offset = backend(np.zeros((len(y), 3))).requires_grad_()
+    soft = backend(np.eye(3)[y]).requires_grad_()
+    again = SoftmaxClassifier().fit(X, soft, weight, offset)
+    np.testing.assert_allclose(again.coef_, clf.coef_, rtol=1e-4, atol=1e-6)
+    with config_context(array_api_dispatch=False):
+        again = SoftmaxClassifier().fit(X.numpy(), soft, weight, offset)
+    np.testing.assert_allclose(again.coef_, clf.coef_, rtol=1e-4, atol=1e-6)
 
 
 @foreign_backend

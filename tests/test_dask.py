@@ -22,6 +22,7 @@ pd = pytest.importorskip("pandas")
 
 from sk_softmax._dask import Cluster, DaskProblem, dask_problem  # noqa: E402
 from sk_softmax._problem import _value_gradient  # noqa: E402
+from sk_softmax.inference import infer, marginal_effects  # noqa: E402
 
 # a machine without a network, and sockets that dask leaves to the garbage collector
 pytestmark = pytest.mark.filterwarnings(
@@ -818,3 +819,57 @@ def test_a_cluster_that_is_closed(data, at_sum):
         at_sum(5, client.shutdown)
         with pytest.raises(RuntimeError, match="cluster was closed"):
             SoftmaxClassifier().fit(da.from_array(X, chunks=(300, -1)), y)
+
+
+def test_what_is_missing_or_masked_is_refused(anywhere, data):
+    X, y, _ = data
+    chunked = da.from_array(X, chunks=(300, -1))
+    words = np.array(list("abcd"))[y].tolist()
+    words[5] = float("nan")
+    with pytest.raises(ValueError, match="y contains NaN"):
+        SoftmaxClassifier().fit(chunked, words)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[400, 2] = True
+    masked = np.ma.array(X, mask=mask)
+    for collection in (
+        da.from_array(masked, chunks=(300, -1)),
+        da.ma.masked_where(da.from_array(mask, chunks=(300, -1)), chunked),
+    ):
+        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
+            SoftmaxClassifier().fit(collection, y)
+        model = SoftmaxClassifier().fit(chunked, y)
+        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
+            model.predict(collection).compute()
+    for name in ("y", "sample_weight"):
+        argument = np.ma.array(y.astype(float), mask=mask[:, 2])
+        arguments = {"y": y} | {name: argument}
+        with pytest.raises(ValueError, match=f"{name} has masked entries"):
+            SoftmaxClassifier().fit(chunked, **arguments)
+    with pytest.raises(TypeError, match="sample_weight is sparse"):
+        SoftmaxClassifier().fit(chunked, y, sparse.csr_matrix(y[:, None]))
+
+
+def test_soft_labels_are_scored_in_the_order_of_a_streams_classes(data):
+    X, y, _ = data
+    Y = np.eye(4)[y] + 0.1
+    model = SoftmaxClassifier().partial_fit(X, Y, classes=[2, 0, 3, 1])
+    score = model.score(da.from_array(X, chunks=(300, -1)), Y)
+    assert score == pytest.approx(model.score(X, Y))
+
+
+def test_inference_loads_collections_with_their_names(data):
+    X, y, _ = data
+    table = frame(X, y)
+    features = [name for name in table if name != "y"]
+    model = SoftmaxClassifier(C=10.0).fit(table[features], table["y"])
+    names = {"columns": features}
+    X = pd.DataFrame(X, **names)
+    result = infer(model, table[features], table["y"])
+    np.testing.assert_allclose(result.covariance, infer(model, X, y).covariance)
+    turned = features[::-1]
+    for call in (
+        lambda: infer(model, table[turned], table["y"]),
+        lambda: marginal_effects(model, table[turned], result=result),
+    ):
+        with pytest.raises(ValueError, match="feature names"):
+            call()

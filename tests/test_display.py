@@ -163,7 +163,7 @@ def test_coefficients_with_intervals(wine):
             np.testing.assert_allclose(dots(display)[k], rows["coef"] * factor)
             limits = rows[["lower", "upper"]].to_numpy().T * factor
             np.testing.assert_allclose(ends(display)[k].T, limits)
-        assert f"{level:.0%}" in display.ax_.get_xlabel()
+        assert f" {100 * level:g}% " in display.ax_.get_xlabel()
 
 
 def test_coefficients_of_two_classes():
@@ -428,7 +428,7 @@ def test_probabilities(wine, scaled, at):
     np.testing.assert_allclose([tick[0, 0] for tick in ticks], deciles)
 
 
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_array])
+@pytest.mark.parametrize("container", [np.asarray, sparse.coo_matrix, sparse.csc_array])
 def test_probabilities_of_arrays(wine, container):
     X, y = wine
     X = X.to_numpy()
@@ -478,3 +478,22 @@ def test_what_displays_cannot_use_is_named(pyplot, wine, fitted):
         PathDisplay.from_path(fitted)
     with pytest.raises(TypeError, match="result must be what infer returns"):
         CoefficientDisplay.from_inference(fitted)
+
+
+def test_intervals_of_any_level_are_named(wine):
+    X, y = wine
+    X = X.iloc[:, :2]
+    result = infer(SoftmaxClassifier(C=np.inf).fit(X, y), X, y)
+    display = CoefficientDisplay.from_inference(result, level=0.975)
+    assert "97.5% interval" in display.ax_.get_xlabel()
+    with pytest.raises(ValueError, match="scale has negative entries or NaN"):
+        CoefficientDisplay.from_inference(result, scale=[-1, 1])
+
+
+def test_probabilities_of_a_frame_whose_columns_are_numbers(wine):
+    """Warnings are errors, here as everywhere."""
+    X, y = wine
+    frame = X.set_axis(range(X.shape[1]), axis=1)
+    classifier = SoftmaxClassifier().fit(frame, y)
+    display = ProbabilityDisplay.from_estimator(classifier, frame, 3)
+    assert display.feature_name == "3"

@@ -1000,3 +1000,23 @@ def test_saturated_probabilities_are_not_called_an_optimum(saturated, limit):
     with pytest.warns(ConvergenceWarning, match="stopped after"):
         bounded.set_params(max_iter=10).fit(X, y, offset=offset)
     assert not bounded.converged_
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"penalty_factor": [1, 0, 2, INF]},
+        {"penalty_factor": [0, 0, 0, INF]},
+        {"penalty_factor": [1, 0, 2, 1], "l1_ratio": 1.0},
+        {"bounds": ([-INF, -INF, 0, 0], INF), "penalty_factor": [1, 0, 1, 0]},
+    ],
+    ids=str,
+)
+def test_what_nothing_holds_sums_to_zero_over_the_classes(make_rows, options):
+    X, y, _ = make_rows(300, 4, 3)
+    model = SoftmaxClassifier(**options).fit(X, y)
+    assert abs(model.intercept_.sum()) < 1e-12
+    assert abs(model.coef_[:, 1].sum()) < 1e-12
+    prior = np.arange(12.0).reshape(3, 4)
+    model = SoftmaxClassifier(coef_prior=prior, **options).fit(X, y)
+    assert model.coef_[:, 1].sum() == pytest.approx(prior[:, 1].sum())

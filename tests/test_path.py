@@ -8,7 +8,9 @@ from conftest import objective
 from joblib import parallel_config
 from scipy import sparse
 from scipy.special import log_softmax
+from sklearn import __version__ as sklearn_version
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import get_scorer, log_loss, make_scorer
@@ -21,6 +23,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 from sk_softmax import (
     SoftmaxClassifier,
@@ -748,6 +751,9 @@ def test_Cs_that_differ_in_the_last_digit(rows):
         ({"eps": 0.0}, "eps"),
         ({"eps": 1.0}, "eps"),
         ({"selection": "worst"}, "selection"),
+        ({"selection": np.array(["best", "1se"])}, "selection"),
+        ({"solver": np.array(["auto", "blocks"])}, "solver"),
+        ({"cv": StratifiedKFold}, r"cv=StratifiedKFold is a class"),
         ({"refit": "no"}, "refit"),
         ({"cv": "leave-one-out"}, "approximate-loo"),
         ({"cv": []}, "cv=.* gives no splits"),
@@ -771,6 +777,51 @@ def test_a_fold_without_weight(rows):
     weight[folds[1][1]] = 0
     with pytest.raises(ValueError, match="fold 2/3"):
         SoftmaxClassifierCV(CS, cv=folds).fit(X, y, weight)
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "neg_brier_score"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_scores_of_probabilities_where_a_fold_lacks_a_class(rows, scoring, n_classes):
+    X, y, _ = rows
+    X, y = X[y < n_classes], y[y < n_classes]
+    if n_classes > 2 and parse_version(sklearn_version) < parse_version("1.7"):
+        scoring = "neg_log_loss"  # the other knows two classes only
+    few = np.flatnonzero(y == y[0])[:10]
+    folds = [(np.setdiff1d(np.arange(len(y)), few), few)]
+    model = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring).fit(X, y)
+    for c, C in enumerate(CS):
+        fold = SoftmaxClassifier(C, tol=model.tol).fit(X[folds[0][0]], y[folds[0][0]])
+        P = fold.predict_proba(X[few])
+        if scoring == "neg_log_loss":
+            score = np.log(P[:, y[0]]).mean()
+        else:
+            score = -((P - (np.arange(n_classes) == y[0])) ** 2).sum(axis=1).mean()
+            score = score / 2 if n_classes == 2 else score
+        assert model.scores_[0, 0, c] == pytest.approx(score, abs=1e-4)
+    assert model.score(X[few], y[few]) < 0
+
+
+def test_what_a_scorer_sees_is_a_classifier(rows):
+    X, y, _ = rows
+    seen = []
+
+    def scoring(model, X, y):
+        seen.append((repr(model), clone(model).get_params()["C"], model.predict(X)))
+        return model.score(X, y)
+
+    offset = np.zeros((len(y), 3))
+    for fit_offset in (None, offset):
+        model = SoftmaxClassifierCV([2.0], cv=3, scoring=scoring)
+        model.fit(X, y, offset=fit_offset)
+        model.score(X, y, offset=fit_offset)
+    assert {C for _, C, _ in seen} == {2.0}
+    assert seen[0][0] == "SoftmaxClassifier(C=2.0)"
+
+
+def test_a_score_is_a_real_number(rows):
+    X, y, _ = rows
+    with pytest.raises(ValueError, match=r"scoring must return a number, .* 1j"):
+        SoftmaxClassifierCV(CS, cv=3, scoring=lambda model, X, y: 1j).fit(X, y)
 
 
 def test_unrequested_metadata_is_refused(rows):

@@ -89,11 +89,21 @@ def test_path(iris):
     assert not caught
 
 
-@pytest.mark.parametrize("options", [{}, {"refit": False}, {"cv": "approximate-loo"}])
+@pytest.mark.parametrize("options", [{}, {"refit": False}])
 def test_chosen_by_cross_validation(iris, options):
     X, y = iris[0][:100], iris[1][:100]
     model = SoftmaxClassifierCV([1e-3, INF], **options)
     says(lambda: model.fit(X, y), classes=[0, 1], step="finite C")
+
+
+@pytest.mark.parametrize(
+    "options", [{"Cs": [1.0, INF]}, {"Cs": [1.0], "penalty_factor": [0, 0, 0, 1]}]
+)
+def test_leaving_out_rows_of_separated_classes_is_refused(iris, options):
+    """No row seems to be missed there, and C=inf would always be chosen."""
+    X, y = iris[0][:100], iris[1][:100]
+    with pytest.raises(ValueError, match=r"cannot judge C=.* separates .* \[0, 1\]"):
+        SoftmaxClassifierCV(cv="approximate-loo", **options).fit(X, y)
 
 
 def test_no_pass_where_all_is_penalised(iris, monkeypatch):
