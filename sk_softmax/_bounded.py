@@ -65,8 +65,6 @@ def descend_in_bounds(problem, start=None, **options):
         last = fit.passes() + min(N_HESSIANS * a_hessian, last // 2)
     while near > 1e-6 and fit.passes() < last and fit.passes_left() > 2:
         axes = Axes(fit)
-        if not axes.usable:
-            break
         stop = min(fit.passes() + stage, last)
         _lbfgs_b(fit, axes, near, stop)
         outdated = stop <= fit.passes() < last
@@ -107,21 +105,15 @@ class Axes:
     Parameters
     ----------
     fit : Fit
-
-    Attributes
-    ----------
-    usable : bool
-        Whether all units are finite.
     """
 
     def __init__(self, fit):
         self.penalty = fit.problem.penalty
-        with np.errstate(all="ignore"):  # what is not finite is seen below
+        with np.errstate(all="ignore"):  # units are finite whatever the moments are
             self._axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
         self._axes.scale[:, :-1][:, fit.frame.constant] = 0
         self.step, self.gradient = self._axes.step, self._axes.gradient
         self.size = self._axes.size
-        self.usable = bool(np.isfinite(self._axes.scale).all())
 
     def limits(self, theta):
         """Of the variables of a step from theta, two (size,) arrays."""

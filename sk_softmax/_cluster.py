@@ -21,6 +21,7 @@ from functools import cache
 import numpy as np
 
 from ._blas import single_threaded_blas
+from ._rows import add
 
 # How many terms are added at once.
 FAN_IN = 8
@@ -281,15 +282,8 @@ def _added(n_chunks, *parts):
             below = [(level, j) for j in range(i, min(i + FAN_IN, n_below))]
             if all(node in nodes for node in below):
                 terms = [nodes.pop(node) for node in below]
-                nodes[level + 1, i // FAN_IN] = _sum(terms)
+                # dask keeps the terms, so none may change
+                terms[0] = [array.copy() for array in terms[0]]
+                nodes[level + 1, i // FAN_IN] = add(iter(terms))
         n_below, level = -(-n_below // FAN_IN), level + 1
     return nodes
-
-
-def _sum(terms):
-    """Sum of tuples of arrays in their order; dask keeps the terms, so none changes."""
-    total = [np.array(array, dtype=np.float64) for array in terms[0]]
-    for term in terms[1:]:
-        for array, more in zip(total, term, strict=True):
-            np.add(array, more, out=array)
-    return tuple(total)

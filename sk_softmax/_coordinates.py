@@ -103,36 +103,50 @@ class Kronecker:
         return G.ravel()
 
 
-class Hessian:
-    """T from the whole Hessian.
+class _FromLoss:
+    """T from the loss's part of the Hessian, to which the penalty's is added.
 
     Parameters
     ----------
-    Q : (K, q) directions among the classes
-    loss : (q, d + 1, q, d + 1) the loss's part of the Hessian, in the frame's features
+    loss : ndarray
+        That part, in the frame's features.
     frame : Frame
     problem : Problem
         Whose penalty is the other part.
     """
 
-    def __init__(self, Q, loss, frame, problem):
-        self.Q, self.loss, self.frame = Q, loss, frame
+    def __init__(self, loss, frame, problem):
+        self.loss, self.frame = loss, frame
         self.strength = problem.penalty.strength
-        H = loss.copy()
-        feature = np.arange(len(frame.scale))
-        penalty = problem.penalty.ridge * frame.scale**2
-        H[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
-        self.size = Q.shape[1] * H.shape[1]
-        self.root = inverse_factor(H.reshape(self.size, -1), problem)
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty.
 
         Itself, where that is about the same.
         """
-        if _still_serves(self, problem):
+        least, most = sorted([self.strength, problem.penalty.strength])
+        if most <= MOST_DRIFT * least:
             return self
-        return Hessian(self.Q, self.loss, self.frame, problem)
+        return type(self)(self.loss, self.frame, problem)
+
+
+class Hessian(_FromLoss):
+    """T from the whole Hessian, (N, N) with N = q (d + 1).
+
+    Attributes
+    ----------
+    Q : (K, q) directions among the classes
+    """
+
+    def __init__(self, loss, frame, problem):
+        super().__init__(loss, frame, problem)
+        self.Q = Q = class_directions(problem)
+        self.size, (q, d1) = len(loss), (Q.shape[1], problem.shape[1])
+        H = loss.copy()
+        blocks, feature = H.reshape(q, d1, q, d1), np.arange(d1 - 1)
+        penalty = problem.penalty.ridge * frame.scale**2
+        blocks[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
+        self.root = inverse_factor(H, problem)
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
@@ -164,53 +178,29 @@ class Hessian:
 
 def build_hessian(problem, theta, frame):
     """Coordinates from the Cholesky factor of the Hessian at theta."""
-    Q = class_directions(problem)
-    H = loss_hessian(problem, theta, frame, Q)
-    coordinates = from_hessian(problem, H, frame, Q)
+    H = loss_hessian(problem, theta, frame, class_directions(problem))
+    coordinates = Hessian(H, frame, problem)
     coordinates.follow(problem, theta)
     return coordinates
 
 
-def from_hessian(problem, H, frame, Q):
-    """Coordinates from the Hessian of the loss, to which the penalty's is added."""
-    d1, q = problem.shape[1], Q.shape[1]
-    return Hessian(Q, H.reshape(q, d1, q, d1), frame, problem)
-
-
-class ClassBlocks:
+class ClassBlocks(_FromLoss):
     """T from the Hessian's blocks of one class, (d + 1, d + 1) each.
 
     What the blocks leave out, the products of two classes' probabilities, is mostly
     that a step which is the same for all classes meets no curvature. Such steps are
     projected out, and the Hessian's eigenvalues are then near 1: a row that
     hesitates among m classes alike adds m / (m - 1) times its part of the blocks.
-
-    Parameters
-    ----------
-    loss : (K, d + 1, d + 1) the loss's part of the blocks, in the frame's features
-    frame : Frame
-    problem : Problem
-        Whose penalty is the other part.
     """
 
     def __init__(self, loss, frame, problem):
-        self.loss, self.frame = loss, frame
-        self.strength = problem.penalty.strength
+        super().__init__(loss, frame, problem)
         self._centred = len(loss) > 1 and problem.penalty.is_symmetric
         blocks, feature = loss.copy(), np.arange(len(frame.scale))
         blocks[:, feature, feature] += problem.penalty.ridge * frame.scale**2
         T = np.stack([inverse_factor(block, problem).matrix() for block in blocks])
         self.T = _leave_frame(T, frame)
         self.size = loss.shape[0] * loss.shape[1]
-
-    def with_penalty(self, problem):
-        """The same curvature of the loss with this problem's penalty.
-
-        Itself, where that is about the same.
-        """
-        if _still_serves(self, problem):
-            return self
-        return ClassBlocks(self.loss, self.frame, problem)
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
@@ -222,12 +212,6 @@ class ClassBlocks:
         if self._centred:
             G = G - G.mean(axis=0)
         return (G[:, None, :] @ self.T).ravel()
-
-
-def _still_serves(coordinates, problem):
-    """Whether they were built under about this problem's penalty."""
-    least, most = sorted([coordinates.strength, problem.penalty.strength])
-    return most <= MOST_DRIFT * least
 
 
 def _leave_frame(T, frame):
@@ -340,7 +324,7 @@ def build(problem, theta, frame, kinds):
                 probe = coordinates.step(np.ones(coordinates.size))
             if np.isfinite(probe).all():
                 return coordinates, kind
-        except (LinAlgError, np.linalg.LinAlgError):
+        except LinAlgError:
             pass  # not positive definite, or no convergence: the next is simpler
     # the features' own sizes; they are finite whatever the data are
     K = problem.shape[0]

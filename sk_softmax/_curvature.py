@@ -150,7 +150,7 @@ def _misjudged(p):
 
 def _chunks(m, size):
     """Slices of m rows, about `size` each."""
-    step = max(-(-m // max(round(m / size), 1)), 1)  # a block may be empty
+    step = -(-m // max(round(m / size), 1))
     return [slice(start, min(start + step, m)) for start in range(0, m, step)]
 
 

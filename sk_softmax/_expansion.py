@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._coordinates import Kronecker, from_hessian
+from ._coordinates import Hessian, Kronecker
 from ._curvature import (
     class_curvature,
     class_directions,
@@ -119,7 +119,7 @@ class HessianCurvature(_Curvature):
     def coordinates(self, problem):
         """Coordinates in which this plus the penalty is the identity."""
         matrix = self.matrix / problem.total_weight
-        coordinates = from_hessian(problem, matrix, self.frame, self.Q)
+        coordinates = Hessian(matrix, self.frame, problem)
         coordinates.loss = None  # which only another penalty would ask for
         return coordinates
 

@@ -237,7 +237,7 @@ def base_problem(classifier, X, y, sample_weight, offset):
     return problem_for(lasso, X, y, sample_weight, offset)
 
 
-def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
+def solve_path(problem, Cs, l1_ratio, **options):
     """Yield the Result at each of the ascending Cs.
 
     Parameters
@@ -246,13 +246,13 @@ def solve_path(problem, Cs, l1_ratio, *, start=None, **options):
         As `base_problem` gives it.
     Cs : iterable of float
     l1_ratio : float
-    start : ndarray of shape (K, d + 1) or None
     **options
         Of `solve`.
     """
-    leftover, optima = None, []
+    start = leftover = None
+    optima = []
     base = at(problem, 1.0, l1_ratio)
-    space = row_space(base) if start is None else None
+    space = row_space(base)
     wanted = options.pop("kinds")
     kinds = wanted or preference(space.problem if space else base, ON_PATH)
     for C in Cs:

@@ -236,8 +236,7 @@ class Separable:
     @cached_property
     def is_lasso(self):
         """Whether there are no bounds, and weights that can be brought to one."""
-        like = len(self.weight) and self.weight.min() > 1e-8 * self.weight.max()
-        return bool(not self.bounded and like)
+        return not self.bounded and self.weight.min() > 1e-8 * self.weight.max()
 
     def value(self, u):
         """The sum, for u within the bounds."""

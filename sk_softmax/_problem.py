@@ -112,11 +112,9 @@ class Problem:
         Where by them less than half a row is misjudged in all, every row is on the
         right side; larger ones then are better still, without end.
         """
-        if self.penalty.ridge.all():  # as in most fits, which need not look
-            return np.zeros(max(len(theta), 2), dtype=bool)
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
-        if not free[:, :-1].any():
+        if not free[:, :-1].any():  # as in most fits, which need not look
             return np.zeros(max(len(theta), 2), dtype=bool)
         held = (theta - free)[:, :-1]
         if self.fit_intercept and held.any():  # whose mean is the intercepts' too
@@ -308,9 +306,7 @@ class Problem:
                 slope = slope - slope.mean()
             return value, slope, H
 
-        if not (len(theta) == 1 and self.absent().any()):
-            b, _ = best_intercepts(terms, b, self.total_weight)
-        theta[:, -1] = b
+        theta[:, -1], _ = best_intercepts(terms, b, self.total_weight)
         return theta
 
 

@@ -153,7 +153,7 @@ class Rows:
                 parts = copy(self)
                 parts._cut(PARTS)
                 return parts.sum(function, flops, result_bytes)
-            return _add(function(*block) for block in self.read())
+            return add(function(*block) for block in self.read())
         n_strands = self.n_strands
         if result_bytes:
             most = np.clip(self._x_bytes // 16 // result_bytes, 4, n_strands)
@@ -170,7 +170,7 @@ class Rows:
                 except IndexError:  # another thread was faster
                     return
                 strand_blocks = self.read(bounds[strand], bounds[strand + 1])
-                partial[strand] = _add(function(*block) for block in strand_blocks)
+                partial[strand] = add(function(*block) for block in strand_blocks)
 
         helpers = []
         if self._pool is not None and self._pays(flops):
@@ -181,7 +181,7 @@ class Rows:
             todo.clear()  # after an error or an interrupt the others stop too
             for helper in helpers:
                 helper.result()
-        return _add(iter(partial))
+        return add(iter(partial))
 
     @property
     def _has_parts(self):
@@ -341,7 +341,7 @@ def _extremes(X):
     return ends[0].min(axis=0), ends[1].max(axis=0)
 
 
-def _add(terms):
+def add(terms):
     """Sum of tuples of arrays, in their order, into the first one's memory."""
     total = [np.asarray(array, dtype=np.float64) for array in next(terms)]
     for term in terms:

@@ -15,7 +15,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import LinAlgError
 
 from ._bounded import applies, descend_in_bounds
 from ._coordinates import build
@@ -254,12 +253,9 @@ def _inherit(fit, kinds):
     if left.kind is None or outdated:  # there are none, or proximal Newton's
         return None, None, 0.0
     strength = fit.problem.penalty.strength
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is caught below
-            coordinates = left.coordinates.with_penalty(fit.problem)
-            probe = coordinates.step(np.ones(coordinates.size))
-    except (LinAlgError, np.linalg.LinAlgError):
-        return None, None, 0.0
+    with np.errstate(all="ignore"):  # what is not finite is caught below
+        coordinates = left.coordinates.with_penalty(fit.problem)
+        probe = coordinates.step(np.ones(coordinates.size))
     if not np.isfinite(probe).all():
         return None, None, 0.0
     least = left.least if left.softest > SOFT else 0.0

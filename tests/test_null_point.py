@@ -5,6 +5,7 @@ import pytest
 from conftest import make_problem
 from scipy import sparse
 from scipy.optimize import minimize
+from sklearn.datasets import load_iris
 
 from sk_softmax import SoftmaxClassifier, softmax_path
 from sk_softmax.inference import infer
@@ -139,3 +140,13 @@ def test_an_offset_of_one_row_that_outweighs_all():
     assert clf.converged_
     one_less = SoftmaxClassifier().fit(X[1:], y[1:])
     np.testing.assert_allclose(clf.coef_, one_less.coef_, atol=0.02)
+
+
+def test_one_of_two_classes_absent_with_offsets():
+    """Newton's method would have no end."""
+    X = load_iris().data
+    model = SoftmaxClassifier(classes=[0, 1])
+    model.fit(X, np.zeros(150, int), offset=np.linspace(-1, 1, 150))
+    assert model.converged_
+    assert model.predict_proba(X)[:, 1].max() < 1e-6
+    assert -50 < model.intercept_[0] < -10

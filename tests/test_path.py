@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from sklearn import __version__ as sklearn_version
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import get_scorer, log_loss, make_scorer
@@ -924,3 +925,20 @@ def test_an_option_that_there_is_not_is_an_error_that_names_it(name):
         softmax_path(X, y, Cs=[])
     with pytest.raises(ValueError, match=r"l1_ratios must be .* \[1.0\], got 1.0"):
         SoftmaxClassifierCV(l1_ratios=1.0).fit(X, y)
+
+
+def test_coordinates_of_a_ridge_that_is_all_there_is_are_not_inherited():
+    """Less that ridge, their scale is infinite."""
+    X, y = load_iris(return_X_y=True)
+    path = softmax_path(X, y, Cs=[1e-20, 1.0], solver="kronecker")
+    assert path.converged.all()
+    alone = SoftmaxClassifier(solver="kronecker").fit(X, y)
+    assert path.n_iter[1] <= alone.n_iter_[0] + 5  # 17 more, in coordinates of NaN
+
+
+def test_a_path_of_one_pass_each():
+    """Where no coordinates were built."""
+    X, y = load_iris(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="3 of 3 fits"):
+        path = softmax_path(X, y, Cs=3, max_iter=1)
+    np.testing.assert_array_equal(path.n_iter, 1)

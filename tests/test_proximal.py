@@ -765,3 +765,47 @@ def test_steps_that_promise_nothing_come_to_an_end(monkeypatch):
     with pytest.warns(ConvergenceWarning):
         model = SoftmaxClassifier(l1_ratio=1.0).fit(X, y)
     assert model.n_iter_[0] < 100
+
+
+def test_a_guess_at_a_face_on_which_there_is_no_minimum():
+    """No Cholesky factor."""
+    H = np.array([[1.0, 2.0], [2.0, 1.0]])
+    part = Separable(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    u = np.zeros(2)
+    v, settled = semismooth_newton(H, np.array([0.1, 0.2]), u, part, np.ones(2))
+    assert not settled
+    np.testing.assert_array_equal(v, u)
+
+
+@pytest.mark.filterwarnings("ignore:X separates")
+@pytest.mark.parametrize("seed", range(5))
+def test_outside_of_a_set_that_is_at_its_end_something_may_be_hidden(seed):
+    """Where no step is better the set is widened too."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((5, 20)) * 10.0 ** rng.uniform(-6, 6, 20)
+    X[:, 10:] = X[:, :10]
+    model = SoftmaxClassifier(
+        C=1e3, l1_ratio=1.0, penalty_factor=np.arange(20) % 2.0, tol=1e-10
+    )
+    model.fit(X.astype(np.float32), np.arange(5))
+    assert model.converged_
+
+
+def test_damping_ends():
+    """Features far from zero whose spread is rounding."""
+    X = np.random.default_rng(0).standard_normal((5, 1))
+    X = 1e-6 * np.repeat(X, 2, axis=1) + 1e6
+    model = SoftmaxClassifier(C=1e8, l1_ratio=1.0, penalty_group="class")
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, np.arange(5))
+    assert model.n_iter_[0] < 500
+
+
+@pytest.mark.parametrize("max_iter", [3, 5])
+def test_a_longer_step_is_no_pass_too_many(max_iter):
+    """The last pass may be spent."""
+    X, y = load_iris(return_X_y=True)
+    model = SoftmaxClassifier(C=10, l1_ratio=1.0, max_iter=max_iter)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert model.n_iter_[0] <= max_iter

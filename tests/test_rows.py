@@ -328,9 +328,9 @@ def test_centred_rows_come_some_columns_at_a_time(monkeypatch, order, dtype):
 
 
 def test_large_results_have_few_partial_sums(monkeypatch):
-    rows, added, add = Rows(np.zeros((300_000, 50)), 7), [], _rows._add
+    rows, added, add = Rows(np.zeros((300_000, 50)), 7), [], _rows.add
     assert rows.n_strands > 8
-    monkeypatch.setattr(_rows, "_add", lambda terms: added.append(1) or add(terms))
+    monkeypatch.setattr(_rows, "add", lambda terms: added.append(1) or add(terms))
     for result_bytes, n in ((8, rows.n_strands), (2**40, 1), (2**26, 4)):
         added.clear()
         rows.sum(lambda part, X: (1.0,), 0, result_bytes)

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, _direct, _solver
+from sk_softmax._conjugate_gradients import ConjugateGradients
 from sk_softmax._coordinates import BUILDERS
 from sk_softmax._optimum import Fit
 from sk_softmax._solver import solve
@@ -351,3 +352,25 @@ def test_a_null_point_far_off_makes_no_goal_of_it(make_rows):
     far = Fit(make_problem(X, y, offset=offset), None, tol=1e-3, max_iter=10)
     assert far.null.value > 1e4
     assert far.goal(0.1) == pytest.approx(1e-3 * 10)
+
+
+@pytest.mark.parametrize("solver", ["hessian", "diagonal"])
+def test_a_certain_row_that_is_wrong_is_not_forgotten(solver):
+    """Its feature has a small gradient and no curvature at all."""
+    rng = np.random.default_rng(0)
+    x, offset = rng.standard_normal(5000), np.zeros(5000)
+    y = (x + rng.standard_normal(5000) > 0).astype(int)
+    offset[0] = -2000 if y[0] else 2000
+    X = np.column_stack([x, np.arange(5000) == 0])
+    model = SoftmaxClassifier(C=np.inf, fit_intercept=False, solver=solver)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y, offset=offset)
+    assert not model.converged_
+    assert model.optimality_ == 1
+
+
+def test_conjugate_gradients_end_where_there_is_no_curvature():
+    cg = ConjugateGradients(lambda v: 0 * v, np.ones(3))
+    assert not cg.step()
+    assert cg.gain == 0
+    assert not cg.v.any()

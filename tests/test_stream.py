@@ -8,6 +8,7 @@ import pytest
 from conftest import make_problem, objective
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import learning_curve
@@ -698,3 +699,19 @@ def test_columns_of_soft_labels_stay_in_the_order_of_classes(load, said):
     np.testing.assert_allclose(streams[1].coef_, streams[0].coef_, atol=1e-5)
     expected = SoftmaxClassifier().fit(X, y).score(X, np.eye(3)[y])
     assert streams[1].score(X, Y) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_step_of_a_stream_that_does_not_converge_is_a_revisit():
+    """A batch a thousand times as large as what was seen."""
+    X, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(150)
+    X, y = X[order], y[order]
+    X[140:] *= 1e3
+    stream = SoftmaxClassifier(C=1e6)
+    stream.partial_fit(X[:140], y[:140], classes=[0, 1, 2])
+    stream.partial_fit(X[140:], y[140:])
+    whole = SoftmaxClassifier(C=1e6).fit(X, y)
+    assert stream.converged_
+    np.testing.assert_allclose(
+        stream.predict_proba(X), whole.predict_proba(X), atol=1e-2
+    )
