@@ -76,8 +76,13 @@ class Batch:
         return self.X.nnz if sparse.issparse(self.X) else self.X.size
 
     def copied(self):
-        """The batch with an X of its own."""
-        return replace(self, X=self.X.copy())
+        """The batch with an X of its own, in float64.
+
+        The errors of a stream's steps add up: float32's of a feature far from zero
+        would be more than what the steps are about.
+        """
+        weight = self.weight.astype(np.float64)
+        return replace(self, X=self.X.astype(np.float64), weight=weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +207,15 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         raise ValueError(
             "penalty_factor is infinite: partial_fit cannot hold a coefficient where "
             "it is. Leave the feature out of X, or use fit."
+        )
+
+    by_class = len(np.atleast_2d(factor)) > 1
+    n_directions = shape[0] if by_class else max(shape[0] - 1, 1)
+    if stream is not None and stream.seen.curvature.Q.shape[1] != n_directions:
+        raise ValueError(
+            "penalty_factor differs by class, and did not at the first call to "
+            "partial_fit, or the other way round. Start a new stream, with a clone of "
+            "the estimator."
         )
 
     def model(batch, total_weight):

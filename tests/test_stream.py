@@ -715,3 +715,26 @@ def test_a_step_of_a_stream_that_does_not_converge_is_a_revisit():
     np.testing.assert_allclose(
         stream.predict_proba(X), whole.predict_proba(X), atol=1e-2
     )
+
+
+def test_small_batches_of_float32_far_from_zero():
+    """Whose steps' rounding would add up, to a log-loss of 8."""
+    rng = np.random.default_rng(1)
+    X = np.c_[rng.normal(size=(400, 4)), np.full(400, 1e8)].astype(np.float32)
+    y = (X[:, 0] + rng.logistic(size=400) > 0).astype(int)
+    stream = SoftmaxClassifier(classes=[0, 1])
+    for start in range(0, 400, 2):
+        stream.partial_fit(X[start : start + 2], y[start : start + 2])
+    assert stream.coef_.dtype == np.float32
+    whole = log_loss(y, SoftmaxClassifier().fit(X, y).predict_proba(X))
+    assert log_loss(y, stream.predict_proba(X)) < 1.001 * whole
+
+
+def test_penalty_factors_differ_by_class_from_the_first_call_on(load):
+    X, y = load("iris")
+    stream = SoftmaxClassifier(classes=[0, 1, 2]).partial_fit(X, y)
+    coef = stream.set_params(penalty_factor=[1, 2, 3, 4]).partial_fit(X, y).coef_
+    stream.set_params(penalty_factor=np.ones((3, 4)) * [[1], [2], [3]])
+    with pytest.raises(ValueError, match="penalty_factor differs by class"):
+        stream.partial_fit(X, y)
+    assert stream.coef_ is coef
