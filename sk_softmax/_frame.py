@@ -39,13 +39,15 @@ class Frame:
             else:
                 self.centre = np.zeros(rows.shape[1])
                 size = np.maximum(most, -least)
-            # A constant column has no size. Above 1e120 a ridge in these units
-            # would overflow; a feature that small has no other curvature.
-            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, 1e120)
+            # A constant column has no size. Above 1e120 (1e38 in float32) a ridge in
+            # these units would overflow; a feature that small has no other curvature.
+            most_scale = min(1e120, np.finfo(rows.dtype).max / 4)
+            self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, most_scale)
         rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
         self.constant = problem.fit_intercept & (most - least <= rounding)
         if rows.is_sparse:  # where parts of an entry add up: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
+        _refuse_tiny(problem, np.where(self.constant, 0, size))
 
     def hold_constants(self):
         """Let coefficients of constant features stay where they are.
@@ -65,6 +67,21 @@ class Frame:
         Z = Z - like(self.centre, Z)[features]
         Z *= like(self.scale, Z)[features]
         return Z
+
+
+def _refuse_tiny(problem, size):
+    """Raise where a feature is so small that only a penalty could be seen."""
+    dtype = problem.rows.dtype
+    tiny = (size > 0) & (size < (1e-35 if dtype == np.float32 else 1e-250))
+    if tiny.any():
+        tiny &= ~problem.penalty.holds
+    if tiny.any():
+        wider = ", or pass X as float64" if dtype == np.float32 else ""
+        raise ValueError(
+            f"X's feature {int(np.argmax(tiny))} is at most {size[tiny][0]:.0e} from "
+            f"its mean, so small that its curvature underflows in {dtype}, and nothing "
+            f"penalises it: multiply it by a constant{wider}."
+        )
 
 
 def moments(problem, X, frame, weights):

@@ -720,3 +720,18 @@ def test_a_fit_that_rounding_ends_does_not_ask_for_more_passes(iris):
     X, y = iris
     with pytest.warns(ConvergenceWarning, match=r"use float64"):
         SoftmaxClassifier(tol=0).fit((X + 1e6).astype(np.float32), y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_too_small_to_be_seen(load, dtype):
+    """Where a penalty holds their coefficients they say nothing."""
+    X, y = load("iris")
+    for scale in (1e-34, 1e-40) if dtype == np.float32 else (1e-240, 1e-290):
+        small = (X * scale).astype(dtype)
+        model = SoftmaxClassifier().fit(small, y)
+        assert model.converged_ and not model.coef_.any()
+    mixed = np.column_stack([X[:, 0], X[:, 1:] * scale]).astype(dtype)
+    with pytest.raises(ValueError, match=r"feature 1 is .* so small .* multiply it"):
+        SoftmaxClassifier(C=np.inf).fit(mixed, y)
+    mixed[:, 1:] = scale  # a constant is none of them
+    SoftmaxClassifier(C=np.inf).fit(mixed, y)
