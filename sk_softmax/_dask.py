@@ -5,10 +5,12 @@ worker of the current `distributed.Client`, or without one in this process.
 """
 
 import uuid
+import warnings
 from contextlib import nullcontext
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
 from . import _arguments as arguments
@@ -168,6 +170,13 @@ def dask_problem(
     """
     from dask import delayed
 
+    if hasattr(type(y), "ndim") and y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "y is a column, of shape (n, 1): pass it as (n,) labels.",
+            DataConversionWarning,
+            stacklevel=7,
+        )
+        y = y[y.columns[0]] if hasattr(y, "columns") else y[:, 0]
     cluster = Cluster()
     dtype = dtype_of(X)
     parts = chunks_with(X, y=y, sample_weight=sample_weight, offset=offset)

@@ -1,6 +1,9 @@
 """Displays of how a model was found: path, scores over C, convergence."""
 
+import numbers
+
 import numpy as np
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import solver_options
@@ -68,6 +71,11 @@ class PathDisplay:
         if not hasattr(path, "coefs"):
             kind = type(path).__name__
             raise TypeError(f"path must be what softmax_path returns, not a {kind}.")
+        if classes is not None and len(classes) != len(path.classes):
+            raise ValueError(
+                f"classes has {len(classes)} labels, but the path has "
+                f"{len(path.classes)}."
+            )
         classes = path.classes if classes is None else classes
         if feature_names is None:
             feature_names = getattr(path, "feature_names", None)
@@ -91,6 +99,7 @@ class PathDisplay:
         -------
         display : PathDisplay
         """
+        check_scalar(n_labels, "n_labels", numbers.Integral, min_val=0)
         n_features = self.coefs.shape[2]
         names = self.feature_names
         names = [f"x{j}" for j in range(n_features)] if names is None else list(names)

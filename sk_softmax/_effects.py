@@ -121,12 +121,13 @@ def marginal_effects(
         raise ValueError(f"kind={kind!r} must be 'dydx', 'eyex' or 'contrast'.")
     clf, X, sample_weight, offset = validated(clf, X, sample_weight, offset)
     names = feature_names(clf)
-    rows, theta = _rows(clf, X, sample_weight, offset), free_theta(clf)
+    rows = _rows(clf, X, sample_weight, offset)
+    theta = rows.to_shifted(free_theta(clf))
     if result is None:
         covariance = _model_covariance(clf, X, sample_weight, offset)
     else:
         _check_same_fit(clf, result)
-        covariance = result.free_covariance
+        covariance = rows.covariance_to_shifted(result.free_covariance)
     columns = range(len(names)) if features is None else _positions(names, features)
     values = {j: _two_values(rows, j, names) for j in _positions(names, discrete)}
     if values and kind == "eyex":
@@ -152,7 +153,7 @@ def _mean_effect(likelihood, theta, j, kind, values):
     def block(rows, X):
         design = likelihood.design(X)
         x = design[:, [column]]
-        x = dense(x)[:, 0]
+        x = dense(x)[:, 0] + likelihood.shift[j]
         Z, w = likelihood.logits(rows, design, theta), theta[:, column]
         if kind == "contrast" or values:
             start, stop = values or (x, x + 1)
@@ -202,7 +203,10 @@ def _difference(loss, Z, w, before, after):
 
 
 def _model_covariance(clf, X, sample_weight, offset):
-    """The model's covariance of the free coefficients, from the rows of the fit."""
+    """The model's covariance of the free coefficients, from the rows of the fit.
+
+    For the features as they are shifted, which `_rows` does by as much.
+    """
     if clf.class_weight is not None:
         raise ValueError(
             "with class weights the model's covariance does not hold: pass result, "
@@ -238,13 +242,12 @@ def _model_covariance(clf, X, sample_weight, offset):
     with likelihood.rows.threads():
         if problem.penalty.strength == 0:
             check_doubt(likelihood, theta, clf.classes_)
-        covariance = checked_inverse(
+        return checked_inverse(
             likelihood,
             likelihood.sums(theta)[2] + penalty_curvature(problem),
             column_names(clf),
             clf.classes_,
         )
-    return likelihood.covariance_from_shifted(covariance)
 
 
 def _check_same_fit(clf, result):
@@ -287,9 +290,7 @@ def _rows(clf, X, sample_weight, offset):
     classes = clf.classes_
     weight = arguments.row_weights(sample_weight, None, classes, target, None, X.dtype)
     offset = arguments.offsets(offset, len(target), classes, X.dtype)
-    return Likelihood(
-        X, target, len(classes), weight, offset, clf.fit_intercept, shift=False
-    )
+    return Likelihood(X, target, len(classes), weight, offset, clf.fit_intercept)
 
 
 def _mean_row(rows, at, names):
@@ -303,5 +304,5 @@ def _mean_row(rows, at, names):
     offset = None if rows.offset is None else np.atleast_2d(share @ rows.offset)
     K = rows.loss.n_outputs
     return Likelihood(
-        mean, np.zeros(1, int), K, None, offset, rows.fit_intercept, shift=False
+        mean, np.zeros(1, int), K, None, offset, rows.fit_intercept, shift=rows.shift
     )

@@ -51,8 +51,9 @@ class Likelihood:
     offset : ndarray of shape (n, K), for two classes also (n, 1), or None
         Added to the logits.
     fit_intercept : bool
-    shift : bool
-        Whether dense features are shifted. `to_shifted` takes theta there.
+    shift : ndarray of shape (d,) or None
+        Taken from the features; None is about the mean of dense ones, if there is an
+        intercept. `to_shifted` takes theta there.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class Likelihood:
     """
 
     def __init__(
-        self, X, target, n_classes, weight, offset, fit_intercept, *, shift=True
+        self, X, target, n_classes, weight, offset, fit_intercept, *, shift=None
     ):
         self.rows = Rows(X, n_classes)
         self.target = target
@@ -87,8 +88,8 @@ class Likelihood:
             and n_classes * (n_classes - 1) // 2 >= THIN_PAIRS
             and np.diff(X.indptr).max(initial=0) <= THIN_ROW
         )
-        self.shift = np.zeros(X.shape[1])
-        if shift and fit_intercept and not self.rows.is_sparse:
+        self.shift = np.zeros(X.shape[1]) if shift is None else shift
+        if shift is None and fit_intercept and not self.rows.is_sparse:
             self.shift = self.rows.blocks[0][1].mean(axis=0, dtype=float)
 
     def design(self, X):
@@ -116,12 +117,19 @@ class Likelihood:
 
     def covariance_from_shifted(self, covariance):
         """Covariance for the shifted features -> for the features as they are."""
-        if not self.shift.any():
+        return self._shifted(covariance, -self.shift)
+
+    def covariance_to_shifted(self, covariance):
+        """Covariance for the features as they are -> for the shifted features."""
+        return self._shifted(covariance, self.shift)
+
+    def _shifted(self, covariance, shift):
+        if not shift.any():
             return covariance
         p = self.n_columns
         cov = covariance.reshape(-1, p, len(covariance) // p, p).copy()
-        cov[:, 0] -= np.einsum("kqlr,q->klr", cov[:, 1:], self.shift)
-        cov[..., 0] -= cov[..., 1:] @ self.shift
+        cov[:, 0] += np.einsum("kqlr,q->klr", cov[:, 1:], shift)
+        cov[..., 0] += cov[..., 1:] @ shift
         return cov.reshape(covariance.shape)
 
     def sums(self, theta, meat_weight=None):

@@ -10,6 +10,7 @@ import signal
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _solver, softmax_path
 from sk_softmax._encode import penalty_of
@@ -639,6 +640,97 @@ def test_an_interrupt_releases_the_chunks(client, data, monkeypatch):
     assert held(client) == []
 
 
+def test_what_is_missing_or_masked_is_refused(anywhere, data):
+    X, y, _ = data
+    chunked = da.from_array(X, chunks=(300, -1))
+    words = np.array(list("abcd"))[y].tolist()
+    words[5] = float("nan")
+    with pytest.raises(ValueError, match="y contains NaN"):
+        SoftmaxClassifier().fit(chunked, words)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[400, 2] = True
+    masked = np.ma.array(X, mask=mask)
+    for collection in (
+        da.from_array(masked, chunks=(300, -1)),
+        da.ma.masked_where(da.from_array(mask, chunks=(300, -1)), chunked),
+    ):
+        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
+            SoftmaxClassifier().fit(collection, y)
+        model = SoftmaxClassifier().fit(chunked, y)
+        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
+            model.predict(collection).compute()
+    for name in ("y", "sample_weight"):
+        argument = np.ma.array(y.astype(float), mask=mask[:, 2])
+        arguments = {"y": y} | {name: argument}
+        with pytest.raises(ValueError, match=f"{name} has masked entries"):
+            SoftmaxClassifier().fit(chunked, **arguments)
+    with pytest.raises(TypeError, match="sample_weight is sparse"):
+        SoftmaxClassifier().fit(chunked, y, sparse.csr_matrix(y[:, None]))
+
+
+def test_soft_labels_are_scored_in_the_order_of_a_streams_classes(data):
+    X, y, _ = data
+    Y = np.eye(4)[y] + 0.1
+    model = SoftmaxClassifier().partial_fit(X, Y, classes=[2, 0, 3, 1])
+    score = model.score(da.from_array(X, chunks=(300, -1)), Y)
+    assert score == pytest.approx(model.score(X, Y))
+
+
+def test_inference_loads_collections_with_their_names(data):
+    X, y, _ = data
+    table = frame(X, y)
+    features = [name for name in table if name != "y"]
+    model = SoftmaxClassifier(C=10.0).fit(table[features], table["y"])
+    names = {"columns": features}
+    X = pd.DataFrame(X, **names)
+    result = infer(model, table[features], table["y"])
+    np.testing.assert_allclose(result.covariance, infer(model, X, y).covariance)
+    turned = features[::-1]
+    for call in (
+        lambda: infer(model, table[turned], table["y"]),
+        lambda: marginal_effects(model, table[turned], result=result),
+    ):
+        with pytest.raises(ValueError, match="feature names"):
+            call()
+
+
+def test_a_column_of_labels_is_warned_of_once(data):
+    X, y, _ = data
+    chunked, column = da.from_array(X, chunks=(100, -1)), y[:, None]
+    plain = SoftmaxClassifier().fit(chunked, y)
+    for labels in (column, da.from_array(column), frame(X, y)[["y"]]):
+        rows = (
+            chunked if not hasattr(labels, "columns") else frame(X, y).drop("y", axis=1)
+        )
+        with pytest.warns(DataConversionWarning, match=r"shape \(n, 1\)") as caught:
+            close(SoftmaxClassifier().fit(rows, labels), plain, tol=1e-6)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+
+def test_what_went_wrong_is_said_also_where_the_client_is_closed(client, monkeypatch):
+    """A client that is closed cannot cancel what it was to compute."""
+
+    class Future:
+        def cancel(self):
+            raise RuntimeError("Client is closed. Can't send cancel-keys message.")
+
+    class Closed:
+        status = "closed"
+
+        def compute(self, tasks):
+            return [Future()]
+
+    def lost(self, futures):
+        raise distributed.CancelledError
+
+    cluster = Cluster()
+    cluster.client = Closed()
+    monkeypatch.setattr(Cluster, "_wait", lost)
+    with pytest.raises(RuntimeError, match="cluster was closed"):
+        cluster.results([1])
+
+
 def test_probabilities_stay_beside_the_chunks(anywhere, data):
     X, y, _ = data
     problem, _ = problem_of(da.from_array(X, chunks=(300, -1)), y)
@@ -819,57 +911,3 @@ def test_a_cluster_that_is_closed(data, at_sum):
         at_sum(5, client.shutdown)
         with pytest.raises(RuntimeError, match="cluster was closed"):
             SoftmaxClassifier().fit(da.from_array(X, chunks=(300, -1)), y)
-
-
-def test_what_is_missing_or_masked_is_refused(anywhere, data):
-    X, y, _ = data
-    chunked = da.from_array(X, chunks=(300, -1))
-    words = np.array(list("abcd"))[y].tolist()
-    words[5] = float("nan")
-    with pytest.raises(ValueError, match="y contains NaN"):
-        SoftmaxClassifier().fit(chunked, words)
-    mask = np.zeros(X.shape, dtype=bool)
-    mask[400, 2] = True
-    masked = np.ma.array(X, mask=mask)
-    for collection in (
-        da.from_array(masked, chunks=(300, -1)),
-        da.ma.masked_where(da.from_array(mask, chunks=(300, -1)), chunked),
-    ):
-        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
-            SoftmaxClassifier().fit(collection, y)
-        model = SoftmaxClassifier().fit(chunked, y)
-        with pytest.raises(ValueError, match="chunk 1 of the rows: X has masked"):
-            model.predict(collection).compute()
-    for name in ("y", "sample_weight"):
-        argument = np.ma.array(y.astype(float), mask=mask[:, 2])
-        arguments = {"y": y} | {name: argument}
-        with pytest.raises(ValueError, match=f"{name} has masked entries"):
-            SoftmaxClassifier().fit(chunked, **arguments)
-    with pytest.raises(TypeError, match="sample_weight is sparse"):
-        SoftmaxClassifier().fit(chunked, y, sparse.csr_matrix(y[:, None]))
-
-
-def test_soft_labels_are_scored_in_the_order_of_a_streams_classes(data):
-    X, y, _ = data
-    Y = np.eye(4)[y] + 0.1
-    model = SoftmaxClassifier().partial_fit(X, Y, classes=[2, 0, 3, 1])
-    score = model.score(da.from_array(X, chunks=(300, -1)), Y)
-    assert score == pytest.approx(model.score(X, Y))
-
-
-def test_inference_loads_collections_with_their_names(data):
-    X, y, _ = data
-    table = frame(X, y)
-    features = [name for name in table if name != "y"]
-    model = SoftmaxClassifier(C=10.0).fit(table[features], table["y"])
-    names = {"columns": features}
-    X = pd.DataFrame(X, **names)
-    result = infer(model, table[features], table["y"])
-    np.testing.assert_allclose(result.covariance, infer(model, X, y).covariance)
-    turned = features[::-1]
-    for call in (
-        lambda: infer(model, table[turned], table["y"]),
-        lambda: marginal_effects(model, table[turned], result=result),
-    ):
-        with pytest.raises(ValueError, match="feature names"):
-            call()

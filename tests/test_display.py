@@ -198,6 +198,10 @@ def test_path_names_its_features(wine):
     assert {text.get_text() for text in labels} <= set(names)
     with pytest.raises(ValueError, match="feature_names has 1 names, but there are"):
         PathDisplay.from_path(path, feature_names=["a"])
+    with pytest.raises(ValueError, match="classes has 1 labels, but the path has 3"):
+        PathDisplay.from_path(path, classes=["a"])
+    with pytest.raises(ValueError, match="n_labels"):
+        PathDisplay.from_path(path).plot(n_labels=-1)
 
 
 def test_path_of_a_class(path):

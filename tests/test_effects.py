@@ -196,3 +196,16 @@ def test_a_name_is_one_feature_and_a_mask_is_none(load):
         marginal_effects(classifier, X, features=[True, False, False, False])
     with pytest.raises(TypeError, match=r"1\.7 is no name or position"):
         marginal_effects(classifier, X, features=[1.7])
+
+
+@pytest.mark.parametrize("kind", ["dydx", "contrast"])
+@pytest.mark.parametrize("at", ["overall", "mean"])
+def test_features_far_from_zero_cost_no_digits(kind, at):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = (X + rng.gumbel(size=X.shape)).argmax(axis=1)
+    near = marginal_effects(ml(X, y), X, kind=kind, at=at)
+    X = X + 1e8
+    far = marginal_effects(ml(X, y), X, kind=kind, at=at)
+    assert_close(far["effect"], near["effect"])
+    assert_close(far["se"], near["se"])
