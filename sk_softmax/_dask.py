@@ -174,7 +174,7 @@ def dask_problem(
         warnings.warn(
             "y is a column, of shape (n, 1): pass it as (n,) labels.",
             DataConversionWarning,
-            stacklevel=7,
+            stacklevel=6,
         )
         y = y[y.columns[0]] if hasattr(y, "columns") else y[:, 0]
     cluster = Cluster()
