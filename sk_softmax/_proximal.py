@@ -59,7 +59,8 @@ class WorkingSet:
     def _choose_units(self, penalty, frame):
         """The frame's units over sqrt(1 + ridge): the ridge's curvature is at most 1.
 
-        What is next to nothing beside the greatest curvature counts as none.
+        For steps on the model take what is next to nothing beside the greatest
+        curvature for none.
         """
         scale = frame.scale[self.features]
         self._unit, self.scale = np.ones(len(scale)), scale
