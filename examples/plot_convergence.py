@@ -2,11 +2,11 @@
 Four coordinate systems
 =======================
 
-The solver is L-BFGS throughout. What differs is its :term:`coordinates`, combinations
-of the coefficients that change the objective about alike: from the whole Hessian, from
-its blocks of one class, from its nearest Kronecker product, or from its diagonal. The
-default, ``solver="auto"``, takes what is cheapest for the problem. The result is the
-same.
+The solver is L-BFGS (on few rows the default takes Newton steps instead). What differs
+is its :term:`coordinates`, combinations of the coefficients that change the objective
+about alike: from the whole Hessian, from its blocks of one class, from its nearest
+Kronecker product, or from its diagonal. The default, ``solver="auto"``, takes what is
+cheapest for the problem. The result is the same.
 """
 
 import matplotlib.pyplot as plt
