@@ -24,9 +24,9 @@ X, names = X[:, greater], names[greater]
 print(f"{X.shape[1]} of 30 measurements are greater in malignant tumours on average")
 
 # %%
-# On average more is worse in each of them. Still a quarter of a free fit's weights say the
-# opposite. The lasso within ``bounds=(0, np.inf)`` has none of that and few weights, for
-# which it pays in log-loss; its stronger penalty is a part of that.
+# On average more is worse in each of them. Still a quarter of a free fit's weights say
+# the opposite. The lasso within ``bounds=(0, np.inf)`` has none of that and few
+# weights, for which it pays in log-loss; its stronger penalty is a part of that.
 
 free = make_pipeline(StandardScaler(), SoftmaxClassifier())
 card = make_pipeline(
