@@ -59,18 +59,18 @@ def descend_in_bounds(problem, start=None, **options):
     """
     fit = Fit(problem, start, **options)
     a_hessian = passes_to_build(problem)["hessian"]
-    first = fit.point.theta
-    near, stage, last = FIRST, STAGE, fit.passes_left()
-    if a_hessian < last:  # working sets get to an end, if they have dozens of passes
-        last = fit.passes() + min(N_HESSIANS * a_hessian, last // 2)
-    while near > 1e-6 and fit.passes() < last and fit.passes_left() > 2:
+    start_theta = fit.point.theta
+    near, stage, deadline = FIRST, STAGE, fit.passes_left()
+    if a_hessian < deadline:  # leave passes for working sets to end the fit
+        deadline = fit.passes() + min(N_HESSIANS * a_hessian, deadline // 2)
+    while near > 1e-6 and fit.passes() < deadline and fit.passes_left() > 2:
         axes = Axes(fit)
-        stop = min(fit.passes() + stage, last)
+        stop = min(fit.passes() + stage, deadline)
         _lbfgs_b(fit, axes, near, stop)
-        outdated = stop <= fit.passes() < last
+        outdated = stop <= fit.passes() < deadline
         if not outdated and a_hessian > NEWTON_PASSES and fit.passes_left() > 2:
             _newton_step(fit, axes)
-        _shift_intercepts(fit, first)
+        _shift_intercepts(fit, start_theta)
         fit.report()
         if fit.converged:
             return fit.result()
@@ -83,14 +83,14 @@ def descend_in_bounds(problem, start=None, **options):
     return proximal_newton(fit)
 
 
-def _shift_intercepts(fit, first):
+def _shift_intercepts(fit, start_theta):
     """Take out what the classes have moved in common, which the loss does not see.
 
     So do working sets, and the fit is the same whichever way it is found.
     """
     point = fit.point
-    if len(first) > 1 and fit.problem.fit_intercept:
-        moved = point.theta - first
+    if len(start_theta) > 1 and fit.problem.fit_intercept:
+        moved = point.theta - start_theta
         shift = moved[:, -1]
         if not fit.problem.rows.is_sparse:
             shift = shift + moved[:, :-1] @ fit.frame.centre
@@ -149,8 +149,8 @@ class Axes:
         return self.gradient(point.gradient) * self.free(point)
 
 
-def _lbfgs_b(fit, axes, near, last):
-    """L-BFGS-B until the axes put F - F* below near * goal, or past the last pass."""
+def _lbfgs_b(fit, axes, near, stop):
+    """L-BFGS-B until the axes put F - F* below near * goal, or at pass `stop`."""
     best = start = fit.point
 
     def distance(point):
@@ -166,7 +166,7 @@ def _lbfgs_b(fit, axes, near, last):
             best = point
             if distance(best) <= near * fit.goal(best.value):
                 raise StageOver("near")
-        if fit.passes() >= last or fit.passes_left() <= 2:
+        if fit.passes() >= stop or fit.passes_left() <= 2:
             raise StageOver("late")
         return point.value, axes.gradient(point.gradient)
 
@@ -187,13 +187,13 @@ def _newton_step(fit, axes):
         lambda v: axes.gradient(hessian(axes.step(v))) * free, -axes.slope(point)
     )
     least, rest = 1.0, np.inf
-    while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
+    while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
         least = max(0.5 * cg.least_ritz_value(), 1e-12)
-        rest = 0.5 * cg.norm / least
+        rest = 0.5 * cg.rr / least
         # before that the least eigenvalue has not been seen
-        seen = cg.norm <= 0.01 * cg.first
+        seen = cg.rr <= 0.01 * cg.first_rr
         if cg.gain > FAR * goal or (seen and rest <= 0.1 * goal):
             break
     gain = cg.gain

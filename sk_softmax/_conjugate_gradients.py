@@ -17,7 +17,7 @@ class ConjugateGradients:
     Attributes
     ----------
     v, residual : ndarrays of shape (N,)
-    norm, first : float
+    rr, first_rr : float
         The squared residual, and the first one.
     gain : float
         What v takes off the quadratic function whose gradient at zero is -r.
@@ -29,7 +29,7 @@ class ConjugateGradients:
         self.product = product
         self.residual = self._direction = residual
         self.v = np.zeros_like(residual)
-        self.norm = self.first = residual @ residual
+        self.rr = self.first_rr = residual @ residual
         self.gain, self.lengths, self.ratios = 0.0, [], []
 
     def step(self):
@@ -38,12 +38,12 @@ class ConjugateGradients:
         curvature = self._direction @ product
         if curvature <= 0:  # rounding; H has no such direction
             return False
-        length = self.norm / curvature
+        length = self.rr / curvature
         self.v = self.v + length * self._direction
         self.residual = self.residual - length * product
-        self.gain += 0.5 * length * self.norm
-        ratio = (self.residual @ self.residual) / self.norm
-        self.norm *= ratio
+        self.gain += 0.5 * length * self.rr
+        ratio = (self.residual @ self.residual) / self.rr
+        self.rr *= ratio
         self._direction = self.residual + ratio * self._direction
         self.lengths.append(length)
         self.ratios.append(ratio)

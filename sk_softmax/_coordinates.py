@@ -57,14 +57,14 @@ class Kronecker:
     U : (d, d) directions among the features, or None for the features themselves
     scale : (q, d + 1) the intercept's last
     centre : (q, d) or (1, d) what the intercept absorbs
-    ridge : (q, d + 1) part of the curvature that is the penalty's, or 0
+    ridge_part : (q, d + 1) part of the curvature that is the penalty's, or 0
     strength : float
         Of the penalty.
     """
 
-    def __init__(self, Q, U, scale, centre, ridge=0.0, strength=0.0):
+    def __init__(self, Q, U, scale, centre, ridge_part=0.0, strength=0.0):
         self.Q, self.U, self.scale, self.centre = Q, U, scale, centre
-        self.ridge, self.strength = ridge, strength
+        self.ridge_part, self.strength = ridge_part, strength
         self.size = scale.size
         self._centres = np.broadcast_to(centre, (scale.shape[0], centre.shape[1]))
 
@@ -74,13 +74,13 @@ class Kronecker:
         if not (self.strength > 0 and strength > 0):
             return self
         ratio = strength / self.strength
-        change = 1 + self.ridge * (ratio - 1)
+        change = 1 + self.ridge_part * (ratio - 1)
         return Kronecker(
             self.Q,
             self.U,
             self.scale / np.sqrt(change),
             self.centre,
-            self.ridge * ratio / change,
+            self.ridge_part * ratio / change,
             strength,
         )
 
@@ -255,7 +255,7 @@ def build_kronecker(problem, theta, frame):
     U *= frame.scale[:, None]
     centre = frame.centre + mean / frame.scale
     strength = problem.penalty.strength
-    return Kronecker(Q, U, scale, centre[None], _part(ridge, H), strength)
+    return Kronecker(Q, U, scale, centre[None], _ridge_part(ridge, H), strength)
 
 
 def build_diagonal(problem, theta, frame):
@@ -266,7 +266,7 @@ def build_diagonal(problem, theta, frame):
         Q, _ = _eigenbasis(problem, C)
     args = class_moments, (frame, Q), problem.pass_flops
     total, first, H = problem.curvature_sum(theta, *args)
-    offset = np.zeros_like(frame.centre) if problem.rows.is_sparse else frame.centre
+    taken_off = np.zeros_like(frame.centre) if problem.rows.is_sparse else frame.centre
     mean = np.zeros_like(first)
     if problem.fit_intercept:
         mean = first / np.maximum(total, 1e-300)[:, None]
@@ -278,9 +278,9 @@ def build_diagonal(problem, theta, frame):
     )
     H += ridge
     scale = np.column_stack([inverse_root(H) * frame.scale, inverse_root(total)])
-    centre = offset + mean / frame.scale
+    centre = taken_off + mean / frame.scale
     strength = problem.penalty.strength
-    return Kronecker(Q, None, scale, centre, _part(ridge, H), strength)
+    return Kronecker(Q, None, scale, centre, _ridge_part(ridge, H), strength)
 
 
 def _eigenbasis(problem, C):
@@ -290,7 +290,7 @@ def _eigenbasis(problem, C):
     return directions @ V, np.maximum(curvature, 0)
 
 
-def _part(ridge, curvature):
+def _ridge_part(ridge, curvature):
     """Of the curvature that is the ridge's, (q, d + 1); none of the intercept's."""
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(curvature > 1e-280, ridge / curvature, 0.0)

@@ -78,7 +78,7 @@ def _first_classes(K):
     Returns
     -------
     Q : ndarray of shape (K, q)
-    one : ndarray of shape (q, q, 1)
+    identity : ndarray of shape (q, q, 1)
     product : ndarray of shape (q, q)
         Q^T Q.
     """
@@ -88,7 +88,7 @@ def _first_classes(K):
 
 
 @dataclass
-class _At:
+class _Iterate:
     """What a pass tells after steps D in the frame, (K, d + 1).
 
     The next step is to take `gain` off F. Where the Hessian's Cholesky factor is None,
@@ -113,10 +113,10 @@ class _Model:
         self.Z = framed(problem, X, frame)
         self.logits = problem.logits(rows, X, self.start)
         self.weight = problem.weights(rows)
-        self.part = self.weight / problem.total_weight
-        self.leave = np.diag(np.append(frame.scale, 1.0))
-        self.leave[:-1, -1] = -frame.scale * frame.centre
-        self.Q, self.one, product = _first_classes(self.shape[0])
+        self.share = self.weight / problem.total_weight
+        self.from_frame = np.diag(np.append(frame.scale, 1.0))
+        self.from_frame[:-1, -1] = -frame.scale * frame.centre
+        self.Q, self.identity, product = _first_classes(self.shape[0])
         # what stays still has a one on the diagonal, for want of a curvature
         ridge = np.append(frame.constant, not problem.fit_intercept).astype(np.float64)
         ridge[:-1] += problem.penalty.ridge[0] * frame.scale**2
@@ -128,14 +128,14 @@ class _Model:
         """What a pass tells of F, its gradient and its Hessian."""
         problem, Z, S = self.problem, self.Z, self.problem.total_weight
         problem.n_evaluations += 1
-        theta = self.start + D @ self.leave
+        theta = self.start + D @ self.from_frame
         logits = self.logits + D @ Z
-        p = problem.loss.proba(logits.copy())[: len(self.one)]
+        p = problem.loss.proba(logits.copy())[: len(self.identity)]
         value, R = problem.loss.residual(logits, problem.target, self.weight)
         penalty, gradient = problem.penalty.value_gradient(theta[:, :-1])
-        gradient = gradient @ self.leave[:, :-1].T + (R @ Z.T) / S
-        here = _At(D, theta, float(value) / S + float(penalty), None)
-        C = (self.one - p) * p[:, None] * self.part
+        gradient = gradient @ self.from_frame[:, :-1].T + (R @ Z.T) / S
+        here = _Iterate(D, theta, float(value) / S + float(penalty), None)
+        C = (self.identity - p) * p[:, None] * self.share
         H = ((C[:, :, None, :] * Z) @ Z.T).transpose(0, 2, 1, 3)
         H = H.reshape(self.penalty.shape) + self.penalty
         L, failed = dpotrf(H, lower=True)
@@ -148,13 +148,13 @@ class _Model:
         """Newton's step, with the gradient's sign, and what it is to take off F."""
         gradient = (self.Q.T @ gradient).ravel()
         v = dpotrs(factor, gradient, lower=True)[0]
-        return self.Q @ v.reshape(len(self.one), -1), 0.5 * (gradient @ v)
+        return self.Q @ v.reshape(len(self.identity), -1), 0.5 * (gradient @ v)
 
     def end(self, fit, here):
         """Take the fit a step further, and measure how far it is then."""
-        end = fit.evaluate(self.start + (here.D - here.step) @ self.leave)
+        end = fit.evaluate(self.start + (here.D - here.step) @ self.from_frame)
         error = fit.error(here.gain, end, here)
-        _, left = self._step(here.factor, end.gradient @ self.leave.T)
+        _, left = self._step(here.factor, end.gradient @ self.from_frame.T)
         goal = fit.goal(end.value)
         # fourfold, for the Hessian there may be less than the one that is known
         distance, trusted = trusted_distance(4 * left, error, here.gain, goal)

@@ -19,14 +19,14 @@ BELIEVED = 0.45
 MAX_CG = 30
 
 
-def newton(fit, coordinates, least, worth):
+def newton(fit, coordinates, least, rebuild):
     """Newton steps, while the model is good and they are cheaper than new coordinates.
 
     Parameters
     ----------
     least : float
         No eigenvalue of the Hessian in the coordinates is less, or 0.
-    worth : float
+    rebuild : float
         How many passes new coordinates cost.
 
     Returns
@@ -39,13 +39,13 @@ def newton(fit, coordinates, least, worth):
     moved, again = False, True
     while again and not fit.converged and fit.passes_left() > 1:
         before = fit.passes()
-        better, again, least = _newton_step(fit, coordinates, least, worth)
+        better, again, least = _newton_step(fit, coordinates, least, rebuild)
         moved |= better
-        again &= fit.passes() - before < worth
+        again &= fit.passes() - before < rebuild
     return moved, least
 
 
-def _newton_step(fit, coordinates, known, worth):
+def _newton_step(fit, coordinates, known, rebuild):
     """A Newton step by conjugate gradients, and the distance F - F* after it.
 
     The coordinates alone may flatter: what they take for curvature need not be
@@ -58,7 +58,7 @@ def _newton_step(fit, coordinates, known, worth):
     ----------
     known : float
         No eigenvalue of the Hessian in the coordinates is less, or 0.
-    worth : float
+    rebuild : float
         How many passes new coordinates cost.
 
     Returns
@@ -77,20 +77,20 @@ def _newton_step(fit, coordinates, known, worth):
         -coordinates.gradient(point.gradient),
     )
     least, seen = known or 1.0, False
-    most = known or fit.softest
-    rest = 0.5 * cg.norm / least
+    at_most = known or fit.softest
+    rest = 0.5 * cg.rr / least
 
     def measured():
-        least, bound = _least_eigenvalue_and_bound(cg, most)
-        return least, max(0.5 * cg.norm * bound, 0.0)  # rounding may leave it below
+        least, bound = _least_eigenvalue_and_bound(cg, at_most)
+        return least, max(0.5 * cg.rr * bound, 0.0)  # rounding may leave it below
 
-    while cg.norm > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
+    while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
         # before that the least eigenvalue has not been seen; one step sees the
         # gradient's direction alone, along which saturated data may well be curved
-        seen = known > 0 or (len(cg.lengths) > 1 and cg.norm <= 0.01 * cg.first)
-        far = FAR if len(cg.lengths) < worth else NEAR
+        seen = known > 0 or (len(cg.lengths) > 1 and cg.rr <= 0.01 * cg.first_rr)
+        far = FAR if len(cg.lengths) < rebuild else NEAR
         if seen:
             least, rest = measured()
         if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
@@ -126,7 +126,7 @@ def trusted_distance(distance, error, gain, goal):
     return distance / (1 - error / (BELIEVED * gain)) if trusted else distance, trusted
 
 
-def _least_eigenvalue_and_bound(cg, most):
+def _least_eigenvalue_and_bound(cg, at_most):
     """Of what conjugate gradients have seen.
 
     The least eigenvalue is at most the one given.
@@ -135,7 +135,7 @@ def _least_eigenvalue_and_bound(cg, most):
     Hessian's norm, if half the least Ritz value is below every eigenvalue.
     """
     least = 0.5 * cg.least_ritz_value()
-    least = max(min(least, most), 1e-12)
+    least = max(min(least, at_most), 1e-12)
     bound = 1 / least
     for length, ratio in zip(cg.lengths, cg.ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)

@@ -215,26 +215,26 @@ class Fit:
 
     def move(self, point, distance, converged):
         """Take this point, so far from the optimum."""
-        goal, least = self.goal(point.value), self._least_distance(point)
-        self.point, self.distance = point, max(distance, least)
-        self.converged = bool(converged and least <= goal)
+        goal, at_least = self.goal(point.value), self._single_variable_gain(point)
+        self.point, self.distance = point, max(distance, at_least)
+        self.converged = bool(converged and at_least <= goal)
         if point.value <= goal:  # F* is not negative
             self.distance, self.converged = point.value, True
 
-    def _least_distance(self, point):
+    def _single_variable_gain(self, point):
         """What one variable alone takes off F, also where its curvature is not seen.
 
         Saturated probabilities show none, but the loss's is at most 1/4 along an
         intercept, and so along a coefficient in the frame's units.
         """
         penalty = self.problem.penalty
-        least = 2 * np.max(point.gradient[:, -1] ** 2)
+        of_intercepts = 2 * np.max(point.gradient[:, -1] ** 2)
         if not penalty.is_smooth:  # a kink or a bound may be in the way
-            return least
+            return of_intercepts
         with np.errstate(over="ignore"):
-            most = 0.25 + penalty.ridge * self.frame.scale**2
-            gains = 0.5 * self.frame.gradient(point.gradient) ** 2 / most
-        return max(least, np.max(gains, initial=0))
+            curvature = 0.25 + penalty.ridge * self.frame.scale**2
+            gains = 0.5 * self.frame.gradient(point.gradient) ** 2 / curvature
+        return max(of_intercepts, np.max(gains, initial=0))
 
     def report(self):
         """Call `progress`, and end the fit if it returns true."""

@@ -54,7 +54,7 @@ class WorkingSet:
         if not problem.rows.is_sparse:
             self.centre = frame.centre
         self.frame = frame
-        self._take(problem)
+        self._adopt(problem)
 
     def _choose_units(self, penalty, frame):
         """The frame's units over sqrt(1 + ridge): the ridge's curvature is at most 1.
@@ -69,7 +69,7 @@ class WorkingSet:
             self._unit = 1 / np.sqrt(1 + ridge * scale**2)
             self.scale = scale * self._unit
 
-    def _take(self, problem):
+    def _adopt(self, problem):
         """Note what is the problem's, and not the data's."""
         self.problem, penalty, n = problem, problem.penalty, self.n_kinked
         self._kinked = self.classes[:n], self.features[:n]
@@ -134,7 +134,7 @@ class WorkingSet:
     def with_penalty(self, problem, H):
         """The same set under another penalty, and its Hessian from this one's."""
         other = copy(self)
-        other._take(problem)
+        other._adopt(problem)
         H, N = H.copy(), len(self.classes)
         H[np.arange(N), np.arange(N)] += other.ridge() - self.ridge()
         return other, H

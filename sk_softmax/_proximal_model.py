@@ -94,8 +94,8 @@ class Model:
         whole = few and fit.problem.penalty.has_bounds and not on_path
         always = whole & ~fit.frame.constant
         self._always = np.broadcast_to(always, fit.problem.penalty.l1.shape)
-        self.damping, self._previous = Damping(), np.inf
-        self._wrong, self.idle = 0.0, 0
+        self.damping, self._last_gain = Damping(), np.inf
+        self._last_error, self.idle = 0.0, 0
 
     def step(self, violation):
         """The step to the model's minimum, on a working set that fits the point."""
@@ -112,14 +112,14 @@ class Model:
         level, W = self.damping.level, point.theta[:, :-1]
         direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
         # what the last step's model got wrong this one may get wrong too
-        distance = (gain + rest) / (1 - self._wrong / BELIEVED)
+        distance = (gain + rest) / (1 - self._last_error / BELIEVED)
         if gain > fit.noise(point):  # as if gains went on to fall as they do
-            distance /= 1 - min(gain / self._previous, SLOWEST)
+            distance /= 1 - min(gain / self._last_gain, SLOWEST)
         if not self.fresh:  # it is another point's, but for what has been learned
             distance *= 1.5
         if in_turns:  # while gains fall fast, all that follow are no more than this one
             distance *= 2
-            complete &= gain <= 0.3 * self._previous
+            complete &= gain <= 0.3 * self._last_gain
         return Step(
             direction,
             landing,
@@ -159,7 +159,7 @@ class Model:
     def is_stale(self, step):
         """Whether the Hessian is an old one that no longer describes the steps."""
         return not self.fresh and not (
-            self.trusted and step.gain <= 0.3 * self._previous
+            self.trusted and step.gain <= 0.3 * self._last_gain
         )
 
     def drop(self):
@@ -177,9 +177,9 @@ class Model:
         # 1.3 times what the model says and leaves twice as much, for ever.
         error = abs(taken - gain)
         self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
-        self._wrong = min(error / max(gain, 1e-300), TRUSTED)
-        slow = gain > 0.5 * self._previous
-        self._previous, self.fresh = gain, False
+        self._last_error = min(error / max(gain, 1e-300), TRUSTED)
+        slow = gain > 0.5 * self._last_gain
+        self._last_gain, self.fresh = gain, False
         self.idle = self.idle + 1 if gain <= max(IDLE * goal, fit.floor) else 0
         outdated = not self.trusted or slow or gain > FAR
         if outdated or self._worth_building(error - noise, gain, goal):

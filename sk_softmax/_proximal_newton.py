@@ -39,7 +39,7 @@ def proximal_newton(fit, on_path=False):
     Result
     """
     problem = fit.problem
-    model, most, waited = Model(fit, on_path), 0.0, 0
+    model, most_left, waited = Model(fit, on_path), 0.0, 0
     violation = kkt_violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0 and model.idle <= MOST_IDLE:
         with np.errstate(all="ignore"):  # without curvature steps have no end
@@ -49,7 +49,7 @@ def proximal_newton(fit, on_path=False):
         hidden = model.hidden(step.distance) if near else None
         unseen = near and hidden.any()
         waited += unseen
-        hopeless = most == np.inf or waited > PATIENT_ROUNDS
+        hopeless = most_left == np.inf or waited > PATIENT_ROUNDS
         if unseen and (hopeless or step.distance <= fit.floor):
             model.widen(hidden)
             continue
@@ -67,9 +67,10 @@ def proximal_newton(fit, on_path=False):
                 trial = _further(fit, step, trial)
             violation = kkt_violation(problem, trial, fit.frame)
             # down a path sets hold what comes in next, and nothing is hidden from them
-            most = np.inf if on_path else _most_gain(fit, trial, violation)
-            certain = most <= fit.goal(trial.value)
-            fit.move(trial, min(most, step.known) if certain else step.known, certain)
+            most_left = np.inf if on_path else _most_gain(fit, trial, violation)
+            proven = most_left <= fit.goal(trial.value)
+            distance = min(most_left, step.known) if proven else step.known
+            fit.move(trial, distance, proven)
             fit.report()
             continue
         # nothing better was found: it is the optimum, or the model is wrong

@@ -61,26 +61,26 @@ class RowSpace:
         self._size = np.abs(whole.rows.range()).max(axis=0)
         values, E = np.linalg.eigh(gram)
         used = values > ROUNDING * np.sqrt(len(gram)) * values[-1]
-        self._E, self._root = E[:, used], np.sqrt(values[used])
+        self._E, self._sigma = E[:, used], np.sqrt(values[used])
         penalty = Penalty(whole.penalty.strength, (whole.shape[0], used.sum()))
-        rows = self._rows.like(self._E * self._root)
+        rows = self._rows.like(self._E * self._sigma)
         self.problem = whole.replaced(rows=rows, penalty=penalty)
 
     def lift(self, theta):
         """From theta of this problem to theta of the whole one."""
-        W = self._along(theta[:, :-1])
+        W = self._from_basis(theta[:, :-1])
         return np.column_stack([W, theta[:, -1] - W @ self._centre])
 
-    def _along(self, V):
+    def _from_basis(self, V):
         """Coefficients (K, d) of those along the basis, V (K, r)."""
-        weight, rows = V / self._root @ self._E.T, self._rows.centred(self._centre)
+        weight, rows = V / self._sigma @ self._E.T, self._rows.centred(self._centre)
         return np.hstack([to_numpy(like(weight, Z) @ Z) for _, Z in rows])
 
-    def _beside(self, W):
+    def _orthogonal_part(self, W):
         """What of coefficients (K, d) is orthogonal to the basis."""
         rows = self._rows.centred(self._centre)
         products = sum(to_numpy(like(W[:, part], Z) @ Z.T) for part, Z in rows)
-        return W - self._along(products @ self._E / self._root)
+        return W - self._from_basis(products @ self._E / self._sigma)
 
     def lift_result(self, result, whole, tol):
         """This problem's result as one of the whole problem: one pass.
@@ -111,7 +111,7 @@ class RowSpace:
         """
         G = gradient[:, :-1] - gradient[:, -1:] * self._centre
         noise = 4 * np.finfo(self._rows.dtype).eps * self._size
-        unseen = np.maximum(np.abs(self._beside(G)) - noise, 0)
+        unseen = np.maximum(np.abs(self._orthogonal_part(G)) - noise, 0)
         return np.sum(unseen**2) / (2 * strength)
 
     def progress(self, options):

@@ -24,7 +24,7 @@ MAX_MODEL_STEPS = 100
 PATIENCE = 3
 # Filters of warnings belong to the process: fits in threads that each set and restored
 # them would leave the wrong ones behind.
-FILTERS = threading.Lock()
+FILTERS_LOCK = threading.Lock()
 
 
 def minimise_separable(H, q, u, part, size, goal):
@@ -72,7 +72,7 @@ def _coordinate_descent(H, q, u, weight):
         return u
     y, _ = lapack.dtrtrs(R, target, trans=1)
     # to check the parameters takes longer than to solve a small model
-    with FILTERS, quiet(), config_context(skip_parameter_validation=True):
+    with FILTERS_LOCK, quiet(), config_context(skip_parameter_validation=True):
         _, coefs, _ = enet_path(
             R,
             y,

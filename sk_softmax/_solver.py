@@ -148,7 +148,7 @@ def descend(problem, start=None, *, kinds=None, **options):
     debt = 0 if coordinates is None else fit.leftover.debt
     # far from the optimum Newton's model of F is none
     near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
-    stage, stale, keep = 0, False, False
+    stage, was_stuck, keep = 0, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
@@ -156,17 +156,17 @@ def descend(problem, start=None, *, kinds=None, **options):
             if kind != fit.leftover.kind:
                 fit.softest = np.inf
             least, debt = 0.0, -fit.passes()
-        worth = builds.get(kinds[0], 0)
+        rebuild = builds.get(kinds[0], 0)
         built = 0 if inherited else min(builds.get(kind, 0), 100)
         # long enough to be worth the building
         shortest = max(FIRST_STAGE * GROWTH**stage, built)
-        renewed = _renewed(fit, kind, kinds[0], builds, inherited)
+        if_rebuilt = _passes_if_rebuilt(fit, kind, kinds[0], builds, inherited)
         # where the least eigenvalue is known F - F* is at most the distance over it
         target = least or near
-        status, least = _stage(fit, coordinates, target, shortest, renewed, least)
+        status, least = _stage(fit, coordinates, target, shortest, if_rebuilt, least)
         # what was exact at the start is no more, and the end is to be verified
         outdated = stage == 0 and kind != kinds[0] and not inherited
-        outdated &= worth + passes_to_verify(kinds[0]) < passes_to_verify(kind)
+        outdated &= rebuild + passes_to_verify(kinds[0]) < passes_to_verify(kind)
         stage, keep = stage + 1, False
         if status == "near" and least > 0:
             fit.move(fit.point, fit.distance / least, True)
@@ -174,7 +174,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             if fit.passes_left() <= 1:
                 break  # Newton takes a product and an evaluation
             before = fit.distance
-            better, least = newton(fit, coordinates, least, worth)
+            better, least = newton(fit, coordinates, least, rebuild)
             near *= 0.1
             keep = better and fit.distance < FLATTERED * before
             least = least if fit.converged else 0.0  # it was another point's
@@ -182,11 +182,11 @@ def descend(problem, start=None, *, kinds=None, **options):
             if stuck and not inherited:
                 if len(kinds) > 1:
                     kinds = kinds[1:]  # these coordinates lead nowhere
-                elif stale:
+                elif was_stuck:
                     # F is flat to the last digit, in every direction that we know
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
-            stale = status == "stuck" and not inherited
+            was_stuck = status == "stuck" and not inherited
         if fit.converged and _is_blind(fit, coordinates):
             fit.move(fit.point, np.inf, False)
             break
@@ -196,15 +196,15 @@ def descend(problem, start=None, *, kinds=None, **options):
     return fit.result(coordinates, kind, least, debt)
 
 
-def _renewed(fit, kind, wanted, builds, inherited):
+def _passes_if_rebuilt(fit, kind, wanted, builds, inherited):
     """How many passes the end is away in new coordinates, instead of this kind."""
-    renewed = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
+    if_rebuilt = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
     if fit.point is fit.null and not inherited:
         # the probabilities move so far that it is paid anyway
-        renewed -= builds.get(wanted, 0)
+        if_rebuilt -= builds.get(wanted, 0)
     if kind == "diagonal":  # which costs little to take anew
-        renewed = min(renewed, FRESH_PASSES[kind])
-    return renewed
+        if_rebuilt = min(if_rebuilt, FRESH_PASSES[kind])
+    return if_rebuilt
 
 
 def _is_blind(fit, coordinates):
@@ -280,12 +280,12 @@ def _fresh_coordinates(fit, kinds, stage, builds):
     return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
 
-def _stage(fit, coordinates, near, shortest, renewed, least=0.0):
+def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
     Moves the fit to the best point seen, with F - F* as far as the coordinates can
     be trusted. After the `shortest` number of evaluations it ends where the way that
-    is left seems longer than the `renewed` one in new coordinates.
+    is left seems longer than the `if_rebuilt` one in new coordinates.
 
     Returns
     -------
@@ -302,27 +302,27 @@ def _stage(fit, coordinates, near, shortest, renewed, least=0.0):
         return "near", least
     size = math.sqrt(2 * distance)
     scaled = first = best_gradient * size
-    softest = np.inf
+    least_met = np.inf
     # how much less the distance has to become, in logarithms
     to_go = [_log_ratio(distance, near * fit.goal(start.value))]
 
     def value(u):
         # scipy's first step has length one, whatever the gradient; in units of
         # the gradient's size that is the step to the optimum.
-        nonlocal best, best_gradient, scaled, softest
+        nonlocal best, best_gradient, scaled, least_met
         if not u.any():
             return start.value
         point = fit.evaluate(start.theta + coordinates.step(u * size))
         here = coordinates.gradient(point.gradient)
         scaled = here * size
-        softest = min(softest, ((scaled - first) @ u) / (u @ u * size**2))
+        least_met = min(least_met, ((scaled - first) @ u) / (u @ u * size**2))
         if point.value < best.value:
             best, best_gradient = point, here
         distance = 0.5 * (best_gradient @ best_gradient)
         to_go.append(_log_ratio(distance, near * fit.goal(best.value)))
         if to_go[-1] <= 0:
             raise StageOver("near")
-        over = len(to_go) > shortest and to_go[-1] > renewed * _rate(to_go)
+        over = len(to_go) > shortest and to_go[-1] > if_rebuilt * _rate(to_go)
         if over or fit.passes_left() <= 0:
             raise StageOver("longer")
         return point.value
@@ -334,7 +334,7 @@ def _stage(fit, coordinates, near, shortest, renewed, least=0.0):
 
     status = lbfgs(value, gradient, coordinates.size, MEMORY)
     fit.move(best, 0.5 * (best_gradient @ best_gradient), False)
-    return status, least if softest >= least else 0.0
+    return status, least if least_met >= least else 0.0
 
 
 def _log_ratio(a, b):

@@ -693,12 +693,12 @@ def test_gains_that_hardly_fall_go_on():
     violation = kkt_violation(problem, fit.point, fit.frame)
     first = model.step(violation)
     for ratio, kept in ((0.1, True), (0.8, False)):
-        model._previous = first.gain / ratio
+        model._last_gain = first.gain / ratio
         again = model.step(violation)
         assert again.distance == pytest.approx(first.distance / (1 - ratio))
         trial = fit.evaluate(fit.point.theta + 1e-3 * first.direction)
         trial.value = fit.point.value - 0.5  # as promised
-        model._previous = 0.5 / ratio
+        model._last_gain = 0.5 / ratio
         model.learn(first._replace(gain=0.5), trial)
         assert (model._H is not None) == kept
         model.drop()
