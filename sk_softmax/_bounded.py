@@ -1,9 +1,9 @@
 """Bounds on many coefficients: L-BFGS-B, and Newton's step on the face it finds.
 
 Working sets need the Hessian of all coefficients that are not at a bound, round
-after round. Where that costs more than many passes, scipy's L-BFGS-B in units in
-which the Hessian's diagonal is one finds the face, and conjugate gradients on the
-true Hessian measure what is left there.
+after round. Where that costs as much as many passes, scipy's L-BFGS-B, in units in
+which the Hessian's diagonal is one, finds the active face: which coefficients are at a
+bound. Conjugate gradients on the true Hessian then measure what is left on the face.
 """
 
 from dataclasses import replace
@@ -18,22 +18,24 @@ from ._newton import trusted_distance
 from ._optimum import Fit
 from ._proximal_newton import proximal_newton
 
-# Working sets need about so many Hessians. They are left alone where the Hessian is
-# cheap: where it is, there are few features, and the diagonal tells little.
-N_HESSIANS, CHEAP = 8, 25
-# Passes after which L-BFGS-B's units are taken anew, the first time; then twice as
-# many each time.
+# Hessians that a fit by working sets takes, about: L-BFGS-B gets what these would cost.
+N_HESSIANS = 8
+# Passes up to which a Hessian is cheap, and working sets do it all: then features are
+# few, and units from the Hessian's diagonal alone help L-BFGS-B little.
+CHEAP = 25
+# Passes after which L-BFGS-B's units are taken anew; twice as many each next time.
 STAGE = 50
 # Pairs that L-BFGS-B remembers.
 MEMORY = 20
-# How much of its goal the first stage leaves to Newton's step, and each next one.
+# L-BFGS-B comes to FIRST times the goal before Newton's step is tried; after each that
+# did not end the fit, it has to come to LESS times what it came to before.
 FIRST, LESS = 3.0, 0.1
-# What Newton's step takes, in passes: where the Hessian is cheaper, working sets end
-# the fit.
+# What Newton's step takes, in passes, about: where a Hessian costs less, working sets
+# end the fit instead.
 NEWTON_PASSES = 150
-# Conjugate gradient steps for the distance to the optimum.
+# Conjugate gradient steps for one Newton step.
 MAX_CG = 300
-# Where they see that it is so many times the goal they are not run to their end.
+# They are cut short where the step already gains this many times the goal.
 FAR = 30
 
 
@@ -84,9 +86,9 @@ def descend_in_bounds(problem, start=None, **options):
 
 
 def _shift_intercepts(fit, start_theta):
-    """Take out what the classes have moved in common, which the loss does not see.
+    """Take off the intercepts what all classes moved by, which the loss does not see.
 
-    So do working sets, and the fit is the same whichever way it is found.
+    Working sets do so too: the fit is then the same by either way.
     """
     point = fit.point
     if len(start_theta) > 1 and fit.problem.fit_intercept:
@@ -116,7 +118,7 @@ class Axes:
         self.size = self._axes.size
 
     def limits(self, theta):
-        """Of the variables of a step from theta, two (size,) arrays."""
+        """Least and greatest variables of a step from theta, two (size,) arrays."""
         scale, W = self._axes.scale, theta[:, :-1]
         limits = np.stack([np.full(scale.shape, -np.inf), np.full(scale.shape, np.inf)])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,7 +128,7 @@ class Axes:
         return limits.reshape(2, -1)
 
     def move(self, theta, v):
-        """Theta after a step, on the bounds to the last bit."""
+        """Theta after a step; what ends at a bound is exactly there."""
         W, theta = theta[:, :-1], theta + self.step(v)
         new = self.penalty.feasible(theta[:, :-1])
         for bound in (self.penalty.lower, self.penalty.upper):
@@ -172,14 +174,14 @@ def _lbfgs_b(fit, axes, near, stop):
 
     if distance(start) > near * fit.goal(start.value):
         lbfgs(objective, True, axes.size, MEMORY, axes.limits(start.theta))
-    fit.move(best, np.inf, False)  # the axes alone may flatter: Newton's step measures
+    fit.move(best, np.inf, False)  # the distance is for Newton's step to measure
 
 
 def _newton_step(fit, axes):
     """Newton's step on the face, by conjugate gradients, and the distance after it.
 
-    It is believed where it took off F what Newton's model had promised, and the
-    gradient after it, also of what is then at a bound, is part of the distance.
+    The distance is trusted if the step took off F what Newton's model had promised.
+    It includes the gradient at the new point, also of what the step put on a bound.
     """
     point, goal = fit.point, fit.goal(fit.point.value)
     hessian, free = fit.problem.hessian(point.theta), axes.free(point)
@@ -192,7 +194,7 @@ def _newton_step(fit, axes):
             break
         least = max(0.5 * cg.least_ritz_value(), 1e-12)
         rest = 0.5 * cg.rr / least
-        # before that the least eigenvalue has not been seen
+        # until the residual is a tenth of the first the least eigenvalue is not seen
         seen = cg.rr <= 0.01 * cg.first_rr
         if cg.gain > FAR * goal or (seen and rest <= 0.1 * goal):
             break

@@ -1,4 +1,4 @@
-"""Conjugate gradients, and what they see of the matrix on their way."""
+"""Conjugate gradients, and the least eigenvalue that they see on their way."""
 
 import numpy as np
 from scipy.linalg.lapack import dsterf
@@ -18,11 +18,11 @@ class ConjugateGradients:
     ----------
     v, residual : ndarrays of shape (N,)
     rr, first_rr : float
-        The squared residual, and the first one.
+        The residual's squared norm, now and before the first step.
     gain : float
         What v takes off the quadratic function whose gradient at zero is -r.
     lengths, ratios : lists of float
-        Of the steps, and of the squared residuals after and before each.
+        The length of each step, and by what factor it changed `rr`.
     """
 
     def __init__(self, product, residual):
@@ -33,10 +33,10 @@ class ConjugateGradients:
         self.gain, self.lengths, self.ratios = 0.0, [], []
 
     def step(self):
-        """One step; whether there was curvature in its direction."""
+        """Take one step, if there is curvature along it; whether there was."""
         product = self.product(self._direction)
         curvature = self._direction @ product
-        if curvature <= 0:  # rounding; H has no such direction
+        if curvature <= 0:  # but for rounding H is positive semidefinite
             return False
         length = self.rr / curvature
         self.v = self.v + length * self._direction
@@ -50,10 +50,10 @@ class ConjugateGradients:
         return True
 
     def least_ritz_value(self):
-        """The least eigenvalue that was seen: of the matrix of Lanczos' method."""
+        """The least eigenvalue seen: that of Lanczos' tridiagonal matrix."""
         inverse, beta = 1 / np.array(self.lengths), np.array(self.ratios)[:-1]
         diagonal = inverse.copy()
         diagonal[1:] += beta * inverse[:-1]
-        # LAPACK's own routine, which wants one entry at least beside the diagonal
+        # LAPACK's routine itself, which wants one off-diagonal entry at least
         beside = np.append(np.sqrt(beta) * inverse[:-1], 0.0)[: max(len(beta), 1)]
         return dsterf(diagonal, beside)[0][0]

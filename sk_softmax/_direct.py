@@ -1,8 +1,8 @@
 """Newton's method with a new Hessian at each step, where the data are small.
 
-A pass over a few hundred rows is mostly Python's and scipy's own time. F, its gradient
-and its Hessian at once then cost little more than F alone, and in ten such passes the
-fit is over: with the Hessian comes the distance to the optimum.
+A pass over a few hundred rows is mostly the time of Python and scipy themselves. F, its
+gradient and its Hessian at once then cost little more than F alone, and ten such passes
+end the fit. No conjugate gradients verify the end: the Hessian gives the distance.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from ._newton import trusted_distance
 from ._optimum import Point
 from ._problem import Problem
 
-# What a Hessian may cost, in passes: L-BFGS takes some twelve passes more and six
-# Hessians less.
+# What a Hessian may cost, in passes: Newton's method takes about six Hessians more than
+# L-BFGS, and twelve passes fewer.
 WORTHWHILE_PASSES = 2
-# A step has to take off F this part of what it promises.
+# Part of its promised gain that a step has to take off F; else L-BFGS goes on.
 LEAST_PART = 0.25
-# A step is taken for the last where so much of the goal is expected to be left.
+# A step is the last one where it is expected to leave at most this part of the goal.
 EXPECTED = 0.1
 
 
@@ -35,7 +35,8 @@ def applies(problem):
     rows, K = problem.rows, problem.shape[0]
     if type(problem) is not Problem or not isinstance(rows.X, np.ndarray):
         return False
-    # Newton's last step says more of F than float32 can hold; steps sum to zero
+    # the last step's gain is below what float32 can tell of F; `_first_classes` is for
+    # steps that sum to zero over the classes
     if rows.dtype != np.float64 or not (K == 1 or problem.penalty.is_symmetric):
         return False
     a_pass = problem.pass_flops + CALL_FLOPS
@@ -50,7 +51,7 @@ def descend_directly(fit):
         here = model.at(np.zeros(model.shape))
         before = here.gain
         while here.gain >= 0 and fit.passes_left() > 2:
-            # what a step leaves is as the square of what the one before has left
+            # convergence is quadratic: after gains b and g the next one is g^3 / b^2
             near = EXPECTED * fit.goal(here.value) * max(before, here.gain) ** 2
             if here.gain**3 <= near:
                 model.end(fit, here)
@@ -71,9 +72,10 @@ def descend_directly(fit):
 
 @lru_cache
 def _first_classes(K):
-    """Steps of one class each, but the last, that sum to zero over the classes.
+    """A basis of steps that sum to zero over the classes: e_k less its mean, k < K - 1.
 
-    The loss does not see that sum: its Hessian in them is that of the first classes.
+    The loss does not see the mean. In this basis its Hessian is therefore that of all
+    classes but the last, as it is.
 
     Returns
     -------
@@ -89,10 +91,10 @@ def _first_classes(K):
 
 @dataclass
 class _Iterate:
-    """What a pass tells after steps D in the frame, (K, d + 1).
+    """What a pass tells after steps that add up to D, (K, d + 1), in the frame.
 
-    The next step is to take `gain` off F. Where the Hessian's Cholesky factor is None,
-    that is NaN.
+    The next one leads to D - step and promises to take `gain` off F: NaN where the
+    Hessian has no Cholesky factor.
     """
 
     D: np.ndarray
@@ -117,11 +119,12 @@ class _Model:
         self.from_frame = np.diag(np.append(frame.scale, 1.0))
         self.from_frame[:-1, -1] = -frame.scale * frame.centre
         self.Q, self.identity, product = _first_classes(self.shape[0])
-        # what stays still has a one on the diagonal, for want of a curvature
+        # constant features, and no intercept, have no curvature: a one holds them still
         ridge = np.append(frame.constant, not problem.fit_intercept).astype(np.float64)
         ridge[:-1] += problem.penalty.ridge[0] * frame.scale**2
         penalty = product[:, None, :, None] * np.diag(ridge)[:, None]
         self.penalty = penalty.reshape(len(product) * len(ridge), -1)
+        # a pivot below this is rounding, as in `inverse_factor`
         self.noise = 1e4 * rounding(problem, len(self.penalty))
 
     def at(self, D):
@@ -145,17 +148,17 @@ class _Model:
         return here
 
     def _step(self, factor, gradient):
-        """Newton's step, with the gradient's sign, and what it is to take off F."""
+        """Newton's step, to be subtracted, and the gain that it promises."""
         gradient = (self.Q.T @ gradient).ravel()
         v = dpotrs(factor, gradient, lower=True)[0]
         return self.Q @ v.reshape(len(self.identity), -1), 0.5 * (gradient @ v)
 
     def end(self, fit, here):
-        """Take the fit a step further, and measure how far it is then."""
+        """Take the fit the last step further, and measure the distance there."""
         end = fit.evaluate(self.start + (here.D - here.step) @ self.from_frame)
         error = fit.error(here.gain, end, here)
         _, left = self._step(here.factor, end.gradient @ self.from_frame.T)
         goal = fit.goal(end.value)
-        # fourfold, for the Hessian there may be less than the one that is known
+        # fourfold, for the Hessian there may be less than the one before the step
         distance, trusted = trusted_distance(4 * left, error, here.gain, goal)
         fit.move(end, distance, trusted and distance <= goal)

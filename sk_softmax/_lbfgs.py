@@ -1,25 +1,28 @@
-"""scipy.optimize's L-BFGS, until its objective has seen enough."""
+"""scipy.optimize's L-BFGS-B, which runs until its objective stops it.
+
+Its own stopping criteria are off: the objective knows F - F* and counts the passes.
+"""
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
 
 class StageOver(Exception):
-    """Raised by an objective when the point is good enough or time is up."""
+    """Raised by an objective to end the run; its argument is the status."""
 
 
 def lbfgs(objective, gradient, size, memory, limits=None):
-    """Minimise from zero, until the objective raises StageOver.
+    """Minimise from zero, within limits if any, until the objective raises StageOver.
 
     Parameters
     ----------
     objective : callable
         Of an ndarray (size,).
     gradient : callable, or True
-        Where it is, or whether the objective returns it beside the value.
+        True where the objective returns the pair of value and gradient.
     size : int
     memory : int
-        Steps that are remembered.
+        Pairs that are remembered.
     limits : pair of ndarrays (size,), or None
         Least and greatest values of the variables.
 

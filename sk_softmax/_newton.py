@@ -1,21 +1,21 @@
-"""Newton's steps by conjugate gradients, and what they verify.
+"""Newton's steps by conjugate gradients, and the distance that they verify.
 
-Each measures, on the true Hessian, how far F is from its minimum: coordinates alone
-may flatter.
+Each measures F - F* on the true Hessian: what coordinates say alone may be too little.
 """
 
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
 
-# L-BFGS comes this near, in units of the goal, before Newton's method ends the fit: its
-# conjugate gradients have to be run anyway, to measure what is left. If that fails, it
-# has to come nearer. They are not run to their end where they have seen a gain of FAR
-# times the goal, or of NEAR times it after as many steps as new coordinates cost.
+# L-BFGS leaves the last NEAR times the goal to Newton's method, since conjugate
+# gradients have to be run anyway, to verify the end. If they fail, it comes nearer.
+# They are cut short where they gain FAR times the goal, or NEAR times it after as many
+# products as new coordinates cost: the fit is then not at its end.
 NEAR, FAR = 30, 300
-# Newton's model of F is believed up to this relative error, the more the less.
+# Relative error of the promised gain at which Newton's model says nothing of the
+# distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
-# Conjugate gradient steps for the distance to the optimum.
+# Conjugate gradient steps for one Newton step.
 MAX_CG = 30
 
 
@@ -25,16 +25,16 @@ def newton(fit, coordinates, least, rebuild):
     Parameters
     ----------
     least : float
-        No eigenvalue of the Hessian in the coordinates is less, or 0.
+        Lower bound on the Hessian's eigenvalues in the coordinates, or 0 if unknown.
     rebuild : float
-        How many passes new coordinates cost.
+        How many passes it costs to build new coordinates.
 
     Returns
     -------
     moved : bool
         Whether the fit is at a better point.
     least : float
-        No eigenvalue of the Hessian in the coordinates seems to be less.
+        The bound at the new point, as far as it was seen; or 0.
     """
     moved, again = False, True
     while again and not fit.converged and fit.passes_left() > 1:
@@ -48,18 +48,18 @@ def newton(fit, coordinates, least, rebuild):
 def _newton_step(fit, coordinates, known, rebuild):
     """A Newton step by conjugate gradients, and the distance F - F* after it.
 
-    The coordinates alone may flatter: what they take for curvature need not be
-    there. Conjugate gradients on the true Hessian find its least eigenvalue in
-    these coordinates, and with it a bound of what they leave (the Gauss-Radau
-    bound of Meurant and Tichy, doi:10.1007/s11075-018-0634-8). The distance is
-    trusted if the step took off F what Newton's model had promised.
+    What the coordinates take for curvature need not be there. Conjugate gradients
+    on the true Hessian find its least eigenvalue in these coordinates, and with it
+    a bound on what they leave (the Gauss-Radau bound of Meurant and Tichy,
+    doi:10.1007/s11075-018-0634-8). The distance is trusted if the step took off F
+    what Newton's model had promised.
 
     Parameters
     ----------
     known : float
-        No eigenvalue of the Hessian in the coordinates is less, or 0.
+        Lower bound on the Hessian's eigenvalues in the coordinates, or 0 if unknown.
     rebuild : float
-        How many passes new coordinates cost.
+        How many passes it costs to build new coordinates.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def _newton_step(fit, coordinates, known, rebuild):
     again : bool
         Whether the model was good enough for another step.
     least : float
-        No eigenvalue of the Hessian in the coordinates seems to be less.
+        The bound at the new point, as far as it was seen; or 0.
     """
     point, goal = fit.point, fit.goal(fit.point.value)
     hessian = fit.problem.hessian(point.theta)
@@ -87,8 +87,9 @@ def _newton_step(fit, coordinates, known, rebuild):
     while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
-        # before that the least eigenvalue has not been seen; one step sees the
-        # gradient's direction alone, along which saturated data may well be curved
+        # The least eigenvalue counts as seen once the residual is a tenth of the first,
+        # after two steps at least: one step sees the gradient's direction alone, along
+        # which saturated data may well be curved.
         seen = known > 0 or (len(cg.lengths) > 1 and cg.rr <= 0.01 * cg.first_rr)
         far = FAR if len(cg.lengths) < rebuild else NEAR
         if seen:
@@ -98,8 +99,8 @@ def _newton_step(fit, coordinates, known, rebuild):
     if cg.lengths and not seen:
         least, rest = measured()
     gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
-    # in the norm of the inverse Hessian: what the steps left, and what the
-    # model had missed
+    # what the steps left of the model, and what the model itself missed: the triangle
+    # inequality for the gradient, in the norm of the inverse Hessian
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     error = fit.error(gain, trial)
@@ -109,30 +110,33 @@ def _newton_step(fit, coordinates, known, rebuild):
     end = trial if better else point
     fit.move(end, distance, trusted and distance <= fit.goal(end.value))
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
-    if seen and not known:  # which is less from penalty to penalty, seen or not
+    if seen and not known:  # a known bound falls with the penalty, unseen
         fit.softest = least
-    # which the Hessian at the next point need not have if it differs much
+    # the Hessian at the new point has another least eigenvalue if it differs much
     holds = seen and error <= 0.1 * gain
     return better, again, least if holds else 0.0
 
 
 def trusted_distance(distance, error, gain, goal):
-    """The distance after a step that gained more or less by the error; its trust."""
+    """The distance after a step, allowing for the model's error; whether to trust it.
+
+    The error is by how much the step missed the gain that it promised.
+    """
+    # Where classes are separated F falls like an exponential: each step takes 1.3 times
+    # what the model says and leaves twice as much, for ever. A tenth of the goal has
+    # room for that.
     if 10 * max(gain, distance) <= goal:
         return distance, error <= gain
-    # Where classes are separated F falls like an exponential, and a step takes 1.3
-    # times what the model says, for ever; what is left is twice what it says.
     trusted = error < BELIEVED * gain
     return distance / (1 - error / (BELIEVED * gain)) if trusted else distance, trusted
 
 
 def _least_eigenvalue_and_bound(cg, at_most):
-    """Of what conjugate gradients have seen.
+    """From what conjugate gradients have seen.
 
-    The least eigenvalue is at most the one given.
-
-    The bound times the squared residual is at least the squared error in the
-    Hessian's norm, if half the least Ritz value is below every eigenvalue.
+    The least eigenvalue is taken for half the least Ritz value, and for `at_most` at
+    most. If no eigenvalue is less, then the bound times the squared residual is at
+    least the squared error in the Hessian's norm.
     """
     least = 0.5 * cg.least_ritz_value()
     least = max(min(least, at_most), 1e-12)

@@ -7,14 +7,15 @@ import numpy as np
 from ._frame import Frame
 from ._loss import null_value
 
-# Of a null point that is further off, by offsets or a prior mean, no more counts: F is
-# a mean over the rows, and what a step leaves is known while few logits move by one.
+# F0 - F counts up to this in the goal. Offsets or a prior mean can put the null point
+# further off, but F is a mean over the rows: a distance that is large beside one row's
+# loss is not known from the curvature at a point.
 MOST_GAIN = 10.0
 
 
 @dataclass
 class Point:
-    """A point with what one pass over the data tells of it."""
+    """A point, and F and its gradient there: one pass over the data."""
 
     theta: np.ndarray
     value: float
@@ -23,7 +24,7 @@ class Point:
 
 @dataclass
 class Leftover:
-    """What a fit leaves to one under another penalty, or of more rows.
+    """What a fit leaves to the next one: under another penalty, or of more rows.
 
     Attributes
     ----------
@@ -33,17 +34,17 @@ class Leftover:
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian, ClassBlocks or Kronecker, or None
-        Of proximal Newton, its working set and the Hessian.
+        Of proximal Newton, the pair of its working set and the Hessian.
     kind : str or None
         Of the coordinates.
     least : float
-        Eigenvalues of the Hessian in the coordinates are verified to be no less.
+        Verified lower bound on the Hessian's eigenvalues in the coordinates, or 0.
     softest : float
         The least eigenvalue that was seen in coordinates of this kind.
     strength : float
         Of the penalty.
     debt : int
-        Passes that better coordinates would have saved since these were built.
+        Passes that up-to-date coordinates would have saved since these were built.
     """
 
     frame: Frame
@@ -59,7 +60,7 @@ class Leftover:
 
 @dataclass
 class Result:
-    """What a fit came to.
+    """The outcome of a fit.
 
     Attributes
     ----------
@@ -71,7 +72,8 @@ class Result:
     optimality : float
         Estimate of (F - F*) / (F0 - F*), F0 being the objective at the null point.
     gradient_norm : float
-        Greatest entry of the gradient, in size, or of the KKT violation.
+        Largest absolute entry of the gradient, or of the KKT violation where the
+        penalty is not smooth.
     converged : bool
     leftover : Leftover
     """
@@ -86,9 +88,9 @@ class Result:
 
 
 def null_point(problem, mass):
-    """The null point of classes of these weights, where all rows are alike.
+    """The null point, from the classes' weights alone, where all rows are alike there.
 
-    Its gradient is not known.
+    It costs no pass, and its gradient is not known.
     """
     (theta,) = problem.null_points()
     return Point(theta, null_value(mass, problem.fit_intercept), None)
@@ -110,7 +112,8 @@ class Fit:
         Called after each stage with (n_iter, point, optimality); the fit ends where
         it returns true.
     leftover : Leftover or None
-        Of a fit to the same rows, where this one starts in `start`'s place.
+        Of an earlier fit: this one uses its frame and null points, and starts at its
+        point, or at `start` if that is better.
 
     Attributes
     ----------
@@ -119,15 +122,19 @@ class Fit:
     distance : float
         Estimate of F - F* at `point`.
     converged : bool
+    floor : float
+        What rounding leaves unknown of F.
+    softest : float
+        That of `Leftover`.
     """
 
     def __init__(self, problem, start, *, tol, max_iter, progress=None, leftover=None):
         self.problem, self.tol, self.progress = problem, tol, progress
         self.first_pass = problem.n_evaluations
         self.last_pass = self.first_pass + max_iter
-        if leftover is None:  # first of all: it refuses what overflows
+        if leftover is None:  # first of all: the frame refuses what overflows
             leftover = Leftover(Frame(problem))
-            if problem.penalty.is_smooth:  # otherwise it is for the working set
+            if problem.penalty.is_smooth:  # otherwise working sets leave them out
                 leftover.frame.hold_constants()
         self.frame, self.softest = leftover.frame, leftover.softest
         nulls = leftover.nulls
@@ -152,12 +159,14 @@ class Fit:
             if point.value < self.point.value:
                 self.point = point
         self.eps = np.finfo(problem.rows.dtype).eps
-        # what rounding leaves unknown of F
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
         self.distance, self.converged = np.inf, False
 
     def _feasible(self, start):
-        """A start within the bounds; features that are to stay cost the least there."""
+        """A start within the bounds, its constant features where they cost least.
+
+        They will stay there; the intercepts make up for what they moved.
+        """
         penalty, still = self.problem.penalty, self.frame.constant
         theta = start.copy()
         W = theta[:, :-1] = penalty.feasible(start[:, :-1])
@@ -196,16 +205,16 @@ class Fit:
         return self.problem.n_evaluations - self.first_pass
 
     def goal(self, value):
-        """F - F* that is near enough where F is this value."""
+        """F - F* at which a fit may end, where F has this value."""
         gain = min(self.null.value - value, MOST_GAIN)
         return max(self.tol * gain, 4 * self.eps * abs(value))
 
     def noise(self, point):
-        """What rounding may make of a change of F, also where F is next to nothing."""
+        """Changes of F that rounding may make, also where F itself is nearly zero."""
         return 1e3 * self.eps * max(abs(point.value), abs(self.null.value))
 
     def error(self, gain, point, before=None):
-        """How far what a step took off F is from the gain promised, but for rounding.
+        """By how much F's fall along a step missed the gain promised, beyond rounding.
 
         The step is from `before`, or from where the fit is, to the point.
         """
@@ -214,7 +223,10 @@ class Fit:
         return max(missed - self.noise(before), 0.0)
 
     def move(self, point, distance, converged):
-        """Take this point, so far from the optimum."""
+        """Move to a point, at this distance F - F*.
+
+        It is not called converged where one variable alone could gain more than `goal`.
+        """
         goal, at_least = self.goal(point.value), self._single_variable_gain(point)
         self.point, self.distance = point, max(distance, at_least)
         self.converged = bool(converged and at_least <= goal)
@@ -222,10 +234,11 @@ class Fit:
             self.distance, self.converged = point.value, True
 
     def _single_variable_gain(self, point):
-        """What one variable alone takes off F, also where its curvature is not seen.
+        """What a step in the best single variable takes off F, at least.
 
-        Saturated probabilities show none, but the loss's is at most 1/4 along an
-        intercept, and so along a coefficient in the frame's units.
+        Saturated probabilities show no curvature, and so no gain. But the loss's is at
+        most 1/4 along an intercept, and along a coefficient in the frame's units: a
+        slope g that nothing penalises gains 2 g^2.
         """
         penalty = self.problem.penalty
         of_intercepts = 2 * np.max(point.gradient[:, -1] ** 2)
@@ -271,9 +284,9 @@ class Fit:
         )
 
     def _optimality(self):
-        """The distance, relative to F0 - F*: at most 1, and 1 if it is unknown.
+        """The distance relative to F0 - F*, at most 1; 1 where it is unknown.
 
-        At least `tol` where it is not verified to be less.
+        Where the fit has not converged it is at least `tol`.
         """
         if not np.isfinite(self.distance):
             return 1.0

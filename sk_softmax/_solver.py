@@ -1,12 +1,12 @@
 """L-BFGS in good coordinates; when to stop; what to report.
 
-A fit alternates L-BFGS in coordinates taken at the current point with fresh
-coordinates, since the Hessian changes as the probabilities do. In coordinates
-that make the Hessian the identity, half the squared norm of the gradient is the
-distance F - F* that is left. Away from the point where they were taken they
-flatter, so before a fit calls itself converged the distance is measured with
-conjugate gradients on the true Hessian. The Newton step that this gives for
-nothing is taken too, and is what reaches the last digits.
+A fit is a sequence of stages: L-BFGS in coordinates that were built at the current
+point, then in fresh ones, since the Hessian changes as the probabilities do. In
+coordinates that make the Hessian the identity, half the squared norm of the gradient
+is the distance F - F* that is left. Away from the point where they were built they
+make it look too small, so before a fit calls itself converged the distance is measured
+with conjugate gradients on the true Hessian. These also give a Newton step, which is
+taken and reaches the last digits.
 
 Where the data are small `_direct` comes first, and mostly ends the fit.
 """
@@ -34,30 +34,32 @@ from ._proximal_newton import proximal_newton
 from ._row_space import row_space
 from ._sample import draw
 
-# Pairs that L-BFGS remembers: more than scipy's 10, for they cost K d and save
-# passes over the data.
+# Pairs that L-BFGS remembers: more than scipy's 10, for each costs but O(K d) a step
+# and they save passes over the data.
 MEMORY = 30
-# Evaluations at least in the first coordinates, and how much more in each next ones.
+# Evaluations in the first stage, at least, and by what factor that grows with each.
 FIRST_STAGE, GROWTH = 5, 1.25
-# Passes to the next optimum of a path in coordinates that are up to date.
+# Passes from one optimum of a path to the next in coordinates that are up to date. What
+# a fit takes beyond these is its coordinates' debt.
 FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
-# Coordinates are kept for another stage where they helped, and the distance is at most
-# this times what they had made of it.
+# Coordinates are kept for another stage where the Newton step in them was better, and
+# the distance that it measured is less than this times their own estimate.
 FLATTERED = 4
-# Relative suboptimality of a sample's optimum: it is no better one of all rows.
+# Least `tol` for a sample: its optimum is further than this from that of all rows.
 SAMPLE_TOL = 1e-3
-# A gradient in the frame that is more than rounding.
+# A gradient greater than this, in the frame, is not rounding.
 BLIND = 1e-6
-# Where eigenvalues as small as this were seen, the end of each of a path's fits is
-# verified anew: conjugate gradients take fewer passes than to go so much further.
+# Least eigenvalue that is handed down a path to bound F - F*. With a smaller one L-BFGS
+# would have to come so much nearer that conjugate gradients, anew at the end of each
+# fit, take fewer passes.
 SOFT = 0.03
 
 
 def solve(problem, start=None, *, leftover=None, kinds=None, **options):
     """Minimise a problem, by `descend`, `proximal_newton` or `descend_in_bounds`.
 
-    Where the penalty permits and it pays, on fewer features or at first on fewer
-    rows. Parameters and the result are those of `descend`.
+    Where the penalty permits it and it pays, `descend` runs in the span of the rows, or
+    on a sample of them first. Parameters and the result are those of `descend`.
     """
     if not problem.penalty.is_smooth:
         if leftover is None and applies(problem):
@@ -80,14 +82,14 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
 
 
 def _go_on(problem, start, spent, options, **more):
-    """Minimise a smooth problem from a start that has cost so many passes."""
+    """Minimise a smooth problem from a start that has already cost `spent` passes."""
     left = {"max_iter": max(options["max_iter"] - spent, 1)}
     result = descend(problem, start, **options | left, **more)
     return replace(result, n_iter=result.n_iter + spent)
 
 
 def _sample_optimum(problem, kinds, options):
-    """What a sample of the rows tells.
+    """A start, and coordinates there, from a sample of the rows, if one pays.
 
     Returns
     -------
@@ -107,7 +109,8 @@ def _sample_optimum(problem, kinds, options):
         kinds = kinds or preference(problem, part)
         coordinates, kind = build(sample, start, frame, kinds)
     nulls = None
-    if not (problem.has_offset or problem.penalty.has_prior):  # it takes no pass
+    if not (problem.has_offset or problem.penalty.has_prior):
+        # known without a pass; a start that is better needs no more of it
         nulls = [null_point(problem, problem.class_mass())]
     leftover = Leftover(
         frame,
@@ -146,25 +149,27 @@ def descend(problem, start=None, *, kinds=None, **options):
     builds = passes_to_build(problem)
     coordinates, kind, least = _inherit(fit, kinds)
     debt = 0 if coordinates is None else fit.leftover.debt
-    # far from the optimum Newton's model of F is none
+    # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
     near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
     stage, was_stuck, keep = 0, False, False
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
             coordinates, kind = _fresh_coordinates(fit, kinds, stage, builds)
-            if kind != fit.leftover.kind:
+            if kind != fit.leftover.kind:  # of other coordinates nothing is known yet
                 fit.softest = np.inf
             least, debt = 0.0, -fit.passes()
         rebuild = builds.get(kinds[0], 0)
         built = 0 if inherited else min(builds.get(kind, 0), 100)
-        # long enough to be worth the building
+        # a stage is as long as its coordinates took to build, at least
         shortest = max(FIRST_STAGE * GROWTH**stage, built)
         if_rebuilt = _passes_if_rebuilt(fit, kind, kinds[0], builds, inherited)
-        # where the least eigenvalue is known F - F* is at most the distance over it
+        # F - F* is at most the coordinates' distance over their least eigenvalue; where
+        # that is known, no conjugate gradients are needed to verify the end
         target = least or near
         status, least = _stage(fit, coordinates, target, shortest, if_rebuilt, least)
-        # what was exact at the start is no more, and the end is to be verified
+        # the Kronecker product that was exact at the null point no longer is: new
+        # coordinates may cost less than to verify the end in these
         outdated = stage == 0 and kind != kinds[0] and not inherited
         outdated &= rebuild + passes_to_verify(kinds[0]) < passes_to_verify(kind)
         stage, keep = stage + 1, False
@@ -177,13 +182,13 @@ def descend(problem, start=None, *, kinds=None, **options):
             better, least = newton(fit, coordinates, least, rebuild)
             near *= 0.1
             keep = better and fit.distance < FLATTERED * before
-            least = least if fit.converged else 0.0  # it was another point's
+            least = least if fit.converged else 0.0  # the next end is another point
             stuck = status == "stuck" and not better and not fit.converged
             if stuck and not inherited:
                 if len(kinds) > 1:
                     kinds = kinds[1:]  # these coordinates lead nowhere
                 elif was_stuck:
-                    # F is flat to the last digit, in every direction that we know
+                    # stuck twice: F is flat to the last digit in all known directions
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
             was_stuck = status == "stuck" and not inherited
@@ -197,21 +202,24 @@ def descend(problem, start=None, *, kinds=None, **options):
 
 
 def _passes_if_rebuilt(fit, kind, wanted, builds, inherited):
-    """How many passes the end is away in new coordinates, instead of this kind."""
+    """How many passes it is to the end if coordinates are built now, as `wanted`.
+
+    Less those that verify the end in coordinates of this kind, which are not built.
+    """
     if_rebuilt = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
     if fit.point is fit.null and not inherited:
-        # the probabilities move so far that it is paid anyway
+        # the probabilities move so far from there that new ones are built anyway
         if_rebuilt -= builds.get(wanted, 0)
-    if kind == "diagonal":  # which costs little to take anew
+    if kind == "diagonal":  # which costs little to build anew
         if_rebuilt = min(if_rebuilt, FRESH_PASSES[kind])
     return if_rebuilt
 
 
 def _is_blind(fit, coordinates):
-    """Whether the coordinates cannot move a coefficient that has a gradient.
+    """Whether some coefficient has a gradient, but the coordinates cannot move it.
 
-    Where nothing is penalised and all probabilities are saturated there is no
-    curvature to tell how far to go.
+    They hold what has no curvature. Where all probabilities are saturated and not
+    everything is penalised, there is a slope and no curvature to say how far to go.
     """
     if fit.problem.penalty.ridge.all():
         return False
@@ -243,14 +251,14 @@ def refine(problem, coordinates, **options):
 
 
 def _inherit(fit, kinds):
-    """Coordinates and their kind from a fit under another penalty.
+    """Coordinates from a fit under another penalty, their kind, their least eigenvalue.
 
-    And what their least eigenvalue is known to be, if they are the same as there:
-    it falls at most as the penalty does.
+    The eigenvalue is a lower bound, or 0 where none is known: it falls no faster than
+    the penalty does.
     """
     left = fit.leftover
     outdated = left.debt > passes_to_build(fit.problem).get(kinds[0], 0)
-    if left.kind is None or outdated:  # there are none, or proximal Newton's
+    if left.kind is None or outdated:  # without a kind: none, or proximal Newton's
         return None, None, 0.0
     strength = fit.problem.penalty.strength
     with np.errstate(all="ignore"):  # what is not finite is caught below
@@ -266,9 +274,9 @@ def _inherit(fit, kinds):
 
 def _fresh_coordinates(fit, kinds, stage, builds):
     """Coordinates at the point, and their kind."""
-    # without features the probabilities are the same for all rows, and the Hessian
-    # is a Kronecker product; which is dearer where there are few features, or where
-    # pairs make the other
+    # At the null point all rows have the same probabilities, and the Hessian is a
+    # Kronecker product: those coordinates see all of it. They are the dearer ones only
+    # where features are few, or where the others are built from pairs of entries.
     exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
     exact = exact and not fit.null.theta[:, :-1].any()
     exact = exact and not pairs_pay(fit.problem, kinds[0])
@@ -283,16 +291,17 @@ def _fresh_coordinates(fit, kinds, stage, builds):
 def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):
     """L-BFGS in the coordinates until they put F - F* below near * goal.
 
-    Moves the fit to the best point seen, with F - F* as far as the coordinates can
-    be trusted. After the `shortest` number of evaluations it ends where the way that
-    is left seems longer than the `if_rebuilt` one in new coordinates.
+    Moves the fit to the best point seen, whose distance is what the coordinates say.
+    After `shortest` evaluations it ends where, at the rate of late, more than
+    `if_rebuilt` passes are left, which is what new coordinates would take.
 
     Returns
     -------
     status : {"near", "longer", "stuck"}
-        Whether that is near, or the way to it is long, or nothing better was found.
+        It is near; the way is longer than that, or passes ran out; or the line search
+        found nothing better.
     least : float
-        As it was, or 0 where a step met less curvature.
+        The lower bound on eigenvalues as given, or 0 where a step met less curvature.
     """
     best = start = fit.point
     best_gradient = coordinates.gradient(start.gradient)
@@ -303,12 +312,12 @@ def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):
     size = math.sqrt(2 * distance)
     scaled = first = best_gradient * size
     least_met = np.inf
-    # how much less the distance has to become, in logarithms
+    # log(distance / target) after each evaluation; the target is met at 0
     to_go = [_log_ratio(distance, near * fit.goal(start.value))]
 
     def value(u):
-        # scipy's first step has length one, whatever the gradient; in units of
-        # the gradient's size that is the step to the optimum.
+        # scipy's first step has length one, whatever the gradient. In units of the
+        # gradient's norm that is the whole step, to the optimum of a perfect model.
         nonlocal best, best_gradient, scaled, least_met
         if not u.any():
             return start.value
@@ -328,8 +337,8 @@ def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):
         return point.value
 
     def gradient(_):
-        # scipy asks for it where it has just asked for the value; if they came as a
-        # pair, it would keep them by the point, which takes as long as half a pass
+        # scipy asks for it where it has just asked for the value. Of a function that
+        # returns both, it would keep copies by point, which takes half a pass's time.
         return scaled
 
     status = lbfgs(value, gradient, coordinates.size, MEMORY)
@@ -338,11 +347,11 @@ def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):
 
 
 def _log_ratio(a, b):
-    """Of numbers that may be zero."""
+    """log(a / b), of numbers that may be zero."""
     return math.log(max(a, 1e-300)) - math.log(max(b, 1e-300))
 
 
 def _rate(to_go):
-    """What a pass took off, in the mean over the later half."""
+    """By how much `to_go` fell per evaluation, in the mean over its later half."""
     half = len(to_go) // 2
     return (to_go[half] - to_go[-1]) / (len(to_go) - 1 - half)

@@ -23,7 +23,7 @@ def by_lbfgs(request, monkeypatch):
     if request.param == "conjugate gradients":
         monkeypatch.setattr(_bounded, "NEWTON_PASSES", 0)
 
-        def refused(problem, start=None, *, fit, **options):
+        def refused(fit, on_path=False):
             raise AssertionError("working sets were needed")
 
         monkeypatch.setattr(_bounded, "proximal_newton", refused)
