@@ -1,8 +1,8 @@
 """Minimum of a quadratic plus the norms of groups of variables, within bounds.
 
 The semismooth Newton method ends it in a few steps from almost everywhere. Where it
-leads nowhere, mostly among collinear features, the norms are smoothed, less from step
-to step, which finds where it does.
+gets stuck, mostly among collinear features, steps with smoothed norms, smoothed less
+and less, find a point from which it does not.
 """
 
 from typing import NamedTuple
@@ -18,29 +18,29 @@ from ._separable_model import semismooth_newton, walk
 MAX_STEPS = 15
 # Steps with smoothed norms, and how many of them until a semismooth step is tried.
 MAX_SMOOTH_STEPS, TRIED = 60, 3
-# What is added to norms, in units in which H is about one: where all are zero, where
-# some are not, and in the end.
+# Smoothing: what is added to norms, in units in which H is about one. At first, where
+# all are zero; at first at least, where some are not; and in the end.
 FIRST_NORM, FEW_NORM, LEAST_NORM = 1.0, 1e-2, 1e-12
-# Norms that are at most so many times what is added to them are on their way to zero.
+# Norms up to this times what is added to them are on their way to zero.
 GONE = 10.0
-# How far y goes, as part of the way to where |y| would be c.
+# A step of the norms' gradients y goes at most this part of the way to where |y| = c.
 INSIDE = 0.99
-# What is added is multiplied by one of these, or a number in between: the less, the
-# nearer the smoothed model is to its minimum, beside SMALL times what norms pull with.
+# After each step the smoothing is multiplied by a factor from FASTEST to SLOWEST: the
+# violation that is left of the smoothed model, in units of SMALL times a norm's pull.
 SLOWEST, FASTEST, SMALL = 0.9, 0.1, 0.3
-# Where curvature is less than minus this part of its terms it is negative.
+# Curvature below minus this part of its terms is negative, and not rounding.
 NEGATIVE = 1e-10
-# A box's minimum is found to this part of the violation where its search starts.
+# Relative KKT violation at which the minimum in a box is found.
 BOX_TOL = 1e-9
-# Lengths of a step that is too long, on the way to its end.
+# Parts of a step that are tried where it is too long.
 SHORTER = 0.5, 0.25, 0.1
 EPS = np.finfo(np.float64).eps
 
 
 def minimise_grouped(H, q, u, part, size, goal):
-    """What `minimise_separable` is for sums over variables, for a part that is Grouped.
+    """The same as `minimise_separable`, for a part that is Grouped.
 
-    A LinAlgError, if H has negative curvature.
+    Raises a LinAlgError if H has negative curvature.
     """
     return _Model(H, q, u, part, size).minimum(goal).v
 
@@ -60,17 +60,17 @@ class _Model:
         self.H, self.q, self.u, self.part = H, q, u, part
         self._root, self._at_u = 1 / np.sqrt(size), part.value(u)
         self._same = part.group[:, None] == part.group
-        # absolute sums of a group's block bound its greatest eigenvalue
+        # row sums of absolute values bound the greatest eigenvalue of a group's block
         most = np.zeros(len(part.weight))
         np.maximum.at(most, part.group, np.abs(H * self._same).sum(axis=1))
         self._step = 1 / most[part.group]
-        # a group's unit, in which its H is about one; what its norm pulls with there
+        # a group's unit, in which its H is about one, and the pull of its norm there
         self._unit = np.sqrt(np.bincount(part.group) / self._sum(size))
         steep = part.weight * self._unit
         self._steep = np.where(steep > 0, steep, np.inf)
 
     def at(self, v):
-        """The point v; a LinAlgError, if H has negative curvature on the way from u."""
+        """The point v; a LinAlgError if H has negative curvature on the way from u."""
         d = v - self.u
         Hd = self.H @ d
         if d @ Hd < -NEGATIVE * (np.abs(d) @ np.abs(Hd)):
@@ -79,11 +79,11 @@ class _Model:
         return _Point(v, self.q + Hd, (self.q + 0.5 * Hd) @ d + change)
 
     def violation(self, point):
-        """The greatest of the KKT conditions."""
+        """The greatest KKT violation, in units of sqrt(size)."""
         return (self.part.violation(point.v, point.gradient) * self._root).max()
 
     def _is_better(self, trial, point):
-        """Whether it is less there, or its norms cannot tell and it is nearer."""
+        """Whether the model is less or, if rounding hides that, the violation half."""
         flat = 4 * EPS * self._at_u
         return trial.value < point.value or (
             trial.value <= point.value + flat
@@ -95,7 +95,7 @@ class _Model:
         return np.bincount(self.part.group, x, minlength=len(self.part.weight))
 
     def minimum(self, goal):
-        """A point whose violation is at most the goal, else the best that was seen."""
+        """A point whose violation is at most the goal, or the best that was seen."""
         point = self.at(self.u)
         for _ in range(MAX_STEPS):
             if self.violation(point) <= goal:
@@ -109,10 +109,10 @@ class _Model:
         return self._smoothed_steps(point, goal)
 
     def _semismooth_step(self, point):
-        """Newton's for v = prox(v - step * gradient): it follows the proximal step.
+        """Where a semismooth Newton step for v = prox(v - step * gradient) leads.
 
-        On the face to which that leads, and with the norms there (Zhang, Zhang, Sun and
-        Toh, doi:10.1007/s10107-018-1329-6).
+        It is Newton's step from the end of a proximal step, on the face and with the
+        norms there (Zhang, Zhang, Sun and Toh, doi:10.1007/s10107-018-1329-6).
         """
         step = self._step
         landing = self.at(self.part.prox(point.v - step * point.gradient, step))
@@ -126,7 +126,7 @@ class _Model:
             yield self.at(v + length * (end.v - v))
 
     def _smoothed_steps(self, point, goal):
-        """About the minimiser, by norms that are smoothed less from step to step."""
+        """Near the minimiser, by norms that are smoothed less from step to step."""
         norms = self.part.norms(point.gradient)
         weight = self.part.weight
         y = np.minimum(1, INSIDE * weight / np.maximum(norms, 1e-300))
@@ -151,18 +151,18 @@ class _Model:
         return best
 
     def _smoothed_step(self, point, y, floor):
-        """Newton's step, with |v_g| as sqrt(|v_g|^2 + floor_g^2).
+        """Newton's step, with sqrt(|v_g|^2 + floor_g^2) instead of |v_g|.
 
         The norms' gradients y = c v / |v| are variables too, for y |v| = c v is nearer
-        to linear than its quotient (Chan, Golub and Mulet,
-        doi:10.1137/S1064827596299767), and stay below c in size.
+        to linear than the quotient (Chan, Golub and Mulet,
+        doi:10.1137/S1064827596299767). They stay below c in size.
 
         Returns
         -------
         point : _Point
         y : (N,)
         left : float
-            The smoothed model's violation there, beside what each norm pulls with.
+            The smoothed model's violation there, relative to the pull of each norm.
         """
         part, group, (v, slope, _) = self.part, self.part.group, point
         box = Separable(np.zeros_like(v), part.lower, part.upper)
@@ -179,7 +179,7 @@ class _Model:
         return new, y, (violation * self._root / self._steep[group]).max()
 
     def _step_inside(self, y, dy):
-        """y + dy, or as far on the way as a group's norm stays below its weight."""
+        """y + dy, or as far that way as each group's norm stays below its weight."""
         a, b = self._sum(dy * dy), self._sum(y * dy)
         room = np.maximum(self.part.weight**2 - self._sum(y * y), 0)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Newton's step on a face of the penalty, for a quadratic model, and how good it is.
+"""Newton's step on a face of the penalty, for a quadratic model.
 
 A face is which variables are zero, and which at a bound. The model is q^T (v - u)
 + (v - u)^T H (v - u) / 2 + penalty(v).
@@ -9,16 +9,16 @@ from scipy.linalg import lapack
 
 
 def curvatures(H):
-    """Of each variable, not zero."""
+    """H's diagonal, with what is zero or nearly so raised, to be divided by."""
     diagonal = H.diagonal()
     return np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0), 1e-300))
 
 
 def last_digits(H, q, u, part, v):
-    """Newton's step on v's face, judged by the KKT violation, which is returned too.
+    """v after Newton's step on its face, if that is better, and its KKT violation.
 
-    The model's value tells points apart to half the digits only; a fit that rests
-    on it would depend on the order of the rows.
+    It is the violation that tells: the model's value tells points apart to half the
+    digits only, and a fit that rests on it would depend on the order of the rows.
     """
     gradient = q + H @ (v - u)
     before = part.violation(v, gradient)
@@ -29,7 +29,7 @@ def last_digits(H, q, u, part, v):
 
 
 def newton_direction(H, part, v, gradient):
-    """Newton's step from v on the penalty's face, zero where that is singular."""
+    """Newton's step from v on the penalty's face; zero if H is singular there."""
     free = np.flatnonzero(part.free(v))
     direction = np.zeros(len(v))
     if len(free):
@@ -45,17 +45,17 @@ def newton_direction(H, part, v, gradient):
 def solve(A, b):
     """The solution of A x = b, or None where A is not positive definite.
 
-    A is overwritten. LAPACK's own routine: what SciPy does around it takes longer on
-    small models.
+    A is overwritten. It calls LAPACK itself: SciPy's wrapper takes longer than the
+    solution of a small model.
     """
     _, x, info = lapack.dposv(A.T, b, overwrite_a=True)
     return x if info == 0 else None
 
 
 def solve_singular(A, b):
-    """About the solution of A x = b, where A may be singular: then x is long.
+    """The solution of A x = b with the least ridge on A that makes it definite.
 
-    Zero, where A is nothing like positive semidefinite.
+    Where A is singular x is long. Zero, where A is far from positive semidefinite.
     """
     size, level = np.diag(A.diagonal()), 0.0
     while (x := solve(A + level * size, b)) is None and level < 1:

@@ -1,12 +1,12 @@
 r"""The step of proximal Newton on a working set, and its Hessian.
 
 With an l1 term or bounds the coordinates must not be rotated, but most
-coefficients are zero or at a bound. On the working set of the others, N of them
-and the intercepts, the Hessian H is small enough to have whole, and the model
+coefficients are zero or at a bound. For a working set of N others and the K
+intercepts the whole Hessian H is affordable, and the model
 
 .. math:: m(d) = g^T d + \tfrac{1}{2} d^T H d + penalty(u + d)
 
-is minimised without a look at the data, in N^2 to N^3 flops; H costs n N^2.
+is minimised without a pass over the data, in N^2 to N^3 flops; H costs n N^2.
 """
 
 from copy import copy
@@ -17,9 +17,10 @@ from ._array_api import full, namespace, put_at
 from ._curvature import loss_hessian
 from ._quadratic_model import Reduced, minimise_model, taken_and_left
 
-# Rows of X in a product for the Hessian.
+# Rows of X in one product for the Hessian.
 CHUNK_ROWS = 512
-# The model's ridge, in units of what rounding leaves of X.
+# The model's ridge, in eps of X's dtype: about what rounding takes off the curvature of
+# collinear features.
 RIDGE = 64
 
 
@@ -35,7 +36,10 @@ class WorkingSet:
     Attributes
     ----------
     index : pair of int arrays (N,)
-        Classes and features, those with a kink first.
+        Classes and features. Those with a kink, or bounds, come first: the others are
+        eliminated from the model.
+    n_kinked : int
+        How many have one.
     scale : (N,)
         Coefficients are `scale` times the variables.
     """
@@ -48,8 +52,8 @@ class WorkingSet:
         self.classes, self.features = self.index
         self.n_kinked = len(first[0])
         self._choose_units(problem.penalty, frame)
-        # centred sparse features would be dense; the elimination of the intercepts
-        # does the same to the model
+        # centred sparse features would be dense; to eliminate the intercepts centres
+        # them in the model
         self.centre = np.zeros_like(frame.centre)
         if not problem.rows.is_sparse:
             self.centre = frame.centre
@@ -59,8 +63,8 @@ class WorkingSet:
     def _choose_units(self, penalty, frame):
         """The frame's units over sqrt(1 + ridge): the ridge's curvature is at most 1.
 
-        For steps on the model take what is next to nothing beside the greatest
-        curvature for none.
+        Steps on the model ignore curvature that is tiny beside the greatest one, which
+        a large ridge would be.
         """
         scale = frame.scale[self.features]
         self._unit, self.scale = np.ones(len(scale)), scale
@@ -70,7 +74,7 @@ class WorkingSet:
             self.scale = scale * self._unit
 
     def _adopt(self, problem):
-        """Note what is the problem's, and not the data's."""
+        """Keep what depends on the problem's penalty, which `with_penalty` changes."""
         self.problem, penalty, n = problem, problem.penalty, self.n_kinked
         self._kinked = self.classes[:n], self.features[:n]
         self._part = penalty.part(self._kinked, self.scale[:n])
@@ -102,12 +106,12 @@ class WorkingSet:
         return H
 
     def _loss_hessian(self, theta):
-        """The loss's part of it."""
+        """The loss's part of the Hessian, in the frame's units."""
         problem = self.problem
         used = np.flatnonzero(self.chosen.any(axis=0))
         position = np.searchsorted(used, self.features)
         K, N = problem.shape[0], len(self.classes)
-        # the intercepts are the coefficients of one more feature, which is 1
+        # intercepts are coefficients of one more feature, which is 1
         position = np.append(position, np.full(K, len(used)))
         classes = np.append(self.classes, np.arange(K))
         args = self.frame, used, position, classes
@@ -140,14 +144,14 @@ class WorkingSet:
         return other, H
 
     def learn(self, H, before, after):
-        """Put the curvature met between two points into H: the BFGS update."""
+        """Put the curvature met between two points into H: a BFGS update, in place."""
         step = after.theta - before.theta
         step[:, -1] += step[:, :-1] @ self.centre
         s = np.append(step[self.index] / self.scale, step[:, -1])
         y = np.append(*self.gradient(after.gradient - before.gradient))
         Hs = H @ s
         met, expected = s @ y, s @ Hs
-        if met > 1e-8 * expected > 0:  # else it is rounding
+        if met > 1e-8 * expected > 0:  # otherwise it is rounding
             H += np.multiply.outer(y / met, y)
             H -= np.multiply.outer(Hs / expected, Hs)
 
@@ -160,15 +164,14 @@ class WorkingSet:
         W : (K, d) coefficients
         G : (K, d + 1) gradient of the smooth part
         damping : float
-            Curvature that H gets more in every variable, where the model promised
-            too much. In the frame's units curvatures are at most about 1.
+            Curvature to be added in every variable, where models promised too much.
 
         Returns
         -------
         direction : (K, d + 1)
         landing : (K, d)
-            The coefficients after it, on zero and on the bounds to the last bit,
-            which W plus the direction need not be.
+            The coefficients after it; what ends at zero or at a bound is exactly there,
+            which rounding may keep W plus the direction from.
         gain : float
             What it takes off the model, at least 0.
         rest : float
@@ -197,7 +200,11 @@ class WorkingSet:
 
 
 def _hessian(problem, X, P, weight, frame, used, position, classes):
-    """A block's part; its columns are the features `used` and a one, by `position`."""
+    """A block's part of the loss's Hessian.
+
+    Variable i is the coefficient of class `classes[i]` and feature `used[position[i]]`,
+    or an intercept where `position[i]` is past them.
+    """
     if problem.rows.is_sparse:
         K = len(P)
         X = X[:, used[position[:-K]]]
@@ -216,7 +223,11 @@ def _hessian(problem, X, P, weight, frame, used, position, classes):
 
 
 def _dense_hessian(loss, Z, position, P, weight, classes):
-    """Of variables that are coefficients of the rows `position` of Z, (d, m)."""
+    """Of variables that are coefficients of the rows `position` of Z.
+
+    It is the sum of -p_k x_i p_l x_j, where k and l are the classes of two variables,
+    with p_k (1 - p_k) x_i x_j instead where they are the same.
+    """
     xp, K = namespace(P), P.shape[0]
     (m,) = weight.shape
     if K == 1:
@@ -224,8 +235,8 @@ def _dense_hessian(loss, Z, position, P, weight, classes):
         A = xp.take(Z, position, axis=0) * xp.sqrt(curvature * weight)
         return A @ A.T
     root = xp.sqrt(weight)
-    # (N + K, m) products p_k x_j, in chunks that stay near a block's size and for
-    # which N^2 sums are little work beside the product
+    # (N + K, m) products p_k x_j, in chunks: their arrays stay near a block's size, and
+    # to add up N^2 numbers is little work beside each product
     edges = np.linspace(0, m, -(-m // CHUNK_ROWS) + 1).astype(int)
     H = None
     for part in map(slice, edges[:-1], edges[1:]):

@@ -1,7 +1,7 @@
 """The quadratic model of an objective on a working set, and how far it is trusted.
 
-Which coefficients are in the set, whether its Hessian serves on, how much curvature is
-added to it, and what is left to the optimum as far as it tells.
+It decides which coefficients are in the set, whether its Hessian is used again, how
+much curvature is added to it, and what distance to the optimum it implies.
 """
 
 from typing import NamedTuple
@@ -11,25 +11,28 @@ import numpy as np
 from ._cost import passes_to_build_part
 from ._proximal import WorkingSet
 
-# A working set has at least this many coefficients where there are as many to
-# move, and at most so many that their Hessian and its factor fit in memory.
+# A working set takes in violators until it has LEAST coefficients, or twice as many as
+# move already. Of MOST the Hessian takes 128 MB, and its factor again.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
-# Gradients of this times their size tell which coefficients come in soon.
+# Coefficients that violate their KKT conditions with gradients this times as large are
+# expected to come in soon.
 SOON = 1.2
-# A model is trusted up to the first relative error; at the second, which grows by the
-# round where F falls like an exponential, it would know nothing of the distance.
+# A model is trusted up to the relative error TRUSTED of the gain that it promised. The
+# error raises the next distance, without end at BELIEVED: less than `_newton`'s, with
+# which distances were too small at tol=1e-2.
 TRUSTED, BELIEVED = 0.2, 0.33
-# A step that takes so much off F, which is a mean over the rows, moves their logits so
-# far that the Hessian is another one, whatever the model said.
+# After a step that promised more than this off F, a mean over the rows, the logits have
+# moved too far for the old Hessian, however well its model held.
 FAR = 1.0
-# Gains that fall slower than this, from step to step, are taken to fall like this.
+# The gains to come are summed as a geometric series, with a ratio of this at most.
 SLOWEST = 0.97
-# A step that promises no more than this part of the goal is idle; where even that is
-# not there, F is rounding.
+# A step that promises at most this part of the goal is idle. If F does not fall even by
+# that, it is at its last digits.
 IDLE = 1e-3
 # Where probabilities are saturated the model is nearly flat and its step goes far
-# beyond where it holds. So much curvature is added to it, ten times more or less
-# from step to step, until it holds.
+# beyond where it holds. Then FIRST is added to every curvature (they are at most about
+# 1), and ten times more or less from step to step. Below LEAST it is dropped; past MOST
+# the fit gives up.
 LEAST_DAMPING, FIRST_DAMPING, MOST_DAMPING = 1e-9, 1e-5, 1e3
 
 
@@ -40,17 +43,17 @@ class Step(NamedTuple):
     ----------
     direction : (K, d + 1)
     landing : (K, d)
-        The coefficients after it, on zero and on the bounds to the last bit.
+        The coefficients after it; what ends at zero or at a bound is exactly there.
     gain : float
         What it promises to take off F.
     distance : float
-        F - F* as far as the working set knows.
+        F - F* as far as the working set tells.
     known : float
         The same, or infinity if some violators are not in the set.
     reliable : bool
         Whether all violators are in the set, and nothing is added to the curvature.
     ends_turns : bool
-        Whether the set is only one of several, and its part is done.
+        Whether the set is one of several that take turns, and has nothing left to gain.
     """
 
     direction: np.ndarray
@@ -69,7 +72,7 @@ class Model:
     ----------
     fit : Fit
     on_path : bool
-        Whether the fit starts from the last one of a path.
+        Whether the fit starts from the optimum of the last fit of a path.
 
     Attributes
     ----------
@@ -79,7 +82,7 @@ class Model:
         Whether the last step did what the model had promised.
     damping : Damping
     idle : int
-        So many steps in turn promised next to nothing.
+        How many steps in a row promised next to nothing.
     """
 
     def __init__(self, fit, on_path):
@@ -89,7 +92,7 @@ class Model:
             working, H = fit.leftover.coordinates
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
-        # within bounds a few are all in the set from the start, and nothing is hidden
+        # few coefficients within bounds: all are in the set from the start, none hidden
         few = fit.problem.penalty.l1.size <= LEAST_WORKING_SET
         whole = few and fit.problem.penalty.has_bounds and not on_path
         always = whole & ~fit.frame.constant
@@ -111,13 +114,13 @@ class Model:
         complete = not (violating & ~working.chosen).any()
         level, W = self.damping.level, point.theta[:, :-1]
         direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
-        # what the last step's model got wrong this one may get wrong too
+        # the relative error of the last step may be this one's too
         distance = (gain + rest) / (1 - self._last_error / BELIEVED)
-        if gain > fit.noise(point):  # as if gains went on to fall as they do
+        if gain > fit.noise(point):  # a geometric series of the gains to come
             distance /= 1 - min(gain / self._last_gain, SLOWEST)
-        if not self.fresh:  # it is another point's, but for what has been learned
+        if not self.fresh:  # the Hessian is another point's, with BFGS updates
             distance *= 1.5
-        if in_turns:  # while gains fall fast, all that follow are no more than this one
+        if in_turns:  # while gains fall fast, those to come add up to no more than this
             distance *= 2
             complete &= gain <= 0.3 * self._last_gain
         return Step(
@@ -133,11 +136,11 @@ class Model:
     def hidden(self, distance):
         """Coefficients outside of the set with which F may fall further, (K, d) bool.
 
-        Where features are collinear, some go far together with one that is held at zero
-        or at its bound by next to nothing. Steps that take so much off F move a
-        coefficient's gradient by no more than the root of that, since the loss's
-        curvature is 1/2 at most: what is held by more stays where it is. None, down a
-        path, or where there are more than can be in the set.
+        Where features are collinear, some can go far together with one that is held at
+        zero or at its bound by next to nothing. Steps that take `distance` off F move a
+        coefficient's gradient by no more than its square root, since the loss's
+        curvature is 1/2 at most: what is held by more than that stays where it is.
+        Empty down a path, and where they do not fit in the set.
         """
         fit, chosen = self._fit, self._working.chosen
         hidden = np.zeros_like(chosen)
@@ -152,29 +155,30 @@ class Model:
         return hidden & (together.sum() <= MOST_WORKING_SET)
 
     def widen(self, hidden):
-        """Have these in the set too, from now on."""
+        """Keep these in the set too, from now on."""
         self._always = self._always | hidden
         self.drop()
 
     def is_stale(self, step):
-        """Whether the Hessian is an old one that no longer describes the steps."""
+        """Whether the Hessian is an old one that failed, or whose gains fall slowly."""
         return not self.fresh and not (
             self.trusted and step.gain <= 0.3 * self._last_gain
         )
 
     def drop(self):
-        """Have the Hessian taken anew."""
+        """Forget the Hessian: the next step takes it anew."""
         self._H = None
 
     def learn(self, step, trial):
-        """What a step that was taken tells of the model."""
+        """Judge the model by a step that was taken, and update or drop its Hessian."""
         fit, gain = self._fit, step.gain
         taken, noise = fit.point.value - trial.value, fit.noise(fit.point)
         goal = fit.goal(trial.value)
         small = 10 * step.distance <= goal
         self.damping.lower(taken > 0.5 * gain - noise, small, gain <= noise)
         # Where classes are separated F falls like an exponential: each step takes
-        # 1.3 times what the model says and leaves twice as much, for ever.
+        # 1.3 times what the model says and leaves twice as much, for ever. One that is
+        # small beside the goal may do so.
         error = abs(taken - gain)
         self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
         self._last_error = min(error / max(gain, 1e-300), TRUSTED)
@@ -190,10 +194,10 @@ class Model:
     def _worth_building(self, error, gain, goal):
         """Whether a new Hessian costs less than the rounds that it would save.
 
-        On a path the old one serves on: what its steps met is what is ahead.
-
-        What the model missed is about what is left. The old Hessian's rounds make it
-        less by the same factor each, those of a new one by its square at least.
+        What the model missed is about what is left. With the old Hessian each round
+        makes that less by the same factor, with a new one by its square at least: half
+        the rounds are saved. On a path the old one is kept: its updates hold the
+        curvature that is ahead.
         """
         if self._on_path or not goal < error < gain:
             return False
@@ -202,7 +206,7 @@ class Model:
         return passes_to_build_part(self._fit.problem, size) < 0.5 * rounds
 
     def recover(self, step):
-        """After a step that failed, another model; False where there is none left."""
+        """Change the model after a step that failed; False if there is no other."""
         if not self.fresh:
             self.drop()
         elif self.damping.level > 0 and step.gain <= self._fit.noise(self._fit.point):
@@ -215,29 +219,38 @@ class Model:
         return True
 
     def leftover(self):
-        """Of use to the next fit of a path."""
+        """The working set and its Hessian for the next fit of a path, or None."""
         useful = self._fit.converged and self._H is not None
         return (self._working, self._H) if useful else None
 
 
 class Damping:
-    """Curvature that is added to every variable, in the frame's units.
+    """Curvature that is added to every variable (Levenberg and Marquardt's).
 
     Attributes
     ----------
     level : float
+        In the frame's units, in which curvatures are at most about 1.
     """
 
     def __init__(self):
         self.level, self._raised, self._needed = 0.0, False, False
 
     def raise_(self):
-        """After a step that failed."""
-        self._needed |= self.level == 0  # without it a step has failed
+        """After a step that failed: more."""
+        self._needed |= self.level == 0  # an undamped step has failed
         self.level, self._raised = 10 * self.level or FIRST_DAMPING, True
 
     def lower(self, held, small, idle):
-        """After a step: whether its model held, and it was small, or but rounding."""
+        """After a step that was taken: less, if its model held.
+
+        Parameters
+        ----------
+        held : bool
+            Whether the model held.
+        small, idle : bool
+            Whether the step was small beside the goal; or promised only rounding.
+        """
         self._needed &= self.level > 0
         if held and idle and not self._needed:
             self.level = 0.0
@@ -247,23 +260,24 @@ class Damping:
 
 
 def kkt_violation(problem, point, frame, factor=1.0, more=0.0):
-    """Of the KKT conditions, in the frame, with greater gradients.
+    """Violation of the KKT conditions, (K, d), in the frame's units.
 
-    They are times the factor and so much `more` in size, in the frame's units.
+    As if the gradients were `factor` times as large, and by `more` larger in size.
     """
     W, gradient = point.theta[:, :-1], factor * point.gradient
     centred = gradient[:, :-1] - gradient[:, -1:] * frame.centre
     if more:
         centred += more / frame.scale * np.sign(centred)
     violation = problem.penalty.violation(W, centred) * frame.scale
-    violation[:, frame.constant] = 0  # but for rounding
+    violation[:, frame.constant] = 0  # whose gradients are rounding
     return violation
 
 
 def _soon(problem, point, frame, chosen):
     """Coefficients that a slightly weaker penalty, or the next step, would let in.
 
-    With them the Hessian serves longer; they are at most as many as are in.
+    With them in the set its Hessian serves longer. None, where they are more than those
+    in it.
     """
     near = (kkt_violation(problem, point, frame, SOON) > 0) & ~chosen
     if problem.penalty.grouped:
@@ -273,9 +287,14 @@ def _soon(problem, point, frame, chosen):
 
 
 def _choose(problem, point, violation):
-    """The next working set, all violators, and whether not all can be in one set.
+    """The next working set.
 
-    Where more coefficients move than a set can have they take turns, the worst first.
+    Returns
+    -------
+    chosen, violating : (K, d) bool
+        The set; and the violators among the coefficients that are held, in it or not.
+    in_turns : bool
+        Whether more coefficients move than a set can have: the worst come first.
     """
     W = point.theta[:, :-1]
     moving = W != problem.penalty.rest
@@ -303,7 +322,7 @@ def _choose(problem, point, violation):
 
 
 def _greatest(values, n):
-    """Which are the n greatest, a mask."""
+    """A mask of the n greatest."""
     mask = np.zeros(values.size, dtype=bool)
     mask[np.argsort(-values, axis=None)[:n]] = True
     return mask.reshape(values.shape)

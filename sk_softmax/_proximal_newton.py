@@ -1,26 +1,28 @@
 """Proximal Newton on working sets, where the penalty is not smooth.
 
-Each round has the Hessian of a working set, the coefficients that are not zero or
-at a bound and the worst violators of their KKT condition, and steps to the minimum
-of the quadratic model plus the penalty. While the model describes what its steps
-do, its Hessian serves the next round too.
+Each round takes a working set, the coefficients that are neither zero nor at a bound
+and the worst violators of their KKT conditions, and steps to the minimum of the
+quadratic model plus the penalty on it. While the model describes what its steps do,
+its Hessian serves the next round too.
 """
 
 import numpy as np
 
 from ._proximal_model import IDLE, Model, kkt_violation
 
-# So many rounds in which a set says that the fit has converged, while others hide what
-# is left, it is waited for the gradient to say it too. Then those are to be in the set.
+# A working set may say that the fit has converged while F can still fall with hidden
+# coefficients, outside of it. In so many rounds the gradient may settle that, a pass
+# each, before the hidden ones are taken into the set.
 PATIENT_ROUNDS = 4
-# It is assumed that each intercept, of centred features, ends within this of its value.
+# How far each intercept, of centred features, is assumed to be from its optimum: there
+# is no other limit to what it can gain.
 INTERCEPTS_REACH = 2
-# So many idle steps and F is as low as it gets, whatever is thought to be left.
+# After so many idle steps F is as low as it gets, whatever distance the model claims.
 MOST_IDLE = 30
 # A step that took off F more than SHORT times what the model had promised was too short
-# and is made longer, by as much as that many times itself. For the curvature that falls
-# it is BENDING times as long as if it were constant. Not near the goal, within CAREFUL
-# times it, where the model is soon exact.
+# and is extended, by up to FURTHEST times itself: BENDING times as far as a constant
+# curvature says, since it falls along the step. Steps that promise less than CAREFUL
+# times the goal are not: there the model is soon exact.
 SHORT, FURTHEST, BENDING, CAREFUL = 1.1, 2.0, 1.3, 1000
 
 
@@ -30,9 +32,9 @@ def proximal_newton(fit, on_path=False):
     Parameters
     ----------
     fit : Fit
-        Begun, or under way.
+        It goes on from `fit.point`.
     on_path : bool
-        Whether it starts from the last one of a path.
+        Whether it starts from the optimum of the last fit of a path.
 
     Returns
     -------
@@ -49,6 +51,7 @@ def proximal_newton(fit, on_path=False):
         hidden = model.hidden(step.distance) if near else None
         unseen = near and hidden.any()
         waited += unseen
+        # the gradient will not settle it
         hopeless = most_left == np.inf or waited > PATIENT_ROUNDS
         if unseen and (hopeless or step.distance <= fit.floor):
             model.widen(hidden)
@@ -66,14 +69,14 @@ def proximal_newton(fit, on_path=False):
             if level == 0:
                 trial = _further(fit, step, trial)
             violation = kkt_violation(problem, trial, fit.frame)
-            # down a path sets hold what comes in next, and nothing is hidden from them
+            # down a path sets hold what comes in next, and their word is enough
             most_left = np.inf if on_path else _most_gain(fit, trial, violation)
             proven = most_left <= fit.goal(trial.value)
             distance = min(most_left, step.known) if proven else step.known
             fit.move(trial, distance, proven)
             fit.report()
             continue
-        # nothing better was found: it is the optimum, or the model is wrong
+        # no better point was found: this is the optimum, or the model is wrong
         nothing = step.distance <= max(1e3 * fit.floor, IDLE * goal)
         flat = model.fresh and step.reliable and nothing
         hidden = model.hidden(step.distance) if flat else None
@@ -86,16 +89,19 @@ def proximal_newton(fit, on_path=False):
 
 
 def _most_gain(fit, point, violation):
-    """How far F falls from the point at most, as its gradient tells."""
+    """The most by which F can fall from the point: a bound from its gradient alone."""
     penalty, W = fit.problem.penalty, point.theta[:, :-1]
     gain = penalty.most_gain(W, violation / fit.frame.scale, point.value)
     return gain + INTERCEPTS_REACH * np.abs(point.gradient[:, -1]).sum()
 
 
 def _search(fit, step, damping):
-    """The first point along the step that keeps part of the model's promise."""
+    """Backtrack along the step to a sufficient decrease of F, or None.
+
+    A damped step is not shortened: more damping is what it needs.
+    """
     gain, value = step.gain, fit.point.value
-    # F is not negative: more would be too far; without curvature it goes nowhere
+    # F is not negative, so that a greater promise is false; NaN comes from no curvature
     if not 0 < gain <= value:
         return None
     lengths = [1.0] if damping else [1.0, 0.3, 0.09, 0.027]
@@ -111,11 +117,11 @@ def _search(fit, step, damping):
 
 
 def _further(fit, step, trial):
-    """The trial, or a point beyond it on the penalty's face where F is less.
+    """The trial, or a point beyond it on the same face of the penalty where F is less.
 
     Where probabilities become certain the curvature falls along a step, and the model,
-    which takes it for constant, ends it too early. A pass to where the slope may be
-    zero costs less than the round that it saves.
+    which takes it for constant, ends it too early. One pass, to about where the slope
+    is zero, costs less than the round that it saves.
     """
     taken, penalty = fit.point.value - trial.value, fit.problem.penalty
     far = step.gain > CAREFUL * fit.goal(trial.value) and fit.passes_left() > 0
@@ -126,7 +132,7 @@ def _further(fit, step, trial):
     gradient[:, :-1] += penalty.gradient(W)
     held = np.where(penalty.free(W), 0, way[:, :-1])
     way[:, :-1] -= held
-    way[:, -1] += held @ centre  # the features that go on are centred
+    way[:, -1] += held @ centre  # the intercepts' part that centres what is held
     slope = np.vdot(gradient, way)
     curvature = 2 * (taken + slope)  # as if it were constant
     if not slope < 0 < curvature:

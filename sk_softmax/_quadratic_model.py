@@ -1,4 +1,4 @@
-"""Minimum of a quadratic plus the penalty, without a look at the data."""
+"""Minimum of a quadratic plus the penalty, without a pass over the data."""
 
 import numpy as np
 from scipy.linalg import LinAlgError, lapack
@@ -10,32 +10,43 @@ from ._separable_model import minimise_separable
 
 # KKT violation at which a model is solved, relative to that where it starts.
 MODEL_TOL = 1e-6
-# The same, at which it is not, and the part of the gradient that is rounding.
-UNSOLVED, NOISE = 1e-2, 1e-11
+# The same above which what it leaves is unknown: the minimiser has given up.
+UNSOLVED = 1e-2
+# Part of the gradient that is rounding.
+NOISE = 1e-11
 EPS = np.finfo(np.float64).eps
-# Ridges, each a hundred times the last one.
+# Ridges that are tried, each a hundred times the last one.
 MAX_RIDGES = 8
 
 
 class Reduced:
-    """A quadratic model without the variables that go where the others send them.
+    """A quadratic model from which the variables without a kink are eliminated.
 
-    Those have no kink: the intercepts and what is not penalised. Their block of H is
-    singular for K >= 3, where constant vectors do not count.
+    These are the intercepts and, beside an l1 term, the coefficients that have none and
+    no bounds. Their minimum for given others is explicit. Their block of H is singular
+    for K >= 3, where the loss does not see a step common to all classes.
+
+    Parameters
+    ----------
+    H, slope : (N + M, N + M), (N + M,)
+        Of all variables; the last M are eliminated.
+    N : int
+    noise : float
+        Curvature up to this part of the greatest is rounding.
 
     Attributes
     ----------
     H, q : (N, N), (N,)
-        Of the variables that are kept, the first N.
+        Of the variables that are kept.
     diagonal : (N,)
-        Of H before the others went, which its rounding is relative to.
+        Of their H before the elimination, which its rounding is relative to.
     gain : float
-        What the others take off the model while these stay.
+        What the eliminated ones take off the model while the others stay.
     """
 
     def __init__(self, H, slope, N, noise):
         values, vectors, _ = lapack.dsyevd(H[N:, N:])
-        # p (1 - p) is known to eps, not to eps times itself
+        # p (1 - p) has an absolute error of eps, however small it is
         known = values > noise * max(values[-1], 0.01)
         vectors = vectors[:, known]
         self._inverse = vectors / values[known] @ vectors.T
@@ -51,19 +62,20 @@ class Reduced:
 
 
 def taken_and_left(H, q, u, part, v):
-    """What v takes off the model, and about what it leaves (inf: nobody knows)."""
+    """What v takes off the model, and about what it leaves; inf where unknown."""
     d, size = v - u, curvatures(H)
     Hd, root = H @ d, 1 / np.sqrt(size)
     taken = part.value(u) - part.value(v) - (q + 0.5 * Hd) @ d
     left = part.violation(v, q + Hd)
     first = np.maximum(part.violation(u, q), NOISE * np.abs(q)) * root
     unsolved = left * root > UNSOLVED * first.max(initial=0)
-    unsolved &= left > 4 * EPS * (np.abs(H) @ np.abs(v))  # v - u has no more digits
+    unsolved &= left > 4 * EPS * (np.abs(H) @ np.abs(v))  # beyond v's rounding
     if unsolved.any():
-        # no single variable's curvature tells; what is pulled to zero ends there
+        # The curvature of single variables no longer tells. But what the penalty pulls
+        # to zero goes no further than there.
         pulled = part.gradient(v) != 0
         return taken, left @ np.abs(v) if pulled[unsolved].all() else np.inf
-    with np.errstate(over="ignore"):  # without any curvature nobody knows
+    with np.errstate(over="ignore"):  # without any curvature it is unknown
         return taken, 0.5 * np.sum(left * (left / size))
 
 
@@ -77,22 +89,22 @@ def minimise_model(H, q, u, part, ridge=1e-14, diagonal=0.0):
     part : Separable or Grouped
     ridge : float
         What is added to the diagonal, relative to it: collinear features leave H
-        singular, and rounding what is less than zero. More than that would take the
-        place of the curvature that there is, and steps would be short; where H turns
-        out to have negative curvature all the same, it is a hundred times as much.
+        singular, or with negative eigenvalues by rounding. A greater ridge would hide
+        small curvature, and steps would be short; so it is a hundred times greater
+        only where H still turns out to have negative curvature.
     diagonal : (N,) or float
         What H's rounding is relative to, where that is more than its own diagonal.
 
     Returns
     -------
     v : (N,)
-        Where H is nothing like semidefinite: u with groups, else anything.
+        Where H is far from semidefinite: u with groups, else anything.
     """
     if len(u) == 0:
         return u
     size = curvatures(H)
     first = (part.violation(u, q) / np.sqrt(size)).max()
-    if not first > 0:  # there is nothing to gain, or nobody knows
+    if not first > 0:  # there is nothing to gain, or the model is not finite
         return u
     minimise = minimise_grouped if isinstance(part, Grouped) else minimise_separable
     diagonal = np.maximum(size, diagonal)

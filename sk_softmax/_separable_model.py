@@ -1,7 +1,8 @@
 """Minimum of a quadratic plus a penalty that is a sum over its variables.
 
-An l1 term, bounds, or both. Coordinate descent, guesses, or a walk find the penalty's
-face (which variables are zero, which at a bound), Newton's step on it does the rest.
+An l1 term, bounds, or both. Coordinate descent, an active set method, or a walk from
+face to face find the penalty's face (which variables are zero, which at a bound); then
+Newton's step on it is exact.
 """
 
 import threading
@@ -19,11 +20,10 @@ from ._model_steps import curvatures, last_digits, solve, solve_singular
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
 MAX_MODEL_STEPS = 100
-# Guesses at a face that may leave as many variables to change as the best before, and
-# steps that may be no better.
+# Guesses at a face, or steps of a walk, that in a row may be no better than the best.
 PATIENCE = 3
-# Filters of warnings belong to the process: fits in threads that each set and restored
-# them would leave the wrong ones behind.
+# Warning filters belong to the process: fits in threads that each set and restored them
+# would leave the wrong ones behind.
 FILTERS_LOCK = threading.Lock()
 
 
@@ -32,7 +32,7 @@ def minimise_separable(H, q, u, part, size, goal):
 
     Parameters
     ----------
-    H : (N, N) positive semidefinite, and a ridge
+    H : (N, N) positive semidefinite plus a ridge
     q, u : (N,)
     part : Separable
     size : (N,)
@@ -49,7 +49,7 @@ def minimise_separable(H, q, u, part, size, goal):
         return v if settled else walk(H, q, u, part, v, goal)
     root = 1 / np.sqrt(size)
     if not part.violation(u, q)[~part.free(u)].any():
-        # in the end the face is the last one's
+        # no held variable violates: near the end of a fit the face is u's
         v, violation = last_digits(H, q, u, part, u)
         if (violation * root).max() <= goal:
             return v
@@ -61,7 +61,8 @@ def minimise_separable(H, q, u, part, size, goal):
 def _coordinate_descent(H, q, u, weight):
     """The lasso's model to a few digits, by scikit-learn's coordinate descent.
 
-    It wants one weight for all and a design matrix: the Cholesky factor is one.
+    It wants one weight for all, hence the scale, and a design matrix: the Cholesky
+    factor of H is one.
     """
     unit = weight.max()
     scale = unit / weight
@@ -71,7 +72,7 @@ def _coordinate_descent(H, q, u, weight):
     if info != 0:
         return u
     y, _ = lapack.dtrtrs(R, target, trans=1)
-    # to check the parameters takes longer than to solve a small model
+    # checking the parameters takes longer than solving a small model
     with FILTERS_LOCK, quiet(), config_context(skip_parameter_validation=True):
         _, coefs, _ = enet_path(
             R,
@@ -90,19 +91,19 @@ def _coordinate_descent(H, q, u, weight):
 
 @contextmanager
 def quiet():
-    """Without what coordinate descent says where it stops early: the walk goes on."""
+    """Without coordinate descent's warning where it stops early: the walk goes on."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Objective did not", ConvergenceWarning)
         yield
 
 
 def semismooth_newton(H, q, u, part, size):
-    """The minimiser by its face and whether that settles, else the best guess at it.
+    """The minimiser, or the best guess at it, and whether its face has settled.
 
-    What a gradient step, as long as each variable's own curvature permits, would put
-    on zero or a bound is held there, Newton's step takes the others, and so on until
-    no variable changes: the primal-dual active set method (Hintermueller, Ito and
-    Kunisch, doi:10.1137/S1052623401383558). It may go in circles.
+    What a proximal gradient step, of one over each variable's own curvature, puts on
+    zero or on a bound is held there, Newton's step moves the others, and so on until
+    the face no longer changes: the primal-dual active set method (Hintermueller, Ito
+    and Kunisch, doi:10.1137/S1052623401383558). It may go in circles.
     """
     v, best, face = u, u, None
     fewest, patience = np.inf, PATIENCE
@@ -135,13 +136,13 @@ def semismooth_newton(H, q, u, part, size):
 
 
 def walk(H, q, u, part, v, goal):
-    """The minimiser from v, without groups, by Newton's steps from face to face.
+    """The minimiser from v, by Newton's steps from face to face.
 
-    Where features are collinear H is singular: coordinate descent creeps, and a Newton
-    step is as long as it takes to reach the next zero or bound. Each goes to where the
-    model is least along it; where it has no more to take off on its face, the worst
-    violators come in. It ends too where neither the model nor its violation is less
-    after a few steps: then it is rounding.
+    It is for collinear features, whose H is singular: coordinate descent creeps, and a
+    Newton step is so long that it reaches the next zero or bound. Each step goes to
+    where the model is least along it. Once a face has next to nothing left to gain, the
+    worst violators come in. It also ends where for a few steps neither the model nor
+    its violation gets less: what is left is rounding.
     """
     root = 1 / np.sqrt(curvatures(H))
     least, fewest, patience = np.inf, np.inf, PATIENCE
@@ -164,9 +165,9 @@ def walk(H, q, u, part, v, goal):
         slope = gradient + part.weight * np.where(v, np.sign(v), -np.sign(gradient))
         d = np.zeros_like(v)
         d[moving] = -solve_singular(H[np.ix_(moving, moving)], slope[moving])
-        d[new & (d * slope > 0)] = 0  # it would go back
+        d[new & (d * slope > 0)] = 0  # the wrong way from their zero or bound
         trial = _least_along(d, v, gradient, H, part)
-        if trial is None:  # what came in does not go with the others
+        if trial is None:  # the step does not descend: move the worst violator alone
             d = np.zeros_like(v)
             d[worst] = -slope[worst]
             trial = _least_along(d, v, gradient, H, part)
@@ -179,7 +180,8 @@ def walk(H, q, u, part, v, goal):
 def _least_along(d, v, gradient, H, part):
     """Where the model is least from v along d, or None where it does not fall.
 
-    Its slope grows evenly, jumps where a variable is zero, and ends at a bound.
+    Its slope grows linearly, and jumps where a variable passes zero, up to the first
+    bound.
     """
     slope = gradient @ d + part.weight @ np.where(v, np.sign(v) * d, np.abs(d))
     if not slope < 0:
