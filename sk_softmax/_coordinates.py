@@ -43,8 +43,8 @@ from ._inverse_roots import inverse_factor, inverse_root, rounding, whitening
 # part of the mean curvature: where the classes are nearly separated few rows
 # have curvature now, and others will have it a few steps on.
 PLAIN_PART = 0.1
-# Coordinates serve penalties of up to this times the strength, or one part of it:
-# the Hessian's eigenvalues are in between 1 and that in them.
+# Coordinates serve on under a penalty that is stronger or weaker by up to this factor:
+# the Hessian's eigenvalues in them are off by no more than that.
 MOST_DRIFT = 2.0
 
 
@@ -89,7 +89,7 @@ class Kronecker:
         theta = v.reshape(self.scale.shape) * self.scale
         if self.U is not None:
             theta[:, :-1] = theta[:, :-1] @ self.U.T
-        # where there are many features, time goes to arrays that come afresh
+        # einsum makes no product array: of many features that takes longest
         theta[:, -1] -= np.einsum("kj,kj->k", theta[:, :-1], self._centres)
         return self.Q @ theta
 
@@ -165,7 +165,10 @@ class Hessian(_FromLoss):
         return G.ravel()
 
     def follow(self, problem, theta):
-        """Look where there is a gradient, but no known curvature: one pass, if any."""
+        """Move directions without known curvature too, where the gradient says so.
+
+        It takes a pass, if there are any.
+        """
         if self.root.unknown is not None:
             g = self._in_frame(problem.value_gradient(theta)[1])
             self.root.follow(g, np.finfo(problem.rows.dtype).eps)
@@ -215,7 +218,7 @@ class ClassBlocks(_FromLoss):
 
 
 def _leave_frame(T, frame):
-    """T, (K, d + 1, size), to coefficients of the frame's features, in X's units."""
+    """Turn T, (K, d + 1, size), for the frame into T for X's units, in place."""
     T[:, :-1] *= frame.scale[:, None]
     T[:, -1] -= frame.centre @ T[:, :-1]
     return T
@@ -271,7 +274,7 @@ def build_diagonal(problem, theta, frame):
     if problem.fit_intercept:
         mean = first / np.maximum(total, 1e-300)[:, None]
         H = np.maximum(H - mean * first, 0)
-    # what the frame's features lose in the subtraction is not curvature
+    # what cancellation leaves of the frame's features is not curvature
     H[H < rounding(problem, 1) * np.abs(mean * first)] = 0
     ridge = (Q * Q).T @ np.broadcast_to(
         problem.penalty.ridge * frame.scale**2, (len(Q), H.shape[1])
@@ -291,7 +294,7 @@ def _eigenbasis(problem, C):
 
 
 def _ridge_part(ridge, curvature):
-    """Of the curvature that is the ridge's, (q, d + 1); none of the intercept's."""
+    """The part of the curvature that is the ridge's, (q, d + 1); 0 for intercepts."""
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(curvature > 1e-280, ridge / curvature, 0.0)
     return np.column_stack([part, np.zeros(len(part))])
@@ -314,7 +317,8 @@ def build(problem, theta, frame, kinds):
     -------
     coordinates : Hessian, ClassBlocks or Kronecker
     kind : str or callable
-        That of the kinds, or "none": the features' own sizes.
+        The one that was built; "none" if none could be, and the coordinates are just
+        the frame.
     """
     for kind in kinds:
         builder = BUILDERS.get(kind, kind)
@@ -326,7 +330,7 @@ def build(problem, theta, frame, kinds):
                 return coordinates, kind
         except LinAlgError:
             pass  # not positive definite, or no convergence: the next is simpler
-    # the features' own sizes; they are finite whatever the data are
+    # the frame alone, which is finite whatever the data are
     K = problem.shape[0]
     scale = np.append(frame.scale, float(problem.fit_intercept))
     return Kronecker(

@@ -4,18 +4,18 @@ import numpy as np
 
 from ._rows import BLOCK_BYTES
 
-# No coordinates above this: at 8 bytes an entry of N^2 or d^2, past N = 5792 one
-# application costs more than the passes over the data that it could save.
+# Memory above which coordinates are not considered: N^2 or d^2 entries of 8 bytes. Past
+# N = 5792 to apply them costs more than the passes over the data that they could save.
 MAX_BYTES = 2**28
-# Passes that it takes to the optimum from where coordinates are fresh, from the data
-# sets in benchmarks/.
+# Passes to the optimum with fresh coordinates of each kind, as on the data sets in
+# benchmarks/.
 EXPECTED_PASSES = {"hessian": 5, "blocks": 15, "kronecker": 40, "diagonal": 150}
-# Of these, those that verify the end.
+# The part of these that verify the end.
 VERIFYING = 0.5
 # The part of a path's fits that build new coordinates.
 ON_PATH = 1 / 4
-# What a pass costs however small the data: Python's and scipy's own 50 us. A build
-# makes so many such calls.
+# What a pass costs however small the data are, in flops: 50 us, for Python and scipy
+# themselves. A build makes BUILD_CALLS such calls.
 CALL_FLOPS, BUILD_CALLS = 1e6, 5
 
 
@@ -40,8 +40,8 @@ def _moment_flops(problem, kind):
     K, d1 = problem.shape
     n = problem.rows.shape[0]
     if kind == "hessian":
-        # Fat products run at twice the speed of the skinny ones that set the unit;
-        # elementwise work on (n, K d) arrays is what small ones pay for.
+        # The unit is a flop of the skinny products in a pass: large ones run at twice
+        # that speed. Where these are small, elementwise work on (n, K d) costs most.
         dense = 0.4 * n * (K * d1) ** 2 + 36 * n * K * d1
         n_weights = max(K * (K - 1) // 2, 1)
     else:
@@ -49,7 +49,8 @@ def _moment_flops(problem, kind):
     if not problem.rows.is_sparse:
         return dense, np.inf
     row = problem.rows.entries / n + 1
-    # to make a pair costs as much as forty weights' sums of it; a block's are added up
+    # making a pair costs as much as summing it under 45 weights; then come the sums of
+    # the blocks' results
     pairs, blocks = n * row * (row + 1) / 2, 8 * n * (row + 2 * K) / BLOCK_BYTES
     return dense, pairs * (180 + 4 * n_weights) + 30 * blocks * d1**2 * n_weights
 
@@ -70,9 +71,9 @@ def passes_to_build(problem):
 
 
 def passes_to_build_part(problem, size):
-    """How many passes cost as much as the Hessian of so many of the variables."""
+    """How many passes cost as much as the Hessian of `size` of the variables."""
     n, K = problem.rows.shape[0], problem.shape[0]
-    # of a sparse row's products only those of its entries
+    # a sparse row has products of its entries only
     row = min(size, K * (problem.rows.entries / n + 1))
     flops = n * row * (0.4 * row + 36) + CALL_FLOPS
     return flops / (problem.pass_flops + CALL_FLOPS)
@@ -81,14 +82,13 @@ def passes_to_build_part(problem, size):
 def passes_to_end(problem, share=1):
     """How many passes over the data cost as much as a fit in new coordinates.
 
-    It pays for building them and, for every pass that is left, for the pass and for
-    the change of variables. The better the coordinates, the fewer the passes. Kinds
-    past `MAX_BYTES` are left out, and blocks where they would be the Hessian or steps
-    do not sum to zero. Of the building only the `share` counts: on a path most fits
-    take over the coordinates of the one before, and a sample has fewer rows.
+    That is to build them and, for each of `EXPECTED_PASSES`, the pass and the change of
+    variables. Left out are kinds past `MAX_BYTES`, and blocks where they would be the
+    Hessian or steps do not sum to zero. Only the `share` of the build counts: on a path
+    most fits take over coordinates from the one before, and a sample has fewer rows.
     """
     K, d1 = problem.shape
-    # products of a matrix and a vector wait for memory: 8 flops' time an entry
+    # matrix-vector products wait for memory: an entry takes the time of 8 flops
     change = {"hessian": 16 * (K * d1) ** 2, "kronecker": 4 * K * d1 * (K + d1)}
     change["blocks"] = 16 * K * d1**2
     size = {"hessian": (K * d1) ** 2, "kronecker": d1**2, "diagonal": K * d1}
@@ -104,7 +104,7 @@ def passes_to_end(problem, share=1):
 
 
 def passes_to_verify(kind):
-    """How many passes are expected to verify the end in coordinates of this kind."""
+    """How many passes it is expected to take to verify the end in this kind."""
     return VERIFYING * EXPECTED_PASSES.get(kind, 0)
 
 

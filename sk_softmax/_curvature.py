@@ -20,12 +20,12 @@ from ._cost import build_flops, pairs_pay
 from ._frame import framed, moments
 from ._pairs import pair_sums, second_moments
 
-# What a chunk of rows of p x z takes: about a core's caches.
+# Memory of a chunk of rows of p x z: about a core's caches.
 CHUNK_BYTES = 2**22
-# Rows in a chunk whose Gram matrices are small.
+# Rows in a chunk where Gram matrices are small, and cheap to add up.
 GRAM_ROWS = 512
-# A row that is certain of its class counts by this in that class's block: where all
-# are certain, gradients of rounding would be taken far.
+# A row that is certain of its class has this curvature at least in that class's block:
+# where all rows are certain, steps would take the gradient's rounding far.
 CERTAIN = 1e-6
 
 
@@ -48,7 +48,7 @@ def _orthonormal_basis(K):
 def loss_hessian(problem, theta, frame, Q=None):
     """The Hessian of the loss at theta, (q (d + 1), q (d + 1)), in the frame.
 
-    In the directions Q (K, q) among the classes; None is the classes themselves.
+    Q (K, q) are directions among the classes; None stands for the classes themselves.
     """
     K, d1 = problem.shape
     flops, size = build_flops(problem)["hessian"], 8 * (K * d1) ** 2
@@ -61,8 +61,8 @@ def loss_hessian(problem, theta, frame, Q=None):
     else:
         (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
     if K > 1:
-        # The probabilities sum to one: p_k (1 - p_k) is what p_k times those of all
-        # other classes sum to, and that is exact where p_k is one but for rounding.
+        # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the
+        # other classes l. That loses no digits where p_k is nearly one.
         H, classes = H.reshape(K, d1, K, d1), np.arange(K)
         H[classes, :, classes] = 0
         np.negative(H, out=H)
@@ -72,8 +72,8 @@ def loss_hessian(problem, theta, frame, Q=None):
     q = Q.shape[1]
     H = Q.T @ (Q.T @ H.reshape(K, -1)).reshape(q * d1, K, d1)
     H = H.reshape(q * d1, q * d1)
-    if q == K:  # the first direction is all classes' in common
-        H[:d1] = H[:, :d1] = 0  # which the loss does not see; rounding would
+    if q == K:  # the loss does not see the first direction, but rounding would
+        H[:d1] = H[:, :d1] = 0
     return H
 
 
@@ -83,8 +83,9 @@ def _hessian(problem, X, P, weight, frame):
     if K == 1:
         P = xp.sqrt(problem.loss.curvature(P, None))
     root = xp.sqrt(weight)
-    # As many rows at a time as make up for adding (K d1)^2 numbers, which are few while
-    # those stay in the cache; arrays of more come afresh from the system each time.
+    # A chunk has rows enough to make up for adding (K d1)^2 numbers to H: few, while
+    # these stay in the cache. Larger ones are slower, since their arrays come from the
+    # system afresh each time.
     (m,) = weight.shape
     H = zeros((K * d1, K * d1), P)
     most = GRAM_ROWS if 32 * (K * d1) ** 2 <= CHUNK_BYTES else 1024
@@ -98,7 +99,7 @@ def _hessian(problem, X, P, weight, frame):
 
 
 def _class_pairs(problem, X, P, weight, frame, a, b):
-    """A block's part of what `_hessian` is, of sparse rows, for classes a[i], b[i]."""
+    """`_hessian` for sparse rows: half sums for the pairs of classes a[i], b[i]."""
     P = P[a] * P[b] if len(P) > 1 else problem.loss.curvature(P, None)
     return pair_sums(problem, X, P * weight, frame)
 
@@ -117,7 +118,7 @@ def loss_blocks(problem, theta, frame):
 
 
 def _blocks(problem, rows, X, theta, total_weight, frame, pairs):
-    """A block of rows' part of the Hessian's blocks, or of their half sums."""
+    """A row block's part of the Hessian's class blocks, or of their half sums."""
     P = problem.loss.proba(problem.logits(rows, X, theta))
     curvature = P * (1 + CERTAIN - P)
     if problem.has_labels and P.shape[0] > 1:
@@ -137,13 +138,13 @@ def _blocks(problem, rows, X, theta, total_weight, frame, pairs):
 
 
 def _misjudged(p):
-    """Curvature to be added in their own class's block to rows of probability p in it.
+    """Curvature that rows of probability p in their own class get more in its block.
 
     A row of a small p pulls with all its weight, but has next to no curvature: steps
-    would go far beyond where its p is large. This adds up to 1 / (2 - 2 log p), about
-    the curvature of the loss's quadratic bound (Jaakkola and Jordan,
+    would go far beyond where its p is large. This brings its curvature to about that
+    of the loss's quadratic bound, 1 / (2 - 2 log p) (Jaakkola and Jordan,
     doi:10.1023/A:1008932416310). Where the model is right such rows are rare, as their
-    p says, and it adds a tenth of what the class's block is at most.
+    p says, and a class's block grows by a tenth at most.
     """
     return (1 - p) * positive_part(0.5 / (1 - namespace(p).log(p + 1e-37)) - p)
 
@@ -160,7 +161,7 @@ def class_curvature(problem, X, P, weight):
 
 
 def feature_moments(problem, X, P, weight, frame, Q, plain):
-    """A block's sum, first and second moments, weighted by curvature plus plain."""
+    """A block's weights and first and second moments; weights are curvature + plain."""
     w = asum(problem.loss.curvature(P, like(Q, X)), axis=0)
     w += plain
     w *= weight

@@ -1,10 +1,10 @@
-r"""Rows that are gone as a term of the objective: the expansion of their loss.
+r"""Rows that are gone, as a term of the objective: their loss to second order.
 
 .. math::
 
     c + g^T \delta + \tfrac12 \delta^T H \delta, \qquad \delta = \theta - \theta_0,
 
-not divided by the rows' weight. H is the Hessian of their loss at
+a sum over the rows, not divided by their weight. H is the Hessian of their loss at
 :math:`\theta_0`, (q (d + 1))^2 numbers with q = K - 1 directions among the classes,
 or its nearest Kronecker product, of q^2 + (d + 1)^2. Both are in a frame of centred
 and scaled features.
@@ -36,7 +36,7 @@ def loss_alone(problem, theta):
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The loss of rows, not divided by their weight, to second order at theta."""
+    """The loss of rows to second order at theta, not divided by their weight."""
 
     theta: np.ndarray
     value: float
@@ -45,7 +45,7 @@ class Expansion:
 
     @classmethod
     def at(cls, problem, theta, curvature):
-        """That of all rows that the problem stands for."""
+        """The expansion of all rows that the problem stands for, its past included."""
         point, S = loss_alone(problem, theta), problem.total_weight
         return cls(theta, S * point.value, S * point.gradient, curvature)
 
@@ -82,7 +82,7 @@ class Continued(Problem):
 
 
 class _Curvature:
-    """A Hessian of the loss in a frame; `_product` is its product there."""
+    """A Hessian of the summed loss in a frame; `_product` is its product there."""
 
     def product(self, delta):
         """Hessian product of a direction (K, d + 1)."""
@@ -97,7 +97,7 @@ class _Curvature:
 
 
 class HessianCurvature(_Curvature):
-    """All of it, (q (d + 1), q (d + 1))."""
+    """The whole Hessian, (q (d + 1), q (d + 1))."""
 
     def __init__(self, Q, frame, matrix):
         self.Q, self.frame, self.matrix = Q, frame, matrix
@@ -120,15 +120,15 @@ class HessianCurvature(_Curvature):
         """Coordinates in which this plus the penalty is the identity."""
         matrix = self.matrix / problem.total_weight
         coordinates = Hessian(matrix, self.frame, problem)
-        coordinates.loss = None  # which only another penalty would ask for
+        coordinates.loss = None  # for `with_penalty` only, which a stream never calls
         return coordinates
 
 
 class KroneckerCurvature(_Curvature):
-    """Its nearest Kronecker product: classes (q, q) by features (d + 1, d + 1).
+    """The Hessian's nearest Kronecker product: classes (q, q), features (d + 1, d + 1).
 
-    Both are sums over the rows, of Q^T (diag p - p p^T) Q and of its trace times
-    z z^T; the trace of the first is the weight in the second.
+    Both are sums over the rows: of C = Q^T (diag p - p p^T) Q, and of trace(C) z z^T.
+    So their product is divided by the trace of the first.
     """
 
     def __init__(self, Q, frame, classes, features):

@@ -15,7 +15,7 @@ class Frame:
         ``(x - centre) * scale`` is at most 1 in size. Without an intercept the centre
         is zero, else the mean.
     constant : bool ndarray of shape (d,)
-        Features that, up to rounding, say no more than the intercept.
+        Features that beside an intercept are constant, up to rounding.
     """
 
     def __init__(self, problem):
@@ -39,30 +39,31 @@ class Frame:
             else:
                 self.centre = np.zeros(rows.shape[1])
                 size = np.maximum(most, -least)
-            # A constant column has no size. Above 1e120 (1e38 in float32) a ridge in
-            # these units would overflow; a feature that small has no other curvature.
+            # A constant column has no size: its scale is 1. Past these scales a ridge
+            # in the frame's units would overflow; it is all the curvature that so small
+            # a feature has.
             most_scale = min(1e120, np.finfo(rows.dtype).max / 4)
             self.scale = np.clip(1 / np.where(size > 0, size, 1), 1e-305, most_scale)
         rounding = 4 * np.finfo(rows.dtype).eps * np.maximum(most, -least)
         self.constant = problem.fit_intercept & (most - least <= rounding)
-        if rows.is_sparse:  # where parts of an entry add up: only zeros are certain
+        if rows.is_sparse:  # an entry may be held in parts: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
         _refuse_tiny(problem, np.where(self.constant, 0, size))
 
     def hold_constants(self):
-        """Let coefficients of constant features stay where they are.
+        """Keep coefficients of constant features where they are.
 
-        They have no gradient but for rounding, which for features far from zero
-        is enough to move them.
+        Their gradient is rounding, which for features far from zero is enough to move
+        them.
         """
-        self.scale[self.constant] = 1e-305  # whose square is no curvature
+        self.scale[self.constant] = 1e-305  # whose square, the curvature, is zero
 
     def gradient(self, G):
-        """By the features in the frame, (K, d), from a gradient (K, d + 1)."""
+        """The gradient by coefficients in the frame, (K, d), from one (K, d + 1)."""
         return (G[:, :-1] - G[:, -1:] * self.centre) * self.scale
 
     def __call__(self, X, features=slice(None)):
-        """A block's features (those in X's columns) in the frame, dense (m, d)."""
+        """A block X in the frame, dense (m, d); `features` are those of its columns."""
         Z = dense(X)
         Z = Z - like(self.centre, Z)[features]
         Z *= like(self.scale, Z)[features]
@@ -70,7 +71,7 @@ class Frame:
 
 
 def _refuse_tiny(problem, size):
-    """Raise where a feature is so small that only a penalty could be seen."""
+    """Raise where a feature is so small that its curvature underflows, unpenalised."""
     dtype = problem.rows.dtype
     tiny = (size > 0) & (size < (1e-35 if dtype == np.float32 else 1e-250))
     if tiny.any():
@@ -103,7 +104,7 @@ def moments(problem, X, frame, weights):
 
 def framed(problem, X, frame):
     """A block's features in the frame and a one for the intercept, (d + 1, m)."""
-    # without an intercept its row is zero and it stays still
+    # without an intercept its row is zero, so that it does not move
     Z = full((problem.shape[1], X.shape[0]), problem.fit_intercept, X)
     Z[:-1, :] = frame(X).T
     return Z

@@ -1,4 +1,7 @@
-"""Inverse roots of curvature, as far as it is known in floating point."""
+"""Inverse roots of curvature: T with T^T H T = I, as far as rounding lets H be known.
+
+What has no known curvature does not move: its column of T is zero.
+"""
 
 from dataclasses import dataclass
 
@@ -9,10 +12,10 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 @dataclass
 class CholeskyRoot:
-    """T = diag(jacobi) L^-T, of which no more than L is made.
+    """T = diag(jacobi) L^-T, kept as L.
 
-    To solve with a triangle reads half of what a product with its inverse reads, and
-    the inverse costs twice what the factor does.
+    The inverse of L costs twice what the factor does, and products with it are no
+    faster than triangular solves.
     """
 
     jacobi: np.ndarray
@@ -28,7 +31,7 @@ class CholeskyRoot:
         return dtrsv(self.L, self.jacobi * g, lower=True)
 
     def matrix(self):
-        """T, a copy of its own."""
+        """T, a new array."""
         inverse, _ = dtrtri(self.L, lower=True)
         return self.jacobi[:, None] * inverse.T
 
@@ -41,8 +44,8 @@ class SpectralRoot:
     ----------
     T : (N, N)
     unknown : (N, N) or None
-        What the columns of T that are zero, for want of known curvature, would be with
-        as much as rounding may hide. The others are zero here.
+        The columns of T that are zero, for want of known curvature, as they would be
+        with the most that rounding may hide. The other columns are zero here.
     """
 
     T: np.ndarray
@@ -57,14 +60,14 @@ class SpectralRoot:
         return g @ self.T
 
     def matrix(self):
-        """T, a copy of its own."""
+        """T, a new array."""
         return self.T.copy()
 
     def follow(self, g, eps):
-        """Have the unknown directions too in which the gradient is more than rounding.
+        """Move unknown directions too where the gradient g is more than rounding.
 
-        Exactly collinear columns have none, and stay as they are to each other; columns
-        that are nearly so may have much to gain where they differ.
+        Exactly collinear columns have no gradient where they differ, and their
+        difference stays; nearly collinear ones may have much to gain there.
         """
         along = np.abs(g @ self.unknown)
         noise = 1e3 * eps * max(np.linalg.norm(g), 1.0)
@@ -79,8 +82,8 @@ def inverse_factor(H, problem):
     L, failed = dpotrf(_unit_diagonal(H, jacobi), lower=True, overwrite_a=True)
     if not failed and np.square(L.diagonal()).min() > 1e4 * noise:
         return CholeskyRoot(jacobi, L)
-    # Collinear features: the Cholesky factor of what is left by rounding would be
-    # rounding. Eigenvectors keep the other directions exact.
+    # Collinear features: rounding would make up the last pivots, and with them the
+    # whole factor. Eigenvectors keep the other directions exact.
     eigenvalues, V = np.linalg.eigh(_unit_diagonal(H, jacobi))
     V *= jacobi[:, None]
     root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
@@ -90,7 +93,7 @@ def inverse_factor(H, problem):
 
 
 def _unit_diagonal(H, jacobi):
-    """H scaled on both sides, in LAPACK's order; 1 also where jacobi is 0."""
+    """H scaled to a unit diagonal, also where jacobi is 0, in LAPACK's order."""
     H = np.multiply(H, jacobi[:, None], order="F")
     H *= jacobi
     np.fill_diagonal(H, 1)
@@ -100,7 +103,7 @@ def _unit_diagonal(H, jacobi):
 def whitening(problem, gram):
     """U with U^T gram U the identity, as far as it is known in floating point."""
     jacobi = inverse_root(np.diag(gram))
-    moves = np.ix_(jacobi > 0, jacobi > 0)  # what stays still must not mix with them
+    moves = np.ix_(jacobi > 0, jacobi > 0)  # what does not move must not mix with them
     jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
     eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
     V *= jacobi[:, None]
@@ -112,9 +115,9 @@ def whitening(problem, gram):
 def _known_inverse_root(eigenvalues, noise, problem):
     """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
 
-    What is below the noise is at least the ridge, if there is one. Without one it
-    is taken for no curvature at all: what is to be had from moving that way the
-    gradient has to say.
+    With a penalty, what is below the noise has curvature, and counts as the noise.
+    Without one it may have none at all, and the root is 0: the gradient has to say
+    whether to move that way (`SpectralRoot.follow`).
     """
     root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
     if problem.penalty.strength == 0:
@@ -123,11 +126,11 @@ def _known_inverse_root(eigenvalues, noise, problem):
 
 
 def inverse_root(curvature):
-    """1 / sqrt, and 0 where there is no curvature: that direction stays still."""
+    """1 / sqrt, and 0 where there is no curvature: that direction does not move."""
     moves = curvature > 1e-280  # rounding may leave it below zero
     return np.where(moves, 1 / np.sqrt(np.where(moves, curvature, 1.0)), 0.0)
 
 
 def rounding(problem, size):
-    """Relative error of a curvature matrix of unit diagonal."""
+    """Relative error of a curvature matrix of unit diagonal and this size."""
     return 16 * np.finfo(problem.rows.dtype).eps * np.sqrt(size)

@@ -1,23 +1,24 @@
 r"""Second moments of sparse rows, from the pairs of entries that a row has.
 
-A row of e entries adds to e^2 of a Gram matrix's d^2 numbers. Laid out as a row of a
-sparse matrix of d^2 columns, they make the Gram matrices under q weights one product
-with an (n, q) array: of one-hot features thousands of times fewer operations than
-dense products take.
+A row of e entries adds to e^2 of a Gram matrix's d^2 numbers. Lay these out as a row of
+a sparse matrix of d^2 columns, and its product with an (n, q) array of weights is the
+Gram matrices under all q weights: for one-hot features, thousands of times fewer
+operations than dense products.
 """
 
 import numpy as np
 from scipy import sparse
 
-# Pairs at a time: what they take in memory is forty times as many bytes.
+# Pairs at a time. One takes about 40 bytes, indices and temporaries included.
 MAX_PAIRS = 2**18
 
 
 def pair_sums(problem, X, weights, frame):
     """A block's half sums of w z z^T, (q, (d + 1)^2), for weights (q, m).
 
-    Of z, the features in the frame's scale, but not centred, and a one for the
-    intercept. What `second_moments` makes of the sum over the blocks are the moments.
+    Here z are the features in the frame's scale, not centred, and a one for the
+    intercept. Half sums: a matrix plus its transpose are the moments, see `pairs`.
+    `second_moments` makes these of the sum over the blocks.
     """
     Z = _with_ones(problem, X, frame)
     count = np.diff(Z.indptr).astype(np.int64)
@@ -54,12 +55,12 @@ def _with_ones(problem, X, frame):
 def pairs(Z):
     """Products of any two entries of a row of Z, once each, as a row of d^2 columns.
 
-    Those of an entry with itself are halved: a matrix of them and its transpose then
-    sum to the second moments, also where a row holds an entry in parts.
+    Squares are halved, so that as a (d, d) matrix they sum to the second moments with
+    their transpose, also where a row holds an entry in several parts.
     """
     count = np.diff(Z.indptr)
     first = np.arange(Z.nnz)
-    n_pairs = np.repeat(Z.indptr[1:], count) - first  # with itself and those behind
+    n_pairs = np.repeat(Z.indptr[1:], count) - first  # with itself and those after it
     start = np.append(0, np.cumsum(n_pairs))
     second = np.arange(start[-1]) - np.repeat(start[:-1] - first, n_pairs)
     first = np.repeat(first, n_pairs)

@@ -1,8 +1,8 @@
 """The span of the rows of X, where there are fewer of them than features.
 
-With the l2 penalty alone the optimal coefficients lie in it: less any centre, since
-beside an intercept the residuals sum to zero. In an orthonormal basis of it the problem
-is the same and has n features.
+With the l2 penalty alone the optimal coefficients lie in it; with an intercept, in the
+span of the rows less their mean, since the residuals then sum to zero. In an
+orthonormal basis of it the problem is the same and has at most n features.
 """
 
 from dataclasses import replace
@@ -13,10 +13,10 @@ from ._array_api import is_foreign, like, to_numpy
 from ._cost import MAX_BYTES, preference
 from ._penalty import Penalty
 
-# Where an eigenvalue of X X^T is less than this, times sqrt(n) and the greatest one,
-# its vector is rounding.
+# An eigenvector of X X^T is rounding where its eigenvalue, relative to the greatest, is
+# below this times sqrt(n).
 ROUNDING = 16 * np.finfo(np.float64).eps
-# Relative difference of the two problems' objectives that is rounding, in eps.
+# Relative difference between the two problems' objectives that is rounding, in eps.
 NOISE = 64
 
 
@@ -30,9 +30,9 @@ def row_space(problem):
     )
     if not in_place or n >= d or 8 * n * n > MAX_BYTES or not applies:
         return None
-    if preference(problem)[0] == "hessian":  # d is no trouble
+    if preference(problem)[0] == "hessian":  # d is small enough as it is
         return None
-    # far from zero a feature's spread would be rounding
+    # without it, a feature far from zero would have its spread lost in rounding
     centre = problem.feature_mean() if problem.fit_intercept else np.zeros(d)
     gram = sum(to_numpy(Z @ Z.T) for _, Z in rows.centred(centre))
     usable = np.isfinite(gram).all() and gram.any()
@@ -67,25 +67,25 @@ class RowSpace:
         self.problem = whole.replaced(rows=rows, penalty=penalty)
 
     def lift(self, theta):
-        """From theta of this problem to theta of the whole one."""
+        """Theta of the whole problem, from this one's."""
         W = self._from_basis(theta[:, :-1])
         return np.column_stack([W, theta[:, -1] - W @ self._centre])
 
     def _from_basis(self, V):
-        """Coefficients (K, d) of those along the basis, V (K, r)."""
+        """Coefficients (K, d) from V (K, r), those of the basis."""
         weight, rows = V / self._sigma @ self._E.T, self._rows.centred(self._centre)
         return np.hstack([to_numpy(like(weight, Z) @ Z) for _, Z in rows])
 
     def _orthogonal_part(self, W):
-        """What of coefficients (K, d) is orthogonal to the basis."""
+        """The part of coefficients W (K, d) that is orthogonal to the basis."""
         rows = self._rows.centred(self._centre)
         products = sum(to_numpy(like(W[:, part], Z) @ Z.T) for part, Z in rows)
         return W - self._from_basis(products @ self._E / self._sigma)
 
     def lift_result(self, result, whole, tol):
-        """This problem's result as one of the whole problem: one pass.
+        """This problem's result as one of the whole problem, checked by one pass.
 
-        None where it is no optimum of that: features that are small beside others may
+        None, where it is no optimum of that: features that are small beside others may
         be lost in the rounding of X X^T.
         """
         theta = self.lift(result.theta)
@@ -104,10 +104,10 @@ class RowSpace:
         )
 
     def _unseen(self, gradient, strength):
-        """How much lower F is beside the basis, at most.
+        """How much lower F is outside the span of the basis, at most.
 
-        The part of the gradient that is orthogonal to it tells, since F bends upwards
-        by the penalty at least. What is rounding of the pass is left out.
+        It is the squared norm of the gradient's part that is orthogonal to the basis,
+        over twice the penalty's curvature; less the rounding of the pass.
         """
         G = gradient[:, :-1] - gradient[:, -1:] * self._centre
         noise = 4 * np.finfo(self._rows.dtype).eps * self._size
@@ -115,7 +115,7 @@ class RowSpace:
         return np.sum(unseen**2) / (2 * strength)
 
     def progress(self, options):
-        """The options' progress, if any, told of points of the whole problem."""
+        """The options' callback, if any, wrapped to be told of the whole problem."""
         progress = options.get("progress")
         if progress is None:
             return {}

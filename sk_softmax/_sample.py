@@ -14,13 +14,14 @@ from ._frame import Frame, moments
 
 # The rows that are drawn, at least and at most, as parts of all of them.
 LEAST_PART, MOST_PART = 1 / 16, 1 / 8
-# How many rows there have to be in a class for each of its coefficients.
+# How many of the sample's rows a class needs for each of its coefficients.
 ROWS_PER_COEF = 10
 # What the sample's features may take in memory.
 MAX_SAMPLE_BYTES = 2**24
-# A pass has to cost as much as this many calls from Python for fewer rows to save any.
+# A pass has to cost this many calls from Python at least, for fewer rows to save any.
 WORTHWHILE_CALLS = 20
-# How far a feature's mean in the sample may be from that in all rows.
+# How far a feature's mean in the sample may be from that in all rows, in the sample's
+# standard errors.
 STANDARD_ERRORS = 5
 
 
@@ -30,11 +31,11 @@ def draw(problem):
     Returns
     -------
     sample : Problem, or None where it does not pay or some are too rare
-    frame : Frame of all rows, or None where nobody looked
+    frame : Frame of all rows, or None where it was not needed
     """
     n, d = problem.rows.shape
     penalty = problem.penalty
-    # without a ridge a direction in which the sample does not vary would stay still
+    # without a ridge a direction in which the sample does not vary would never move
     applies = penalty.is_smooth and penalty.ridge.min() > 0
     if not applies or problem.pass_flops < WORTHWHILE_CALLS * CALL_FLOPS:
         return None, None
@@ -63,10 +64,10 @@ def _one_of_each_run(n, m):
 
 
 def _has_the_mean(sample, frame):
-    """Whether the sample's features have all rows' mean, up to what chance does.
+    """Whether the sample's features have the mean of all rows, up to chance.
 
-    A feature that varies in rows outside of the sample alone does not: there it has no
-    spread that would allow for the difference.
+    A feature that is constant in the sample, but not in all rows, does not: it has no
+    spread there that would allow for a difference.
     """
     sums = sample.sum(_moments, (frame,), sample.pass_flops)
     mean, square = (total / sample.total_weight for total in sums)

@@ -1,7 +1,7 @@
 r"""What is kept of rows that pass by once: partial_fit.
 
-Of the rows seen, the last ones are kept and the others stand in the objective as
-the second-order expansion of their loss at the point where they were let go,
+Of the rows seen the last ones are kept. The others stand in the objective as the
+second-order expansion of their loss at the point where they were let go,
 
 .. math::
 
@@ -12,20 +12,20 @@ the second-order expansion of their loss at the point where they were let go,
 That is the Laplace approximation of their likelihood. It is exact while all rows
 are kept, and the better the nearer :math:`\theta_0` was to where the stream ends.
 The penalty is never part of it, so that its strength 1 / (C S) is always that of
-all rows seen. While a class was not seen, half a row of it is imagined.
+all rows seen. While a class has not been seen, half a row of it is imagined.
 
 New rows take one of two ways:
 
 - a *step* minimises their own loss plus the expansion of everything before,
   in coordinates where that expansion is a unit ball: it costs N^2, not the kept
   rows;
-- once an eighth of what was seen is new, all kept rows are *revisited*: the
-  objective is minimised as in a fit, and they are expanded anew. What of them
-  exceeds the capacity is then let go. So they are when they exceed it, and where a
-  step does not converge.
+- once an eighth of what was seen is new, where the kept rows exceed the capacity, or
+  where a step does not converge, all kept rows are *revisited*: the objective is
+  minimised as in a fit, and they are expanded anew. If they exceed the capacity, all
+  are then let go.
 
-The state is three matrices of the size of H (past, all, coordinates) and as many
-numbers of kept rows, 1 MB at least.
+The state is three matrices of the size of H (past, all, coordinates), and kept rows
+of as many numbers as one, or 1 MB.
 """
 
 from dataclasses import dataclass, replace
@@ -56,9 +56,9 @@ from ._solver import descend, refine, solve
 MOST_PARAMETERS = 1024
 # Kept rows have as many entries as H, and at least these: 1 MB.
 LEAST_CAPACITY = 2**17
-# The part of the weight seen that is new when kept rows are revisited.
+# Kept rows are revisited once this part of the weight seen is new.
 NEW_PART = 1 / 8
-# Evaluations in a step; where they are not enough the rows are revisited.
+# Evaluations in a step, at most; where they are not enough the rows are revisited.
 STEP_PASSES = 50
 
 
@@ -72,14 +72,14 @@ class Batch:
 
     @property
     def entries(self):
-        """Numbers that X takes."""
+        """How many numbers X holds."""
         return self.X.nnz if sparse.issparse(self.X) else self.X.size
 
     def copied(self):
         """The batch with an X of its own, in float64.
 
-        The errors of a stream's steps add up: float32's of a feature far from zero
-        would be more than what the steps are about.
+        The errors of a stream's steps add up: in float32, those of a feature far from
+        zero would be larger than the steps.
         """
         weight = self.weight.astype(np.float64)
         return replace(self, X=self.X.astype(np.float64), weight=weight)
@@ -93,7 +93,7 @@ class Stream:
     ----------
     classes : ndarray of shape (K,)
     class_order : array-like of shape (K,)
-        The same as they were said first: the order of soft labels' columns.
+        The same, as first passed: the order of soft labels' columns.
     fit_intercept : bool
     kind : type
         Of the curvature.
@@ -102,16 +102,16 @@ class Stream:
     weight : float
         S, the weight of all rows seen.
     mass : ndarray of shape (K,)
-        That of each class.
+        The weight of each class.
     new_weight : float
         The part of S that came since kept rows were last revisited.
     kept : tuple of Batch
     entries : int
-        Of what is kept.
+        Of the kept rows.
     past : Expansion or None
-        Of the rows that are not kept, where they were let go.
+        Of the rows that are not kept, at the point where they were let go.
     seen : Expansion
-        Of all rows, where the stream is.
+        Of all rows, at the stream's current point.
     coordinates : Hessian or Kronecker
         In which `seen` is near the identity.
     """
@@ -132,7 +132,7 @@ class Stream:
 
 
 def label_set(stream, classes, classifier):
-    """All labels, in the order of soft labels' columns: as said now, or before."""
+    """All labels, in the order of soft labels' columns: as passed now, or before."""
     known = classifier.classes if stream is None else stream.class_order
     order = classifier.classes if classes is None else classes
     if order is None:
@@ -163,7 +163,7 @@ def read(classifier, X, y, classes, sample_weight):
 
 
 def partial_fit(classifier, stream, X, y, classes, sample_weight):
-    """The stream after a batch, and what the solver came to.
+    """The stream after a batch, and the solver's result.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
 
 
 def advance(stream, batch, options, model):
-    """The stream after another batch, and what the solver came to.
+    """The stream after another batch, and the solver's result.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def advance(stream, batch, options, model):
     stream : Stream
     result : Result
     """
-    if batch.entries <= stream.capacity:  # otherwise it is let go in this call
+    if batch.entries <= stream.capacity:  # otherwise its rows are let go in this call
         batch = batch.copied()
     before, weight = stream.weight, batch.weight.sum(dtype=np.float64)
     stream = replace(
@@ -295,7 +295,7 @@ def _revisit(stream, options, model):
     kept = _joined(stream.kept)
     absent = np.flatnonzero(stream.mass == 0)
     problem = model(kept, stream.weight)
-    if stream.past is None and len(absent):  # otherwise past has them
+    if stream.past is None and len(absent):  # otherwise the past includes them
         problem = model(_joined((kept, _imagined(kept, absent))), stream.weight)
     with problem.rows.threads():
         if stream.past is None:
@@ -325,10 +325,10 @@ def _revisit(stream, options, model):
 
 
 def _imagined(batch, absent):
-    """Half a row of each absent class, where the mean row is.
+    """Half a row of each absent class, at the mean of the rows.
 
-    Without it their optimum is at infinity, where the loss has no curvature: the
-    expansion would forget that all these rows were not of these classes.
+    Without it such a class's optimum is at infinity, where the loss has no curvature:
+    the expansion would forget that none of these rows was of that class.
     """
     mean = np.asarray(batch.X.mean(axis=0)).reshape(1, -1)
     X = np.repeat(mean.astype(batch.X.dtype), len(absent), axis=0)
@@ -336,7 +336,7 @@ def _imagined(batch, absent):
 
 
 def _warm_start(stream, problem):
-    """Where the stream is, if that is better than what knows no features."""
+    """The stream's point, if it is better than the null point; else None."""
     if stream.seen is None:
         return None
     theta = stream.seen.theta
@@ -345,7 +345,7 @@ def _warm_start(stream, problem):
 
 
 def _descend(problem, stream, frame, options):
-    """The solver on kept rows and past, from where the stream is."""
+    """The solver's result on kept rows and past, from the stream's point."""
 
     def with_past(problem, theta, frame):
         curvature = problem.past.curvature + stream.kind.of(problem, theta, frame)
@@ -356,13 +356,13 @@ def _descend(problem, stream, frame, options):
 
 
 def _leftover(stream, problem, frame):
-    """Where the stream is, as what a fit to it so far has left."""
+    """The stream's point as what an earlier fit has left: to start there."""
     point = loss_alone(problem, stream.seen.theta)
     return Leftover(frame, [null_point(problem, stream.mass)], point)
 
 
 def _start(batch, classes, order, fit_intercept, kinds):
-    """A stream of which nothing was seen."""
+    """A stream before its first rows."""
     q, d1 = max(len(classes) - 1, 1), batch.X.shape[1] + 1
     kind, size = KroneckerCurvature, q * q + d1 * d1
     wanted = "hessian" if q * d1 <= MOST_PARAMETERS else "kronecker"
