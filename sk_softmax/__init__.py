@@ -22,13 +22,13 @@ From the top down; imports run down this list only:
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_encode`: from an estimator and its data to the problem
-- `_predictor`: what a fitted model says of rows
+- `_predictor`: logits, probabilities, labels and scores of rows
 - `_dask`: problems whose rows are chunks of a dask collection
 - `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
 - `_cluster`: where dask computes the parts of a fit, and their sums
 - `_stream`: partial_fit: what is kept of rows that pass by once
 - `_next_steps`: what to do about a fit that did not end at an optimum
-- `_parameters`: those of the estimators, checked
+- `_parameters`: the estimators' parameters, checked
 - `_coef_options`: factors, bounds and prior mean of the coefficients as arrays
 - `_arguments`: targets, weights and offsets as the arrays of the problem
 - `_labels`: labels of classes, checked, and the code of each row
@@ -36,18 +36,18 @@ From the top down; imports run down this list only:
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
 - `_solver`: L-BFGS in good coordinates; when to stop; what to report
-- `_bounded`: L-BFGS-B, where bounds are all that is not smooth
+- `_bounded`: L-BFGS-B, where only bounds are not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_direct`: Newton's method with a new Hessian at each step, where data are small
-- `_newton`: Newton's steps, and the distance that they verify
-- `_conjugate_gradients`: their steps, and the least eigenvalue that they see
-- `_lbfgs`: scipy.optimize's L-BFGS, until its objective has seen enough
+- `_newton`: Newton's steps by conjugate gradients, and the distance they verify
+- `_conjugate_gradients`: conjugate gradients, and the least eigenvalue they see
+- `_lbfgs`: scipy.optimize's L-BFGS-B, until its objective stops it
 - `_optimum`: points, how far they are from the optimum, what a fit reports
-- `_proximal_model`: its model of the objective, and how far that is trusted
-- `_proximal`: the step of proximal Newton on a working set, and its Hessian
+- `_proximal_model`: the quadratic model on a working set, and how far it is trusted
+- `_proximal`: the step of proximal Newton on a working set, and the set's Hessian
 - `_quadratic_model`: minimum of a quadratic plus the penalty
-- `_grouped_model`: the same with norms of groups
-- `_separable_model`: the same with an l1 term or bounds
+- `_grouped_model`: that minimum for a penalty of groups' norms
+- `_separable_model`: that minimum for an l1 term or bounds
 - `_model_steps`: Newton's step on a face of the penalty
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_curvature`: the Hessian of the loss, whole or in part, as sums over the rows

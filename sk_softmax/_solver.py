@@ -37,7 +37,7 @@ from ._sample import draw
 # Pairs that L-BFGS remembers: more than scipy's 10, for each costs but O(K d) a step
 # and they save passes over the data.
 MEMORY = 30
-# Evaluations in the first stage, at least, and by what factor that grows with each.
+# Evaluations in the first stage, at least, and the factor for each next one.
 FIRST_STAGE, GROWTH = 5, 1.25
 # Passes from one optimum of a path to the next in coordinates that are up to date. What
 # a fit takes beyond these is its coordinates' debt.
@@ -161,7 +161,7 @@ def descend(problem, start=None, *, kinds=None, **options):
             least, debt = 0.0, -fit.passes()
         rebuild = builds.get(kinds[0], 0)
         built = 0 if inherited else min(builds.get(kind, 0), 100)
-        # a stage is as long as its coordinates took to build, at least
+        # a stage is at least as long as its coordinates took to build, up to 100 passes
         shortest = max(FIRST_STAGE * GROWTH**stage, built)
         if_rebuilt = _passes_if_rebuilt(fit, kind, kinds[0], builds, inherited)
         # F - F* is at most the coordinates' distance over their least eigenvalue; where
