@@ -254,7 +254,7 @@ class Damping:
         self._needed &= self.level > 0
         if held and idle and not self._needed:
             self.level = 0.0
-        elif held and (small or not self._raised):  # what held once is tried twice
+        elif held and (small or not self._raised):  # just raised, it has to hold twice
             self.level = 0.1 * self.level if self.level > LEAST_DAMPING else 0.0
         self._raised = False
 

@@ -44,14 +44,14 @@ def proximal_newton(fit, on_path=False):
     model, most_left, waited = Model(fit, on_path), 0.0, 0
     violation = kkt_violation(problem, fit.point, fit.frame)
     while not fit.converged and fit.passes_left() > 0 and model.idle <= MOST_IDLE:
-        with np.errstate(all="ignore"):  # without curvature steps have no end
+        with np.errstate(all="ignore"):  # without curvature a step is infinite
             step = model.step(violation)
         goal = fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
         hidden = model.hidden(step.distance) if near else None
         unseen = near and hidden.any()
         waited += unseen
-        # the gradient will not settle it
+        # the gradient will not settle it, so the hidden ones join the set
         hopeless = most_left == np.inf or waited > PATIENT_ROUNDS
         if unseen and (hopeless or step.distance <= fit.floor):
             model.widen(hidden)
