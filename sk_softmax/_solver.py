@@ -204,7 +204,9 @@ def descend(problem, start=None, *, kinds=None, **options):
 def _passes_if_rebuilt(fit, kind, wanted, builds, inherited):
     """How many passes it is to the end if coordinates are built now, as `wanted`.
 
-    Less those that verify the end in coordinates of this kind, which are not built.
+    Less those that verify the end in coordinates of this kind: they are saved then.
+    It is negative for the Kronecker product at the null point, whose stage therefore
+    ends once it is as long as it has to be.
     """
     if_rebuilt = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
     if fit.point is fit.null and not inherited:
