@@ -36,15 +36,15 @@ def require_y(y, estimator):
 
 
 def solver_options(classifier):
-    """What `solve` wants to know of the parameters."""
+    """The keyword arguments of `solve` that parameters of the classifier set."""
     kinds = None if classifier.solver == "auto" else [classifier.solver]
-    # as Python's own: sums with a float16 or an int8 would be of these too
+    # Python's own types: a float16 or an int8 would pass its dtype on to results
     tol, max_iter = float(classifier.tol), int(classifier.max_iter)
     return {"tol": tol, "max_iter": max_iter, "kinds": kinds}
 
 
 def refuse_absent(classes, where="y"):
-    """Raise where there are classes that without a penalty would go to infinity."""
+    """Raise if there are classes without rows, where nothing is penalised."""
     if len(classes):
         raise ValueError(
             f"classes {classes.tolist()} are absent from {where}, or have no weight "
@@ -79,7 +79,10 @@ def targets(y, classes, dtype):
     classes = label_set(classes)
     if not np.isin(found, classes).all():
         missing = found[~np.isin(found, classes)].tolist()
-        raise ValueError(f"y holds labels that are not in classes: {missing}.")
+        raise ValueError(
+            f"y holds labels that are not in classes: {missing}. Add them to classes, "
+            "or leave their rows out."
+        )
     return classes, lookup(np.searchsorted(classes, found), codes), None
 
 
@@ -97,31 +100,40 @@ def _soft_targets(Y, classes, dtype):
     bad = to_numpy(xp.nonzero(~xp.all(xp.isfinite(Y), axis=1))[0])
     if len(bad):
         what = "NaN" if np.isnan(to_numpy(Y[bad[0], :])).any() else "infinity"
-        raise ValueError(f"y contains {what} in row {bad[0]}.")
+        raise ValueError(
+            f"y contains {what} in row {bad[0]}: leave that row out, or correct it."
+        )
     bad = to_numpy(xp.nonzero(xp.any(Y < 0, axis=1))[0])
     if len(bad):
-        raise ValueError(f"y has a negative entry in row {bad[0]}.")
+        raise ValueError(
+            f"y has a negative entry in row {bad[0]}: soft labels are probabilities or "
+            "counts."
+        )
     mass = xp.sum(Y, axis=1)
     bad = to_numpy(xp.nonzero(mass == 0)[0])
     if len(bad):
-        raise ValueError(f"y has no positive entry in row {bad[0]}.")
+        raise ValueError(
+            f"y has no positive entry in row {bad[0]}: leave that row out."
+        )
     Y /= mass[:, None]
-    said = np.arange(Y.shape[1])
+    of_columns = np.arange(Y.shape[1])
     if names is not None:
         label_set(names, "y.columns")
-        said = np.asarray(names)
-    classes = said if classes is None else to_numpy(classes)
+        of_columns = np.asarray(names)
+    classes = of_columns if classes is None else to_numpy(classes)
     labels = label_set(classes)
     if len(labels) != Y.shape[1]:
         raise ValueError(
-            f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns."
+            f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns: soft "
+            "labels need one column for each class."
         )
-    if names is not None:  # a frame's columns have names of their own
-        if set(labels.tolist()) != set(said.tolist()):
+    if names is not None:  # a frame says itself which column is which class
+        if set(labels.tolist()) != set(of_columns.tolist()):
             raise ValueError(
-                f"classes {labels.tolist()} are not the columns of y, {said.tolist()}."
+                f"classes {labels.tolist()} are not the columns of y, "
+                f"{of_columns.tolist()}: rename the columns, or pass an array."
             )
-        classes = said
+        classes = of_columns
     order = np.argsort(np.asarray(classes), kind="stable")
     return labels, columns(Y, order), mass
 
@@ -138,12 +150,13 @@ def check_total(total):
     """Raise where no row has a weight."""
     if not total > 0:
         raise ValueError(
-            "sample_weight is zero for every row, or class_weight makes it so."
+            "sample_weight is zero for every row, or class_weight makes it so: give at "
+            "least one row a positive weight."
         )
 
 
 def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
-    """`row_weights` of a part of the rows, which may all have none."""
+    """`row_weights` of one chunk, where all of them may be zero."""
     (n,), xp = target.shape[:1], namespace(target)
     if sample_weight is None and class_weight is None and mass is None:
         return None
@@ -167,15 +180,15 @@ def part_weights(sample_weight, class_weight, classes, target, mass, dtype):
     return weight
 
 
-def varying(sample_weight):
-    """None where it is one number for all rows: scikit-learn's scorers want arrays."""
+def drop_if_scalar(sample_weight):
+    """The weights, or None for one number: scikit-learn's scorers take arrays only."""
     return None if np.isscalar(sample_weight) else sample_weight
 
 
 def sample_weights(sample_weight, n, dtype, target):
-    """The user's weights of n rows, one number for all or one each: (n,), a copy.
+    """The user's weights, a number for all rows or one each, as a new array (n,).
 
-    Foreign where the target is.
+    A single number becomes an array like the target, foreign if that is.
     """
     if isinstance(sample_weight, numbers.Real):
         sample_weight = float(sample_weight) * ones(n, dtype, target)
@@ -197,13 +210,13 @@ def sample_weights(sample_weight, n, dtype, target):
 
 
 def _check_size(greatest, finfo):
-    """Raise where sums over the rows would overflow, or products underflow."""
+    """Raise where sums over the rows could overflow, or products underflow."""
     least, most = finfo.tiny / finfo.eps, np.sqrt(finfo.max)
     if greatest > most or 0 < greatest < least:
         raise ValueError(
-            "sample_weight (with class_weight and y's counts) goes up to "
-            f"{greatest:.1e}, which has to be within [{least:.0e}, {most:.0e}] in "
-            f"{finfo.dtype}: divide it by a constant, and multiply C by the same."
+            "the largest sample_weight (times class_weight and y's counts) is "
+            f"{greatest:.1e}, and in {finfo.dtype} it must be within [{least:.0e}, "
+            f"{most:.0e}]: divide it by a constant, and multiply C by the same."
         )
 
 
@@ -225,9 +238,9 @@ def _class_weights(class_weight, classes, target, weight):
 
 
 def balanced(mass):
-    """Weights of the classes that make their weights in the data the same.
+    """Class weights under which all classes weigh the same in total.
 
-    `mass` are the weighted classes', as in scikit-learn from 1.7 on.
+    `mass` is each class's sum of sample weights, as in scikit-learn from 1.7 on.
     """
     return mass.sum() / len(mass) / np.where(mass > 0, mass, np.inf)
 
@@ -236,7 +249,7 @@ def offsets(offset, n, classes, dtype):
     """Offsets of the logits, (n, K), (n, 1) for two classes, or None."""
     if offset is None:
         return None
-    n_classes = classes.shape[0]  # a standard array has no len
+    n_classes = classes.shape[0]  # arrays of the standard need not have a len
     if n_classes > 2 and hasattr(offset, "columns"):
         wanted = to_numpy(classes).tolist()
         offset = rearranged(offset, offset.columns, wanted, "offset")
@@ -245,20 +258,23 @@ def offsets(offset, n, classes, dtype):
     expected = (n,) if n_classes == 2 else (n, n_classes)
     if offset.shape != expected and not (n_classes == 2 and offset.shape == (n, 1)):
         raise ValueError(
-            f"offset has shape {tuple(offset.shape)}, expected {expected}: one number "
-            "a row for two classes, otherwise one for each class."
+            f"offset has shape {tuple(offset.shape)}, expected {expected}: for each "
+            "row one number with two classes, otherwise one number per class."
         )
     largest = float(namespace(offset).max(abs(offset))) if n else 0.0
     if 8 * n * largest > float(np.finfo(numpy_dtype(offset.dtype)).max):
         raise ValueError(
-            f"offset holds numbers of size {largest:.0e}, whose sum overflows: offsets "
-            "are logits, and those above 40 mean certainty."
+            f"offset holds numbers of size {largest:.0e}, whose sum overflows. Offsets "
+            "are logits, where 40 already means certainty: clip or rescale them."
         )
     return namespace(offset).reshape(offset, (n, -1))
 
 
-def told(offset):
-    """The offsets, or None where they tell no class from another in any row."""
+def drop_if_common(offset):
+    """The offsets, or None where they are the same for all classes in each row.
+
+    Those change no probability.
+    """
     if offset is None:
         return None
     other = offset[:, :1] if offset.shape[1] > 1 else 0
@@ -266,15 +282,18 @@ def told(offset):
 
 
 def rearranged(value, labels, wanted, name):
-    """A frame's columns, or a series' entries, in order; those without names are."""
+    """A frame's columns, or a series' entries, in the wanted order.
+
+    Labels 0, 1, ... are pandas' default for no names: these are in order already.
+    """
     labels = list(labels)
     if labels == list(range(len(labels))):
         return value
     wanted = [] if wanted is None else list(wanted)
     if len(labels) != len(wanted) or set(labels) != set(wanted):
-        here = f"the fit for {wanted}" if wanted else "X has no names"
+        here = f"the fit has {wanted}" if wanted else "X has no names"
         raise ValueError(
-            f"{name} has entries for {labels}, and {here}: name the same ones, or pass "
-            "an array in their order."
+            f"{name} has entries for {labels}, but {here}: use the same names, or pass "
+            "an array in the order of the fit."
         )
     return value[wanted]

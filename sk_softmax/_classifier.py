@@ -249,7 +249,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         return self
 
     def _solved(self, problem, classes, X, y, sample_weight):
-        """Result, which classes are separated, and whether a callback stopped it."""
+        """The solver's result, separated classes, and whether a callback stopped it."""
         task = begin_fit(self, X, y, sample_weight)
 
         def fitted(theta):
@@ -340,17 +340,18 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             return self
         self._unpack(result, self._stream.classes, X.dtype)
         self._total_weight = float(self._stream.weight)
-        self.__dict__.pop("_rows_observed_once", None)  # the total has to tell
+        # not known of a stream: `marginal_effects` compares the total weight with n
+        self.__dict__.pop("_rows_observed_once", None)
         self._warn(result, [], False, stacklevel=4)
         return self
 
     @property
     def penalty(self):
-        """What the l1 ratio makes it: "l1", "elasticnet" or "l2".
+        """Name of the penalty by its l1 ratio: "l1", "elasticnet" or "l2".
 
-        `SelectFromModel` asks for it, to keep all features of a lasso but the zeros.
+        `SelectFromModel` reads it: after an l1 fit it drops only the zeros.
         """
-        ratio = getattr(self, "l1_ratio_", None)  # that SoftmaxClassifierCV chose
+        ratio = getattr(self, "l1_ratio_", None)  # the choice of SoftmaxClassifierCV
         ratio = self.l1_ratio if ratio is None else ratio
         return "l2" if ratio == 0 else "l1" if ratio == 1 else "elasticnet"
 
@@ -364,7 +365,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         }
 
     def _unpack(self, result, classes, dtype, X=None):
-        """The attributes of a fit to X, where X is."""
+        """Set the fitted attributes, on X's device if X is a foreign array."""
         for name, value in self._fitted(result.theta, classes, dtype).items():
             setattr(self, name, follow(X, value))
         self.n_iter_ = follow(X, np.array([result.n_iter], dtype=np.int32))
@@ -372,8 +373,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self.converged_ = bool(result.converged)
 
     def _warn(self, result, separated, stopped, stacklevel=5):
-        """One warning, with the next step in it, where there is reason for one."""
-        if stopped:  # which was asked for
+        """Warn at most once, and say what to do next."""
+        if stopped:  # by a callback, so that the user knows
             return
         if len(separated):
             message = separation(separated, self.C, result.optimality)

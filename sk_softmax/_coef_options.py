@@ -1,6 +1,7 @@
-"""What the user may say of coefficients in several forms, as arrays in one form.
+"""Penalty factors, bounds and prior mean, from any form to arrays.
 
-Penalty factors, bounds and the prior mean; every error names the argument.
+The user may give a number, an array, a pandas object or a dict by feature name;
+every error names the argument.
 """
 
 import numpy as np
@@ -19,9 +20,12 @@ def penalty_factors(penalty_factor, shape, names, classes, grouped):
     factor = in_order(penalty_factor, "penalty_factor", names, classes)
     factor = by_feature(factor, "penalty_factor", shape, names, default=1.0)
     if not (factor >= 0).all():
-        raise ValueError("penalty_factor must not be negative or NaN.")
-    # What is the same for all classes, or for all features, is said once: rotations
-    # of what has one factor are coordinates, and a group has one.
+        raise ValueError(
+            "penalty_factor must not be negative or NaN: use 0 for no penalty, np.inf "
+            "to exclude a feature."
+        )
+    # An axis along which all factors are the same is reduced to length 1: its shape
+    # tells the penalty that it treats classes, or features, alike.
     for axis, length in enumerate(factor.shape):
         first = factor.take([0], axis)
         if length > 1 and (factor == first).all():
@@ -29,8 +33,8 @@ def penalty_factors(penalty_factor, shape, names, classes, grouped):
     if grouped and factor.ndim == 2 and len(factor) > 1:
         raise ValueError(
             "penalty_factor must be the same for all classes of a feature where "
-            "penalty_group='class': pass one of shape (d,). To exclude a feature for "
-            "one class, use bounds of 0."
+            "penalty_group='class': pass shape (d,). To exclude a feature for one "
+            "class, use bounds of 0."
         )
     return factor
 
@@ -57,7 +61,8 @@ def bounds(bounds, shape, names, classes):
         k, j = bad[0].tolist()
         raise ValueError(
             f"bounds leave nothing for feature {j if names is None else names[j]!r}: "
-            f"lower {lower[k, j]}, upper {upper[k, j]}."
+            f"lower {lower[k, j]} must be finite or -inf and at most upper "
+            f"{upper[k, j]}, which must be finite or inf."
         )
     return lower, upper
 
@@ -71,7 +76,7 @@ def _pair(pair):
 
 
 def in_order(value, name, names, classes):
-    """What pandas names after features or classes, in their order here."""
+    """A pandas object in the order of the features and, if it has them, classes."""
     if not hasattr(value, "iloc"):
         return value
     frame = hasattr(value, "columns")
@@ -87,11 +92,13 @@ def by_feature(value, name, shape, names, default):
         try:
             array = np.asarray(to_numpy(value), dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{name} is not numeric: {error}.") from error
+            raise ValueError(
+                f"{name} must be numbers, or a dict by feature name: {error}."
+            ) from error
         if array.shape not in ((), shape[1:], shape):
             raise ValueError(
-                f"{name} has shape {array.shape}, expected a number, {shape[1:]} or "
-                f"{shape}."
+                f"{name} has shape {array.shape}, expected a number or an array of "
+                f"shape {shape[1:]} or {shape}."
             )
         return array
     if names is None:
@@ -102,8 +109,10 @@ def by_feature(value, name, shape, names, default):
     unknown = set(value) - set(names)
     if unknown:
         unknown = sorted(unknown, key=str)
-        raise ValueError(f"{name} names features that X has not: {unknown}.")
-    # a row for all classes where it does, so that the penalty treats them alike
+        raise ValueError(
+            f"{name} names features that X does not have: {unknown}. Use X's names."
+        )
+    # shape (d,) if that suffices: then the penalty treats classes alike
     alike = all(np.ndim(entry) == 0 for entry in value.values())
     array = np.full(shape[1:] if alike else shape, default)
     for feature, entry in value.items():
@@ -126,36 +135,44 @@ def prior_mean(coef_prior, shape, classes, names):
         its_classes = to_numpy(coef_prior.classes_)
         if its_classes.tolist() != classes.tolist():
             raise ValueError(
-                "coef_prior was fitted with other classes: "
-                f"{its_classes.tolist()}, here {classes.tolist()}."
+                "coef_prior was fitted with other classes: it has "
+                f"{its_classes.tolist()}, this fit {classes.tolist()}. Pass an array "
+                "of shape (K, d) instead."
             )
         theirs = getattr(coef_prior, "feature_names_in_", None)
         if theirs is not None and names is not None and list(theirs) != list(names):
-            raise ValueError("coef_prior was fitted with other features.")
+            raise ValueError(
+                "coef_prior was fitted with other features, or in another order: pass "
+                "an array of shape (K, d) in the order of X's columns instead."
+            )
         coef_prior = coef_prior.coef_
     coef_prior = in_order(dense(coef_prior), "coef_prior", names, classes)
     prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
     if prior.shape != shape:
-        raise ValueError(f"coef_prior has shape {prior.shape}, expected {shape}.")
+        raise ValueError(
+            f"coef_prior has shape {prior.shape}, expected {shape}, as coef_ has."
+        )
     return prior
 
 
 def _check_prior(estimator):
-    """Raise where it is no fitted linear classifier."""
+    """Raise where it is not a fitted linear classifier."""
     name = type(estimator).__name__
     if isinstance(estimator, type):
-        raise ValueError(f"coef_prior is the class {estimator.__name__}: pass a fit.")
+        raise ValueError(
+            f"coef_prior is the class {estimator.__name__}: pass a fitted instance."
+        )
     if all(hasattr(estimator, attribute) for attribute in ("coef_", "classes_")):
         return
     try:
         check_is_fitted(estimator)
     except NotFittedError:
         raise ValueError(
-            f"coef_prior is a {name} that is not fitted. A search or a pipeline clones "
-            "what it is given and so takes a fit away: pass its coef_, or a "
+            f"coef_prior is a {name} that is not fitted. If it was, a search or a "
+            "pipeline has cloned it, which drops the fit: pass its coef_, or a "
             "FrozenEstimator of it."
         ) from None
     raise ValueError(
         f"coef_prior is a {name}, which is no linear classifier with coef_ and "
-        "classes_: pass one, of a pipeline the last step, or an array."
+        "classes_: pass one (of a pipeline its last step), or an array."
     )

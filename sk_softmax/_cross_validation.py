@@ -225,7 +225,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     def _fit_problem(
         self, problem, classes, inner, l1_ratios, y, sample_weight, params
     ):
-        """Fit and choose; each fit's optimality, and which classes are separated."""
+        """Fit the folds and choose; return optimalities and separated classes."""
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
@@ -264,7 +264,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         return optimality, separated
 
     def _outcomes(self, search, problem, judged, folds, labels, score_params, task):
-        """Of each fold, or of the fit to all rows that stands for leaving each out."""
+        """What `Search.fit` returns for each fold, or once for leave-one-out."""
         if is_loo(self):
             return [search.leave_one_out(problem, judged, task)]
         scorer = None
@@ -275,10 +275,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def _keep(self, search, scores):
         """The scores as attributes, with their means and standard errors."""
-        if is_loo(self):  # whose scores are pairs
+        if is_loo(self):  # whose scores are pairs (mean, se)
             scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
         elif len(scores) > 1:
-            with np.errstate(invalid="ignore"):  # of scores that are infinite
+            with np.errstate(invalid="ignore"):  # infinite scores have no deviation
                 self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
         else:
             self.scores_se_ = np.zeros(scores.shape[1:])
@@ -286,22 +286,26 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.Cs_, self.l1_ratios_ = search.Cs, search.l1_ratios
 
     def _inner(self):
+        """A SoftmaxClassifier with the parameters that both classes have."""
         shared = SoftmaxClassifier().get_params().keys() & self.get_params().keys()
         return SoftmaxClassifier(**{name: getattr(self, name) for name in shared})
 
     def _choose(self):
-        """Position of the choice among l1 ratios and Cs; sets C_1se_."""
+        """Index of the chosen l1 ratio and C; sets C_1se_."""
         mean = self.scores_mean_
         if np.isnan(mean).all():
-            raise ValueError("The score is not a number for any C.")
+            raise ValueError(
+                f"scoring={self.scoring!r} is NaN for every C: check the scorer, and "
+                "whether each fold has the rows that it needs."
+            )
         r, best = np.unravel_index(np.nanargmax(mean), mean.shape)
-        enough = mean[r] >= mean[r, best] - np.nan_to_num(self.scores_se_[r, best])
-        cautious = np.argmax(enough)
-        self.C_1se_ = float(self.Cs_[cautious])
-        return r, best if self.selection == "best" else cautious
+        within = mean[r] >= mean[r, best] - np.nan_to_num(self.scores_se_[r, best])
+        simplest = np.argmax(within)  # the first, of the smallest C
+        self.C_1se_ = float(self.Cs_[simplest])
+        return r, best if self.selection == "best" else simplest
 
     def _settle(self, problem, search, thetas, choice, optimality, converged, task):
-        """The coefficients at the choice; which classes are separated there."""
+        """Set the coefficients at the choice; return which classes are separated."""
         r, c = choice
         self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
         theta = thetas[:, r, c].mean(axis=0)
@@ -326,6 +330,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             return at(problem, self.C_, self.l1_ratio_).separated(theta)
 
     def _warn_of(self, optimality, separated):
+        """Warn at most once, and say what to do next."""
         if len(separated):
             message = separation(separated, self.C_, self.optimality_)
             warnings.warn(message, ConvergenceWarning, stacklevel=5)

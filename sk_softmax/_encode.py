@@ -17,7 +17,7 @@ from ._rows import working_dtype
 
 
 def validated(classifier, X, y, sample_weight, offset):
-    """X as it is read; the entries of a mapped file or of dask's chunks later."""
+    """X, checked; entries of a memory map or of dask's chunks are checked later."""
     if is_dask(X):
         validate(classifier, X)
         return X
@@ -28,11 +28,11 @@ def validated(classifier, X, y, sample_weight, offset):
 
 
 def validated_batch(classifier, X, y, sample_weight, reset):
-    """X as a stream reads it."""
+    """X as `partial_fit` reads it, checked."""
     refuse(X, "partial_fit", "pass NumPy arrays, or fit all rows at once")
     if is_dask(X):
         raise ValueError(
-            "X is a dask collection: give it to fit, or its chunks to partial_fit "
+            "X is a dask collection: pass it to fit, or pass its chunks to partial_fit "
             "one after the other, as X.blocks[i].compute()."
         )
     refuse_dask(y=y, sample_weight=sample_weight)
@@ -47,13 +47,13 @@ def _check_length(X, y):
     except (TypeError, ValueError) as error:
         n = X.shape[0]
         raise ValueError(
-            f"{error}: y has shape {np.shape(y)}, and {n} rows have labels of shape "
-            f"({n},) or soft labels of shape ({n}, n_classes)."
+            f"{error}: y has shape {np.shape(y)}, and {n} rows of X need labels of "
+            f"shape ({n},) or soft labels of shape ({n}, n_classes)."
         ) from error
 
 
 def problem_for(classifier, X, y, sample_weight, offset):
-    """The mathematical problem of validated X, and the classes."""
+    """The mathematical problem for X, already validated, and the classes."""
     if is_dask(X):
         problem, classes = dask_problem(
             X,
@@ -87,7 +87,7 @@ def _in_memory(classifier, X, y, sample_weight, offset):
     )
     loss = loss_of(len(classes))
     offset = arguments.offsets(offset, X.shape[0], classes, dtype)
-    offset = follow(X, arguments.told(offset))
+    offset = follow(X, arguments.drop_if_common(offset))
     rows = rows_of(X, loss.n_outputs, type(classifier).__name__)
     intercept = bool(classifier.fit_intercept)
     return Problem(rows, loss, target, weight, None, intercept, offset), classes
@@ -113,13 +113,13 @@ def penalty_of(classifier, problem, classes):
 
 def warm_point(classifier, problem, classes):
     """The last fit as a starting point, or None."""
-    fits = (
+    matches = (
         classifier.warm_start
         and hasattr(classifier, "coef_")
         and np.array_equal(to_numpy(classifier.classes_), classes)
         and classifier.coef_.shape == (problem.shape[0], problem.shape[1] - 1)
     )
-    if not fits:
+    if not matches:
         return None
     coef, intercept = to_numpy(classifier.coef_), to_numpy(classifier.intercept_)
     coef = dense(coef)

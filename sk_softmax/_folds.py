@@ -34,7 +34,7 @@ from ._separable_model import quiet
 
 @dataclass
 class Search:
-    """What the folds have in common.
+    """The grid of a search and what all of its fits share.
 
     Attributes
     ----------
@@ -44,8 +44,9 @@ class Search:
     classes : ndarray
     verbose : bool
     n_splits : int
+        Number of folds.
     n_Cs, n_folds : int
-        How many are still wanted: all, until a callback asks to stop.
+        How many are still to be fitted: fewer once a callback asks to stop.
     """
 
     Cs: np.ndarray
@@ -59,14 +60,15 @@ class Search:
         self.n_Cs, self.n_folds = len(self.Cs), self.n_splits
 
     def fit(self, problem, judge, name, task):
-        """Paths of a problem, one for each l1 ratio.
+        """Fit the paths of a problem, one for each l1 ratio.
 
         Returns
         -------
-        fields : lists of lists: thetas, scores, n_iter, optimality, converged
-            By l1 ratio and C; `judge` gives the scores.
+        fields : tuple of thetas, scores, n_iter, optimality, converged
+            Each a list by l1 ratio of lists by C; scores are what ``judge(theta, C)``
+            returns.
         last : bool
-            Whether a callback asked to leave out the folds after this one.
+            Whether a callback asked to skip the folds after this one.
         """
         thetas, scores, n_iter, optimality, converged = fields = [], [], [], [], []
         for r, l1_ratio in enumerate(self.l1_ratios):
@@ -91,14 +93,14 @@ class Search:
         return fields, task.end(fitted)
 
     def attributes(self, problem, theta):
-        """Of an estimator that could predict."""
+        """The fitted attributes at theta, see `Task.end`."""
         fitted = SoftmaxClassifier._fitted(theta, self.classes, problem.rows.dtype)
         return fitted | {"n_features_in_": problem.rows.shape[1]}
 
     def gather(self, outcomes):
         """The fields of the folds as arrays (n_folds, n_l1_ratios, n_Cs, ...).
 
-        Without what was left out of any.
+        A C that some fold skipped, since a callback asked to stop, is left out of all.
         """
         folds = []
         for fields, last in outcomes:
@@ -113,7 +115,7 @@ class Search:
         )
 
     def leave_one_out(self, problem, judged, task):
-        """The same for approximate leave-one-out; scores are pairs (mean, se)."""
+        """What `fit` returns, scored by approximate leave-one-out: pairs (mean, se)."""
         weight = judged.weights(slice(None)).astype(np.float64)
 
         def judge(theta, C):
@@ -121,20 +123,20 @@ class Search:
             refuse_separated(fitted, theta, C, self.classes)
             losses = leave_one_out_loss(fitted, theta, judged.target)
             mean = np.average(losses, weights=weight)
-            error = np.linalg.norm(weight * (losses - mean)) / weight.sum()
-            return -mean, error
+            se = np.linalg.norm(weight * (losses - mean)) / weight.sum()
+            return -mean, se
 
         task = self.paths(task, "path", 0)
         with problem.rows.threads():
             return self.fit(problem, judge, "", task)
 
     def paths(self, task, name, number, data=None):
-        """Begin the subtask of the fits at all l1 ratios and Cs."""
+        """Begin the subtask that has the fits at all l1 ratios and Cs."""
         n_fits = len(self.Cs) * len(self.l1_ratios)
         return task.subtask(name, number=number, n_subtasks=n_fits, data=data)
 
     def report(self, name, position, result, score=None):
-        """A line for a fit."""
+        """Print a line about a fit, if verbose."""
         if not self.verbose:
             return
         r, c = position
@@ -147,71 +149,75 @@ class Search:
 
 
 def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
-    """Outcomes of the folds, as `Search.fit` returns them, `n_jobs` at a time.
+    """What `Search.fit` returns for each fold, `n_jobs` folds at a time.
 
-    It warns of classes of which a fit had no row, and that it was scored on.
+    Warns if a fold was scored on classes of which its fit had no row.
 
     Parameters
     ----------
     search : Search
     problem, judged : Problem
-        Of all rows, as they are fitted and as they are scored.
+        All rows as they are fitted, and as they are scored (without class_weight).
     folds : list of (train, test)
     scorer : tuple or None
-        A scorer, the labels of all rows and the scorer's parameters of them; None is
-        the log-loss.
+        A scorer, and the labels and the scorer's parameters for all rows; None is the
+        log-loss.
     task : Task
     n_jobs : int
     """
     jobs = (
-        delayed(_fit_fold)(search, problem, judged, i, fold, scorer, n_jobs > 1, task)
-        for i, fold in enumerate(folds)
+        delayed(_fit_fold)(search, problem, judged, i, split, scorer, n_jobs > 1, task)
+        for i, split in enumerate(folds)
     )
-    with quiet():  # each task begins with the filters of here
+    with quiet():  # scikit-learn's Parallel passes these filters on to its tasks
         done = Parallel(n_jobs, prefer="threads", pre_dispatch="n_jobs")(jobs)
     outcomes, unseen = zip(*done, strict=True)
     unseen = np.any(unseen, axis=0)
     if unseen.any():
         warnings.warn(
             f"Classes {search.classes[unseen].tolist()} have all their rows in one "
-            "fold: the fit without it does not know them, and is scored on "
-            "them. Stratify or shuffle (cv=5 is stratified), or leave out "
-            "classes of so few rows.",
+            "fold: it is scored on them by a fit that has seen none of them. Stratify "
+            "or shuffle (cv=5 is stratified), or leave out classes of so few rows.",
             stacklevel=7,
         )
     return outcomes
 
 
-def _fit_fold(search, problem, judged, i, fold, scorer, single, task):
-    """Outcome of fold i, on a single thread or on all; which classes it never saw."""
+def _fit_fold(search, problem, judged, i, split, scorer, single, task):
+    """What `Search.fit` returns for fold i, and the classes its fit never saw.
+
+    `single` is whether it has one thread, as folds that are fitted in parallel do.
+    """
     if i >= search.n_folds:
         return None, np.zeros(len(search.classes), dtype=bool)
     name = f"fold {i + 1}/{search.n_splits}, "
-    train, test = fold
-    fold, held = problem.take(train), judged.take(test)
-    if not held.total_weight > 0 or not fold.total_weight > 0:
-        raise ValueError(f"{name}no row has a weight: use other folds.")
-    refuse_infinite(fold, search.Cs, search.classes)
+    train, test = split
+    fitted, held = problem.take(train), judged.take(test)
+    if not held.total_weight > 0 or not fitted.total_weight > 0:
+        raise ValueError(
+            f"{name}all rows of its train or test part have sample_weight zero: change "
+            "cv, or leave these rows out."
+        )
+    refuse_infinite(fitted, search.Cs, search.classes)
     judge = _log_score(held)
     if scorer is not None:
         judge = _named_score(scorer, problem.rows.X, test, held, search.classes)
     task = search.paths(task, "fold", i, _some_data(task, train))
-    # where folds are fitted at once each has one thread
-    with single_threaded_blas if single else fold.rows.threads():
-        fields, last = search.fit(fold, judge, name, task)
+    with single_threaded_blas if single else fitted.rows.threads():
+        fields, last = search.fit(fitted, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
-    unseen = fold.absent() & ~problem.absent() & ~held.absent()
+    unseen = fitted.absent() & ~problem.absent() & ~held.absent()
     return (fields, last), unseen
 
 
 def _log_score(held):
-    """Minus the log-loss of the rows held out, a function of theta and C."""
+    """A function of theta and C: minus the log-loss of the rows held out."""
     return lambda theta, C: -log_loss(held, theta)
 
 
 def _named_score(scorer, X, test, held, classes):
-    """What the scorer says of the rows held out, a function of theta and C."""
+    """A function of theta and C: the scorer's value on the rows held out."""
     scorer, labels, params = scorer
     y, params = labels[test], _check_method_params(X, params, indices=test)
 
@@ -223,29 +229,32 @@ def _named_score(scorer, X, test, held, classes):
         if np.size(value) == 1 and hasattr(value, "item"):
             value = value.item()
         if not isinstance(value, numbers.Real):
-            raise ValueError(f"scoring must return a number, and returned {value!r}.")
+            raise ValueError(
+                f"scoring must return a number, but returned {value!r}: check it."
+            )
         return value
 
     return judge
 
 
 def _some_data(task, index):
-    """What the hooks may ask for, of some of the rows."""
+    """The task's data, for the callbacks' hooks, of some of the rows."""
     if not task.followed:
         return None
     X, y, metadata = (task.data[name] for name in ("X", "y", "metadata"))
-    if X is None:  # it is dask's
+    if X is None:  # DaskRows have none
         return None
     weight = metadata and np.asarray(metadata["sample_weight"])[index]
     return fit_data(X[index], y[index], weight)
 
 
 def without_class_weight(problem, classifier, y, sample_weight):
-    """The problem as the scores see it: without the weights of the classes."""
+    """The problem for the scores, which class_weight does not weight."""
     if isinstance(problem, DaskProblem):
         raise ValueError(
-            f"class_weight={classifier.class_weight!r}: with dask's X the folds are "
-            "judged by the weights that they are fitted with. Pass sample_weight."
+            f"class_weight={classifier.class_weight!r}: the folds of a dask X are "
+            "scored by the weights of the fit, so put the class weights into "
+            "sample_weight."
         )
     dtype = problem.rows.dtype
     classes, target, mass = arguments.targets(y, classifier.classes, dtype)
@@ -254,33 +263,38 @@ def without_class_weight(problem, classifier, y, sample_weight):
 
 
 def splits(estimator, problem, classes, y, sample_weight, params):
-    """Labels, folds (one without rows for leave-one-out), scorer's parameters."""
+    """Labels, splits (train, test), and parameters of the scorer.
+
+    Leave-one-out is a single split, None.
+    """
     if isinstance(problem, DaskProblem):
         return None, _folds_of_chunks(problem, estimator, params), {}
     if is_soft(y) and isinstance(estimator.scoring, str):
         raise ValueError(
-            f"scoring={estimator.scoring!r} compares predictions with labels, and y "
-            "holds soft labels: use scoring=None, the log-loss, or a callable of "
+            f"scoring={estimator.scoring!r} compares predictions with labels, but y "
+            "holds soft labels: use scoring=None, which is the log-loss, or a callable "
             "(estimator, X, y)."
         )
     labels = np.asarray(y) if is_soft(y) else classes[problem.target]
     if is_loo(estimator):
         return labels, [None], {}
     if _routing_enabled():
-        if estimator.scoring is not None:  # the log-loss has the weights already
-            params = params | {"sample_weight": arguments.varying(sample_weight)}
+        if estimator.scoring is not None:  # else `judged` has the weights already
+            params = params | {"sample_weight": arguments.drop_if_scalar(sample_weight)}
         routed = process_routing(estimator, "fit", **params)
         split_params, score_params = routed.splitter.split, routed.scorer.score
     else:
         split_params = {k: params.pop(k) for k in ("groups",) if k in params}
         _raise_for_params(params, estimator, "fit")
         score_params = {}
-        if arguments.varying(sample_weight) is not None:
+        if arguments.drop_if_scalar(sample_weight) is not None:
             score_params = {"sample_weight": sample_weight}
     cv = check_cv(estimator.cv, labels, classifier=True)
     folds = list(cv.split(problem.rows.X, labels, **split_params))
     if not folds:
-        raise ValueError(f"cv={estimator.cv!r} gives no splits.")
+        raise ValueError(
+            f"cv={estimator.cv!r} gives no splits: pass an int or a splitter."
+        )
     return labels, folds, score_params
 
 
@@ -290,25 +304,30 @@ def _folds_of_chunks(problem, estimator, params):
     n_folds = 5 if cv is None else cv
     if not isinstance(n_folds, numbers.Integral) or n_folds < 2:
         raise ValueError(
-            f"cv={cv!r}: for dask's X it is a number of contiguous folds, at least 2. "
-            "Where X fits in memory, pass X.compute()."
+            f"cv={cv!r}: for a dask X it must be a number of folds, at least 2, which "
+            "are contiguous. If X fits in memory, pass X.compute()."
         )
     if scoring is not None or params:
         raise ValueError(
-            f"scoring={scoring!r} and {sorted(params)}: for dask's X there is "
-            "scoring=None, the log-loss, and there are no other parameters of fit."
+            f"scoring={scoring!r} and parameters {sorted(params)}: for a dask X use "
+            "scoring=None, which is the log-loss, and no such parameters. If X fits in "
+            "memory, pass X.compute()."
         )
     return problem.folds(n_folds)
 
 
 class _WithOffset(SoftmaxClassifier):
-    """A fitted classifier whose offset scorers need not know of."""
+    """A fitted classifier that adds the offset of the rows it is scored on.
+
+    Scorers do not pass an offset.
+    """
 
     def decision_function(self, X, offset=None):
+        # given where the predict methods below, block by block, call this one
         return super().decision_function(X, self.offset_ if offset is None else offset)
 
     def predict(self, X, offset=None):
-        return super().predict(X, self.offset_)  # which are read block by block, both
+        return super().predict(X, self.offset_)
 
     def predict_proba(self, X, offset=None):
         return super().predict_proba(X, self.offset_)
@@ -318,13 +337,13 @@ class _WithOffset(SoftmaxClassifier):
 
 
 def score_by_name(estimator, X, y, sample_weight, offset, params):
-    """What the scorer says that `scoring` names, of a model with the offset."""
+    """The value of the scorer that `scoring` names, with the offset in the model."""
     if is_dask(X):
         raise ValueError(
-            f"scoring={estimator.scoring!r}: for dask's X there is scoring=None only. "
-            "Where they fit in memory, pass X.compute() and y.compute()."
+            f"scoring={estimator.scoring!r}: for a dask X use scoring=None. If X and y "
+            "fit in memory, pass X.compute() and y.compute()."
         )
-    sample_weight = arguments.varying(sample_weight)
+    sample_weight = arguments.drop_if_scalar(sample_weight)
     if _routing_enabled():
         routed = process_routing(
             estimator, "score", sample_weight=sample_weight, **params
@@ -350,9 +369,9 @@ def _model(C, classes, coef, intercept, offset):
 
 
 def _score(scorer, model, X, y, params):
-    """What a scorer says; one that reads probabilities is told their classes.
+    """The scorer's value; one that reads probabilities is given all the classes.
 
-    Of which a fold, or what is scored later, may hold only some.
+    The rows may hold only some of them, and scikit-learn takes the labels from y.
     """
     function = getattr(scorer, "_score_func", None)
     if (
@@ -365,5 +384,6 @@ def _score(scorer, model, X, y, params):
     classes = {"labels": model.classes_}
     if len(model.classes_) == 2 and "pos_label" in signature(function).parameters:
         classes["pos_label"] = model.classes_[1]
-    with config_context(enable_metadata_routing=True):  # without it they take no more
+    # without routing scorers take no parameters but sample_weight
+    with config_context(enable_metadata_routing=True):
         return scorer(model, X, y, **classes | params)

@@ -1,4 +1,4 @@
-"""The Cs of a path: those given, or a grid from the strongest penalty of use down."""
+"""The Cs of a path: those given, or a grid over the useful strengths of the penalty."""
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -14,7 +14,7 @@ def at(problem, C, l1_ratio):
     """The base problem at another C and l1 ratio."""
     base = problem.penalty
     penalty = Penalty(
-        1 / (float(C) * float(problem.total_weight)),  # infinite without a warning
+        1 / (float(C) * float(problem.total_weight)),  # NumPy's would warn of overflow
         base.l1.shape,
         l1_ratio=l1_ratio,
         factor=base.factor,
@@ -26,37 +26,37 @@ def at(problem, C, l1_ratio):
 
 
 def check_Cs(Cs, eps, problem, l1_ratios):
-    """The Cs given, ascending and each once, or so many of the problem's own."""
+    """The Cs given, sorted and without duplicates, or a grid of that many."""
     check_scalar(
         eps, "eps", (int, float), min_val=0, max_val=1, include_boundaries="neither"
     )
     if np.ndim(Cs) == 0:
         check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
         return grid(problem, l1_ratios, Cs, eps)
-    what = "a number of them or a list of positive numbers"
+    what = "an int, how many to take, or a list of positive numbers"
     return np.unique(number_list(Cs, "Cs", what, lambda array: array > 0))
 
 
 def grid(problem, l1_ratios, n_Cs, eps):
-    """C from that of the strongest penalty that is of use to that of the weakest."""
-    spans = []
+    """Cs from the strongest useful penalty to the weakest, over all l1 ratios."""
+    strengths = []
     curvature = feature_curvature(problem)
     for l1_ratio in l1_ratios:
         if at(problem, 1.0, l1_ratio).penalty.has_l1:
             strongest = zeroing_strength(problem, l1_ratio)
-            # features in small units come in as much later
+            # the smaller a feature's units, the weaker the penalty at which it enters
             scale = np.sqrt(np.median(curvature) / curvature.max())
-            spans += [strongest, eps * scale * strongest]
+            strengths += [strongest, eps * scale * strongest]
         else:
-            spans += [10 * curvature.max(), 0.1 * eps * np.median(curvature)]
-    Cs = 1 / (problem.total_weight * np.array(spans))
+            strengths += [10 * curvature.max(), 0.1 * eps * np.median(curvature)]
+    Cs = 1 / (problem.total_weight * np.array(strengths))
     return np.geomspace(Cs.min(), Cs.max(), n_Cs)
 
 
 def zeroing_strength(problem, l1_ratio):
     """The least strength at which all coefficients with an l1 term are zero.
 
-    (Or at the prior mean, or at the bound nearest to it.)
+    With a prior mean they are there instead, or at the bound nearest to it.
     """
     limit = at(problem, 1.0, l1_ratio).penalty
     weight = limit.l1 / limit.strength
@@ -64,8 +64,8 @@ def zeroing_strength(problem, l1_ratio):
     theta = problem.with_intercepts(problem.penalty.rest)
     exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
     if not exact:
-        # the intercepts and what is unpenalised have to be fitted first, under a
-        # penalty that no gradient can outweigh
+        # Other coefficients and the intercepts have to be fitted first: under a penalty
+        # so strong that no gradient of the loss moves a penalised coefficient.
         size = np.abs(problem.rows.range()).max(axis=0)
         bound = 2 * np.max(
             np.where(penalised, size / np.where(penalised, weight, 1), 0)
@@ -74,30 +74,30 @@ def zeroing_strength(problem, l1_ratio):
         theta = solve(strong, theta, tol=1e-12, max_iter=1000).theta
     _, gradient = at(problem, np.inf, 0.0).value_gradient(theta)
     W, G = theta[:, :-1], gradient[:, :-1]
-    G = np.where(Frame(problem).constant, 0, G)  # which is rounding
+    G = np.where(Frame(problem).constant, 0, G)  # of constant features: rounding
     blocked = ((W <= limit.lower) & (G > 0)) | ((W >= limit.upper) & (G < 0))
     G = np.where(blocked | ~penalised, 0, G)
     G = np.linalg.norm(G, axis=0) if limit.grouped else np.abs(G)
     weight = weight[0] if limit.grouped else weight
     strength = np.max(G / np.where(weight > 0, weight, 1))
-    # the gradient is as exact as the dtype permits, or the fit
+    # a margin for the error of the gradient, from the dtype or from the fit
     strength *= 1 + max(np.sqrt(np.finfo(problem.rows.dtype).eps), 0 if exact else 1e-3)
     return strength if strength > 0 else 1 / problem.total_weight
 
 
 def feature_curvature(problem):
-    """Mean over the classes of each penalised feature's curvature, per penalty factor.
+    """Each penalised feature's curvature over its penalty factor, a mean over classes.
 
-    At the null point; features without any are left out.
+    At the null point. Features without curvature are left out.
     """
     plain = at(problem, np.inf, 0.0)
     coordinates, _ = build(
         plain, plain.with_intercepts(0.0), Frame(plain), ["diagonal"]
     )
     scale = coordinates.scale[:, :-1]
-    moves = (scale > 0).all(axis=0)
-    curvature = np.mean(1 / scale[:, moves] ** 2, axis=0)
+    has_curvature = (scale > 0).all(axis=0)
+    curvature = np.mean(1 / scale[:, has_curvature] ** 2, axis=0)
     factor = np.broadcast_to(plain.penalty.factor, plain.penalty.l1.shape)
-    factor = factor.mean(axis=0)[moves]
+    factor = factor.mean(axis=0)[has_curvature]
     curvature = curvature[factor > 0] / factor[factor > 0]
     return curvature if len(curvature) else np.ones(1)

@@ -17,10 +17,10 @@ def refuse_single(labels):
 
 
 def labels_of(y):
-    """The labels that y holds, sorted, and the code of each row."""
+    """The labels found in y, sorted, and the code of each row."""
     refuse_missing(y, "y")
     plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
-    if not plain:  # whose check takes as long as a pass over small data
+    if not plain:  # the check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
     if y.ndim != 1:
         y = column_or_1d(y, warn=True)
@@ -37,20 +37,22 @@ def refuse_missing(labels, name):
     if hasattr(labels, "isna"):
         missing = np.any(labels.isna())
     else:
-        # a list of strings and NaN would become one of strings
+        # NumPy would make the string "nan" of NaN in a list of strings
         dtype = None if hasattr(labels, "dtype") else object
         labels = np.asarray(labels, dtype=dtype)
         missing = labels.dtype == object and any(map(_is_missing, labels.ravel()))
     if missing:
-        raise ValueError(f"{name} contains NaN or missing values: leave them out.")
+        raise ValueError(
+            f"{name} contains NaN or missing values: drop or fill these entries."
+        )
 
 
 def _is_missing(label):
     try:
         return label is None or bool(label != label)
-    except TypeError:  # pandas' own is neither equal to itself nor not
+    except TypeError:  # pd.NA != pd.NA is pd.NA, which has no truth value
         return True
-    except ValueError:  # a sparse matrix, which is for check_array to refuse
+    except ValueError:  # a sparse matrix: check_array refuses it later
         return False
 
 
@@ -61,18 +63,18 @@ def _sorted(labels, name):
     except TypeError as error:
         kinds = sorted({type(label).__name__ for label in labels.ravel()})
         raise ValueError(
-            f"{name} holds labels of types {kinds}, which have no order among them: "
+            f"{name} holds labels of types {kinds}, which cannot be sorted together: "
             f"make them one type, e.g. {name}.astype(str)."
         ) from error
 
 
 def label_set(classes, name="classes"):
-    """The labels that are said to be all, sorted."""
+    """The full set of labels that the user gave, sorted."""
     refuse_missing(classes, name)
-    said, classes = classes, np.asarray(to_numpy(classes))
-    if classes.dtype.kind == "U" and not hasattr(said, "dtype"):
-        # numbers in a list with strings have become strings
-        _sorted(np.asarray(said, dtype=object), name)
+    given, classes = classes, np.asarray(to_numpy(classes))
+    if classes.dtype.kind == "U" and not hasattr(given, "dtype"):
+        # NumPy has made strings of numbers beside strings: refuse such a list
+        _sorted(np.asarray(given, dtype=object), name)
     labels = []
     if classes.ndim == 1:
         labels, _ = _sorted(classes, name)
@@ -85,7 +87,7 @@ def label_set(classes, name="classes"):
 
 
 def unique(y):
-    """The labels that y (n,) holds, sorted, in NumPy, and the code of each row."""
+    """Like `np.unique`: labels as a NumPy array, codes in y's own library."""
     if not is_foreign(y):
         if y.dtype.kind in "iu" and y.size and int(y.max()) - int(y.min()) < y.size:
             return _counted(y)
@@ -95,10 +97,10 @@ def unique(y):
 
 
 def _counted(y):
-    """`unique` of integers near each other, which need no sorting."""
+    """`unique` for integers in a short range: counted, which is faster than sorted."""
     least = y.min()
-    # what overflows here comes back below
+    # may exceed y's dtype: below, the cast and the sum wrap around to the right label
     shifted = y.astype(np.intp) - least.astype(np.intp)
-    there = np.bincount(shifted) > 0
-    found = np.flatnonzero(there).astype(y.dtype) + least
-    return found, (np.cumsum(there) - 1)[shifted]
+    present = np.bincount(shifted) > 0
+    found = np.flatnonzero(present).astype(y.dtype) + least
+    return found, (np.cumsum(present) - 1)[shifted]

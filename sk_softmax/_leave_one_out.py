@@ -7,8 +7,9 @@ optimum, the row's K x K leverage :math:`A_i = (I \otimes x_i)^T H^{-1}
 .. math:: z_{-i} = z_i + \tfrac{s_i}{S}
    A_i \left( I - \tfrac{s_i}{S} V_i A_i \right)^{-1} (p_i - t_i)
 
-A row that moves its own logits far moves the others' curvature too. The few that do
-are left out in fact: the fit goes on without them, in its coordinates.
+For a row that moves its own logits far, one step is not enough, since the curvature
+changes on the way. The few such rows are left out in fact, by a fit that starts at the
+optimum and uses its coordinates.
 
 (Rad and Maleki, "A scalable estimate of the out-of-sample prediction error via
 approximate leave-one-out cross-validation", :doi:`10.1111/rssb.12374`).
@@ -27,19 +28,19 @@ from ._loss import log_proba
 from ._optimum import Leftover
 from ._solver import descend
 
-# Logits that move by more than this are those of a row that is left out in fact, if it
-# is among so many that move the most.
+# Rows whose logits move by more than FAR are left out in fact: at most MOST_REFITS,
+# those that move the most.
 FAR, MOST_REFITS = 0.5, 100
-# What the rows at work on take in memory.
+# Memory for the arrays of the rows that are worked on together.
 CHUNK_BYTES = 2**24
 
 
 def check_left_out(problem, Cs, classes):
-    """Refuse and warn of what cannot be left out, or not without a difference."""
-    if problem.penalty.has_bounds:  # there are none but those
+    """Raise or warn where leaving one row out is impossible, or removes a class."""
+    if problem.penalty.has_bounds:  # not the user's: `check_choices` refuses those
         raise ValueError(
             "penalty_factor is infinite, and cv='approximate-loo' takes no "
-            "coefficients that are held: leave out these columns, or use folds."
+            "coefficients that are held fixed: leave out these columns, or use folds."
         )
     if not problem.has_labels:
         return
@@ -49,18 +50,18 @@ def check_left_out(problem, Cs, classes):
         return
     if np.isinf(Cs).any():
         raise ValueError(
-            f"Classes {alone} have one row, without which C=inf sends them to "
-            "infinity: use a finite C, or leave out these classes."
+            f"Classes {alone} have one row: without it, C=inf makes their coefficients "
+            "infinite. In Cs use a finite C, or leave out these classes."
         )
     warnings.warn(
-        f"Classes {alone} have one row: the fit without it does not know them, and "
-        "is scored on it. Leave out classes of so few rows.",
+        f"Classes {alone} have one row: it is scored by a fit that has seen no row of "
+        "its class. Leave out classes of so few rows.",
         stacklevel=6,
     )
 
 
 def refuse_separated(problem, theta, C, classes):
-    """Raise where the fit has no curvature, so that no row seems to be missed."""
+    """Raise where classes are separated: without curvature no row would be missed."""
     separated = problem.separated(theta)
     if separated.any():
         raise ValueError(
@@ -89,13 +90,13 @@ def leave_one_out_loss(problem, theta, target):
     Raises
     ------
     ValueError
-        The Hessian is too large to have whole.
+        The Hessian is too large for memory.
     """
     K, d1 = problem.shape
     if 8 * (K * d1) ** 2 > MAX_BYTES:
         raise ValueError(
             f"cv='approximate-loo' needs the Hessian of all {K * d1} coefficients, "
-            "which is too large. Use folds."
+            "which is too large: use folds, such as cv=5."
         )
     frame = Frame(problem)
     coordinates = build_hessian(problem, theta, frame)
@@ -115,9 +116,9 @@ def leave_one_out_loss(problem, theta, target):
             row_root = np.tensordot(features, root, axes=(1, 1))
             leverage = Q @ (row_root @ row_root.transpose(0, 2, 1)) @ Q.T
             weight = problem.weights(part) / problem.total_weight
-            after = _without(problem, Z, leverage, part, weight)
-            losses[part] = _losses(after, target[part])
-            move = after - Z
+            left_out = _left_out_logits(problem, Z, leverage, part, weight)
+            losses[part] = _losses(left_out, target[part])
+            move = left_out - Z
             moves[part] = abs(move[0]) if len(Z) == 1 else np.ptp(move, axis=0)
     for i in np.argsort(-moves, kind="stable")[:MOST_REFITS]:
         if moves[i] > FAR:
@@ -130,11 +131,11 @@ def leave_one_out_loss(problem, theta, target):
 
 
 def _refit(problem, theta, coordinates, frame, i):
-    """The optimum without row i."""
+    """The optimum without row i, starting from that of all rows, theta."""
     weight = problem.weights(slice(None)).copy()
     weight[i] = 0
     rest = problem.replaced(weight=weight)
-    rest.total_weight = problem.total_weight  # and with it the penalty's strength
+    rest.total_weight = problem.total_weight  # the penalty's strength contains it
     leftover = Leftover(
         frame,
         point=loss_alone(rest, theta),
@@ -142,13 +143,13 @@ def _refit(problem, theta, coordinates, frame, i):
         kind="hessian",
         strength=problem.penalty.strength,
     )
-    # one row is 1 / n of F, and a row that moves far moves F little
+    # tol is relative to all of F, of which this row is about 1 / n
     tol = 1e-6 / problem.rows.shape[0]
     return descend(rest, tol=tol, max_iter=100, leftover=leftover).theta
 
 
-def _without(problem, Z, leverage, part, weight):
-    """Logits (K, m) of rows under the fits without them."""
+def _left_out_logits(problem, Z, leverage, part, weight):
+    """Logits (K, m) of rows, each under the fit without it."""
     target, K = problem.target[part], len(Z)
     _, R = problem.loss.residual(Z.copy(), target, np.asarray(weight, np.float64))
     P = problem.loss.proba(Z.copy())
@@ -164,7 +165,7 @@ def _without(problem, Z, leverage, part, weight):
 
 def _losses(Z, target):
     """Cross-entropy of each row, (m,)."""
-    said = log_proba(Z.T if len(Z) > 1 else Z[0])
+    logp = log_proba(Z.T if len(Z) > 1 else Z[0])
     if target.ndim == 1:
-        return -said[np.arange(len(target)), target]
-    return -np.einsum("mk,mk->m", said, target)
+        return -logp[np.arange(len(target)), target]
+    return -np.einsum("mk,mk->m", logp, target)

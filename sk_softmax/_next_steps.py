@@ -1,30 +1,30 @@
-"""What to say of fits that did not end at an optimum, and what to do about it."""
+"""Messages about fits that did not end at an optimum, and what to do next."""
 
 
 def separation(classes, C, optimality):
-    """What to say where the optimum is at infinity."""
+    """The message where the optimum is at infinity."""
     free, step = f"C={C:g}", "Use a finite C, such as 1."
-    if C < 1e290:  # above, 1 / (C S) may be zero
+    if C < 1e290:  # a larger C is none: 1 / (C S) may underflow
         free = "penalty_factor=0"
-        step = "Give the features that do so a positive penalty_factor."
+        step = "Give the features that separate them a positive penalty_factor."
     return (
         f"X separates classes {classes.tolist()} from all others without an error, so "
-        f"that with {free} the optimum is at infinity: the coefficients are finite "
-        f"only because the fit stopped when {optimality:.0e} of the objective was "
-        f"left. {step}"
+        f"that with {free} the optimum is at infinity. The coefficients are finite "
+        "only because the fit stopped at a relative suboptimality of "
+        f"{optimality:.0e}. {step}"
     )
 
 
 def next_step(max_iter, n_iter):
-    """What to do about a fit that did not converge after so many passes."""
+    """What to do about a fit that did not converge in `n_iter` passes."""
     if n_iter < max_iter - 1:
         return (
-            "The objective is flat to the last digit that X's dtype has: use float64, "
-            "subtract a constant from features far from zero, or raise tol if this is "
-            "near enough. Where offsets or coef_prior make all rows certain, a penalty "
-            "on every feature helps."
+            "The objective no longer changes within the precision of X's dtype: use "
+            "float64, subtract a constant from features far from zero, or raise tol "
+            "if this is near enough. Where offsets or coef_prior make all rows "
+            "certain, penalise every feature."
         )
     return (
         f"Raise max_iter (now {max_iter}), or tol if this is near enough; a smaller C "
-        "makes the problem easier."
+        "also makes the problem easier."
     )

@@ -7,7 +7,7 @@ from sklearn.utils import check_array
 def numeric(value, name, dtype=np.float64, **options):
     """An array of numbers, checked as `check_array` does; errors name the argument.
 
-    With ``copy=True`` it may be written to, which what pandas gives may not.
+    With ``copy=True`` it is writable; what pandas gives may be read-only.
     """
     if is_plain(value, [dtype]) and value.ndim in (1, 2):
         return value.copy() if options.get("copy") else value
@@ -24,7 +24,7 @@ def numeric(value, name, dtype=np.float64, **options):
 
 
 def number_list(value, name, what, is_valid):
-    """A list of numbers that are all valid, (n,); the error says what they are."""
+    """A list of valid numbers as an array (n,); `what` describes it in the error."""
     array = np.asarray(value, dtype=object)
     if array.ndim == 1 and array.size:
         array = numeric(value, name, ensure_2d=False, ensure_all_finite=False)
@@ -34,25 +34,25 @@ def number_list(value, name, what, is_valid):
 
 
 def is_plain(value, dtypes):
-    """Whether it is an array of finite numbers of one of the dtypes.
+    """Whether it is an array of finite numbers in one of the dtypes.
 
-    scikit-learn's check would find nothing, and takes as long as three passes over
-    small data.
+    Then scikit-learn's check, which takes as long as three passes over small data,
+    can be skipped.
     """
     if type(value) is not np.ndarray or value.dtype not in dtypes or not value.size:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(value.sum()))  # or it is to be looked at closer
+        return bool(np.isfinite(value.sum()))  # False also if finite ones overflow
 
 
 def refuse_masked(value, name):
-    """Raise where entries are masked: NumPy and scikit-learn forget that."""
+    """Raise where entries are masked: NumPy and scikit-learn drop the mask."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
 
 
 def check_columns(X):
-    """Raise where a column of a frame holds dates, or names instead of numbers."""
+    """Raise where a column of a frame holds dates or text instead of numbers."""
     if not hasattr(X, "columns"):
         return
     for name, dtype in zip(X.columns, X.dtypes, strict=True):
@@ -66,19 +66,19 @@ def check_columns(X):
             column.astype(float)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"X's column {name!r} is of {dtype}: only numbers can be fitted to. "
+                f"X's column {name!r} is of {dtype}: only numbers can be used. "
                 "Encode it, for example by OneHotEncoder, or leave it out."
             ) from error
 
 
 def refuse_dates(X):
-    """Raise where X holds dates, times or fields: NumPy makes numbers of them."""
+    """Raise for dates, times and structured dtypes: NumPy makes numbers of them."""
     dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     if any(map(_is_date, dtypes)):
         check_columns(X)
         raise ValueError(
-            f"X is of {X.dtype}: only numbers can be fitted to. Make numbers of it, "
-            "such as days since a date, or columns of its fields."
+            f"X is of {X.dtype}: only numbers can be used. Make numbers of it, such "
+            "as days since a date, or columns of its fields."
         )
 
 

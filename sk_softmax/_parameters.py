@@ -1,4 +1,4 @@
-"""The parameters of the estimators, checked before a fit looks at the data."""
+"""The estimators' parameters, checked before a fit looks at the data."""
 
 import numbers
 import sys
@@ -9,14 +9,14 @@ from sklearn.utils import check_scalar
 from ._coordinates import BUILDERS
 from ._numeric import number_list
 
-# The cv that has a name.
+# The only string that the parameter cv may be.
 LOO = "approximate-loo"
-# Parameters of SoftmaxClassifier that a stream can have at one value only.
+# Parameters of SoftmaxClassifier for which partial_fit takes this value only.
 STREAMED = {"l1_ratio": 0, "penalty_group": None, "bounds": None, "coef_prior": None}
 
 
 def check_parameters(classifier):
-    """Raise where one of those that all fits share is out of its range."""
+    """Raise if a parameter that all estimators share has a wrong type or value."""
     for name, least, bounds in (
         ("C", 0, "right"),
         ("l1_ratio", 0, "left"),
@@ -33,10 +33,12 @@ def check_parameters(classifier):
             max_val=np.inf,
             include_boundaries=bounds,
         )
-        if isinstance(value, np.generic):  # to whose dtype the limit would be cast
+        if isinstance(value, np.generic):  # or NumPy casts the limit to its dtype
             value = value.item()
         if value != value or np.inf > value > sys.float_info.max:
-            raise ValueError(f"{name} is NaN, or too large for a float.")
+            raise ValueError(
+                f"{name} is NaN, or too large for a float: pass a finite number."
+            )
     if classifier.l1_ratio > 1:
         raise ValueError(f"l1_ratio={classifier.l1_ratio!r} must be at most 1.")
     for name in ("fit_intercept", "warm_start"):
@@ -49,19 +51,19 @@ def check_parameters(classifier):
     solver = classifier.solver
     if not isinstance(solver, str) or solver not in ["auto", *BUILDERS]:
         raise ValueError(
-            f"solver={solver!r} must be 'auto' or one of {list(BUILDERS)}, "
-            "which all lead to the same optimum; scikit-learn's are not among them."
+            f"solver={solver!r} must be 'auto' or one of {list(BUILDERS)}, which all "
+            "lead to the same optimum. Solvers of scikit-learn do not exist here."
         )
 
 
 def check_bool(value, name):
-    """Raise where it is no bool, as scikit-learn does."""
+    """Raise where it is not a bool, as scikit-learn does."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r} must be True or False.")
 
 
 def check_choices(classifier):
-    """The l1 ratios; raises where a parameter of the choice is wrong."""
+    """Check the parameters of SoftmaxClassifierCV alone; return the l1 ratios."""
     l1_ratios = number_list(
         classifier.l1_ratios,
         "l1_ratios",
@@ -76,13 +78,17 @@ def check_choices(classifier):
         raise ValueError(f"selection={selection!r} must be 'best' or '1se'.")
     if isinstance(classifier.cv, type):
         name = classifier.cv.__name__
-        raise TypeError(f"cv={name} is a class, and takes its parameters: cv={name}().")
+        raise TypeError(f"cv={name} is a class: pass an instance, cv={name}().")
     if isinstance(classifier.cv, str) and classifier.cv != LOO:
-        raise ValueError(f"cv={classifier.cv!r}: the only cv with a name is {LOO!r}.")
+        raise ValueError(
+            f"cv={classifier.cv!r}: the only string that cv may be is {LOO!r}. Pass a "
+            "number of folds or a splitter."
+        )
     smooth = not l1_ratios.any() and classifier.bounds is None
     if is_loo(classifier) and not (smooth and classifier.scoring is None):
         raise ValueError(
-            f"cv={LOO!r} takes l1_ratios=(0.0,), no bounds and scoring=None. Use folds."
+            f"cv={LOO!r} needs l1_ratios=(0.0,), bounds=None and scoring=None: use "
+            "these, or folds such as cv=5."
         )
     return l1_ratios
 
@@ -93,18 +99,18 @@ def is_loo(classifier):
 
 
 def check_streamable(classifier):
-    """True, or a ValueError that names the parameter that partial_fit cannot serve."""
+    """True, or a ValueError that names the parameter that partial_fit cannot use."""
     if not hasattr(classifier, "C"):
         raise ValueError(
-            "A stream cannot be split in folds that choose C: choose it on some rows, "
-            f"and give it to SoftmaxClassifier in {type(classifier).__name__}'s place."
+            f"{type(classifier).__name__} has no partial_fit, since a stream cannot be "
+            "split into folds: choose C on some rows, and pass it to SoftmaxClassifier."
         )
     for name, value in STREAMED.items():
         given = getattr(classifier, name)
         if given is not value and not (np.isscalar(given) and given == value):
             raise ValueError(
-                f"partial_fit serves the l2 penalty alone: {name} must be {value}, got "
-                f"{given!r}. fit serves it."
+                f"partial_fit has the l2 penalty alone: {name} must be {value}, got "
+                f"{given!r}. Change it, or use fit."
             )
     if classifier.C == np.inf:
         raise ValueError(
@@ -114,7 +120,7 @@ def check_streamable(classifier):
         )
     if isinstance(classifier.class_weight, str):
         raise ValueError(
-            f"partial_fit does not know the frequencies to come: class_weight="
-            f"{classifier.class_weight!r} must be a dict of weights, or None."
+            f"class_weight={classifier.class_weight!r} needs the frequencies of all "
+            "rows, which partial_fit does not know: pass a dict of weights, or None."
         )
     return True

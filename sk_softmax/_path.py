@@ -1,7 +1,7 @@
-"""Many C at once: warm starts down a path, and softmax_path.
+"""softmax_path: fits at many C, each starting at the optimum of the one before.
 
-Neighbouring problems of a path differ in the strength of the penalty alone, so
-that each starts at the last one's optimum, from the strongest penalty on.
+Neighbouring problems differ in the strength of the penalty alone, so that their optima
+are near each other. A path begins at the strongest penalty.
 """
 
 import warnings
@@ -142,12 +142,15 @@ def softmax_path(
     array([0.  , 0.64, 0.88, 0.95, 0.96])
     """
     if {"C", "warm_start"} & set(options):
-        raise TypeError("softmax_path takes Cs, and neither C nor warm_start.")
+        raise TypeError(
+            "softmax_path takes neither C nor warm_start: pass Cs, whose fits always "
+            "start at the one before."
+        )
     unknown = options.keys() - SoftmaxClassifier().get_params().keys()
     if unknown:
         raise TypeError(
-            f"softmax_path() takes no {min(unknown)!r}, and SoftmaxClassifier has no "
-            "such parameter; it has one l1_ratio, and Cs for C."
+            f"softmax_path() takes no {min(unknown)!r}: pass Cs, one l1_ratio, and "
+            "other parameters of SoftmaxClassifier."
         )
     classifier = SoftmaxClassifier(**options)
     set_callbacks(classifier, callbacks)
@@ -157,7 +160,7 @@ def softmax_path(
 
 
 def _warn_of(path, separated, classifier):
-    """One warning for the path, where there is reason for one."""
+    """Warn at most once for the whole path, and say what to do next."""
     messages = []
     bad = np.flatnonzero(~path.converged)
     if len(bad):
@@ -220,15 +223,16 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
 
 
 def base_problem(classifier, X, y, sample_weight, offset):
-    """The problem of X at C = 1 with all of the penalty l1, the classes.
+    """The problem at C = 1 and l1 ratio 1, and the classes.
 
-    `at` gives the problem at any other C and l1 ratio.
+    `at` gives it at any other C and l1 ratio. Ratio 1, since a Penalty without an l1
+    term forgets that it is grouped.
     """
     check_parameters(classifier)
     require_y(y, classifier)
     refuse(
         X,
-        "A path of C",
+        "a path of C",
         "use GridSearchCV(SoftmaxClassifier(), {'C': ...}), or pass NumPy arrays",
     )
     X = validated(classifier, X, y, sample_weight, offset)
@@ -238,7 +242,7 @@ def base_problem(classifier, X, y, sample_weight, offset):
 
 
 def solve_path(problem, Cs, l1_ratio, **options):
-    """Yield the Result at each of the ascending Cs.
+    """Yield the Result at each of the Cs, which ascend.
 
     Parameters
     ----------
@@ -265,7 +269,7 @@ def solve_path(problem, Cs, l1_ratio, **options):
                 leftover = result.leftover
                 yield _light(lifted)
                 continue
-        if space is not None:  # too inexact, or without a penalty
+        if space is not None:  # too inexact in there, or no penalty: use all features
             start = None if leftover is None else space.lift(leftover.point.theta)
             leftover = space = None
             kinds = wanted or preference(base, ON_PATH)
@@ -274,14 +278,14 @@ def solve_path(problem, Cs, l1_ratio, **options):
         result = solve(whole, start, leftover=leftover, kinds=kinds, **options)
         leftover = result.leftover
         if whole.penalty.is_smooth:
-            optima = [*optima[-2:], (np.log(C), _ahead(result, whole))]
+            optima = [*optima[-2:], (np.log(C), _refined(result, whole))]
         yield _light(result)
 
 
-def _ahead(result, problem):
-    """A step beyond the result, to where no pass over the data has been.
+def _refined(result, problem):
+    """The result after one more step of the coordinates, which costs no pass.
 
-    The parabola makes much of how far its points are from their optima.
+    Extrapolation multiplies the distances of its points from their optima.
     """
     coordinates, point = result.leftover.coordinates, result.leftover.point
     if coordinates is None:
@@ -292,10 +296,10 @@ def _ahead(result, problem):
 
 
 def _extrapolate(optima, t):
-    """The optimum at log C = t, on a parabola or, where the steps are long, a line.
+    """A guess of theta at log C = t: by a parabola or, where steps are long, a line.
 
-    Classes that are separated, and so most problems at large C, have coefficients that
-    grow with log C.
+    Over long steps a parabola goes astray. At large C most classes are separated, and
+    their coefficients grow linearly in log C.
     """
     near = len(optima) == 3 and t - optima[-1][0] < 0.7
     optima = optima if near else optima[-2:]
@@ -303,14 +307,14 @@ def _extrapolate(optima, t):
     if len(optima) < 2 or not t < np.inf or np.abs(np.diff(times)).min() < 1e-8:
         return None
     theta = 0
-    for i, (time, optimum) in enumerate(optima):
+    for i, (time, optimum) in enumerate(optima):  # Lagrange's polynomial
         others = np.delete(times, i)
         theta = theta + np.prod((t - others) / (time - others)) * optimum
     return theta
 
 
 def _light(result):
-    """The result without its coordinates, which are large."""
+    """The result without its coordinates, which take much memory."""
     return replace(result, leftover=replace(result.leftover, coordinates=None))
 
 
@@ -326,6 +330,6 @@ def _loss(problem, rows, X, theta):
 
 
 def refuse_infinite(problem, Cs, classes):
-    """Raise where C=inf would send a class that has no rows to infinity."""
+    """Raise where C=inf would send the logits of a class without rows to infinity."""
     if np.isinf(Cs).any():
         refuse_absent(classes[problem.absent()], "y (or from a fold)")

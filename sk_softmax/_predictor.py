@@ -34,7 +34,7 @@ from ._rows import (
     working_dtype,
 )
 
-# What X may be; all of it is read in place.
+# Options of `validate_data`: X in one of these forms is read in place, not copied.
 INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
 
@@ -48,11 +48,11 @@ def read(estimator, X):
 
 
 def checked(estimator, X, **options):
-    """X as `validate_data` gives it; nothing in it may be masked."""
+    """X after `validate_data`, and after checks that it lacks: for masks and dates."""
     refuse_masked(X, "X")
     refuse_dates(X)
     try:
-        with np.errstate(invalid="ignore"):  # of sums that overflow both ways
+        with np.errstate(invalid="ignore"):  # its sum may be inf - inf
             return validate_data(estimator, X, **INPUT | options)
     except (TypeError, ValueError):
         check_columns(X)
@@ -60,14 +60,17 @@ def checked(estimator, X, **options):
 
 
 def _is_plain(X):
-    """Whether X is a small array of finite numbers that are read in place."""
+    """Whether X is a small, finite array, for which `validate_data` is needless."""
     if is_checked_late(X) or memory_map(X) is not None:
         return False
     return is_plain(X, INPUT["dtype"]) and X.ndim == 2
 
 
 def reading(X):
-    """How to validate X for a fit, whose rows check what is large by blocks later."""
+    """Options of `validate_data` for a fit.
+
+    Whether a large X is finite is checked later, by blocks, in `_rows`.
+    """
     if is_dispatched(X):
         return {"dtype": float_types(X)}
     if memory_map(X) is not None:
@@ -76,17 +79,17 @@ def reading(X):
 
 
 def _by_block(method):
-    """A predict method that reads a mapped file block by block.
+    """A predict method that reads a memory map block by block.
 
-    A foreign array has to be where the coefficients are.
+    A foreign array has to be in the library and on the device of the coefficients.
     """
 
     @wraps(method)
     def by_block(self, X, offset=None):
         check_same_namespace(X, self, method.__name__)
         file = memory_map(X)
-        size = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
-        n_rows = max(1, MAPPED_BYTES // (8 * size))
+        n_columns = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
+        n_rows = max(1, MAPPED_BYTES // (8 * n_columns))
         if file is None or X.ndim != 2 or len(X) <= n_rows:
             return method(self, X, offset)
         check_is_fitted(self)
@@ -106,7 +109,7 @@ def _by_block(method):
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Leave the estimator as it was if what is done to it fails or is interrupted."""
+    """Restore the estimator if the block within raises or is interrupted."""
     before = estimator.__dict__.copy()
     try:
         yield
@@ -142,7 +145,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         offset = follow(X, offset)
         X, coef = common_dtype(X, self.coef_)
         logits = X @ coef.T
-        if sparse.issparse(logits):  # X and, after sparsify, coef_ too
+        if sparse.issparse(logits):  # X and coef_ are both, after sparsify
             logits = logits.toarray()
         logits = logits + self.intercept_
         if offset is not None:
@@ -231,34 +234,35 @@ class Predictor(ClassifierMixin, BaseEstimator):
         refuse_dask(y=y, sample_weight=sample_weight)
         if not is_soft(y):
             predicted = self.predict(X, offset)
-            y, sample_weight = follow(predicted, y, arguments.varying(sample_weight))
+            sample_weight = arguments.drop_if_scalar(sample_weight)
+            y, sample_weight = follow(predicted, y, sample_weight)
             return accuracy_score(y, predicted, sample_weight=sample_weight)
         return self._mean_log_likelihood(X, y, sample_weight, offset)
 
     def _mean_log_likelihood(self, X, y, sample_weight, offset):
-        """Minus the mean cross-entropy, of labels or soft labels."""
-        said = self.predict_log_proba(X, offset)
+        """Mean log-likelihood (minus the cross-entropy) of labels or soft labels."""
+        logp = self.predict_log_proba(X, offset)
         classes = to_numpy(self.classes_)
-        labels = self.classes  # in the order of soft labels' columns
+        labels = self.classes  # the order of soft labels' columns in fit
         if labels is None:
             stream = getattr(self, "_stream", None)
             labels = classes if stream is None else stream.class_order
         if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:
-            y = follow(said, y)
-        labels, target, mass = arguments.targets(y, labels, said.dtype)
+            y = follow(logp, y)
+        labels, target, mass = arguments.targets(y, labels, logp.dtype)
         if not np.array_equal(labels, classes):
             raise ValueError(
-                f"y has columns {labels.tolist()}, but the classes are "
-                f"{classes.tolist()}."
+                f"y has columns {labels.tolist()}, but the classes of the fit are "
+                f"{classes.tolist()}: pass a column for each of them."
             )
-        target, mass, weight = follow(said, target, mass, sample_weight)
-        weight = arguments.row_weights(weight, None, labels, target, mass, said.dtype)
+        target, mass, weight = follow(logp, target, mass, sample_weight)
+        weight = arguments.row_weights(weight, None, labels, target, mass, logp.dtype)
         if target.ndim == 1:
-            scores = said[np.arange(len(target)), target]
+            scores = logp[np.arange(len(target)), target]
         else:
-            scores = namespace(said).sum(target * said, axis=1)
+            scores = namespace(logp).sum(target * logp, axis=1)
         return float(np.average(to_numpy(scores), weights=to_numpy(weight)))
 
     def sparsify(self):
@@ -271,8 +275,8 @@ class Predictor(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if is_foreign(self.coef_):
             raise ValueError(
-                f"coef_ is a {type(self.coef_).__name__}, which has no CSR form: move "
-                "the estimator to NumPy with "
+                f"coef_ is a {type(self.coef_).__name__}, which has no CSR form: first "
+                "move the estimator to NumPy with "
                 "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
             )
         self.coef_ = sparse.csr_matrix(self.coef_)

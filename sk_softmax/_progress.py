@@ -1,7 +1,7 @@
-"""What a fit tells scikit-learn's callbacks, where its version has them.
+"""What a fit tells scikit-learn's callbacks, which there are from version 1.9 on.
 
-A fit is a tree of tasks. Each begins and ends with a call of the callbacks' hooks,
-and the last may ask that those after it be left undone.
+A fit is a tree of tasks. The callbacks' hooks are called where a task begins and
+where it ends, and the latter may ask to skip the tasks after it.
 """
 
 from functools import wraps
@@ -16,7 +16,7 @@ except ImportError:  # before scikit-learn 1.9
         """No callbacks."""
 
     def with_callbacks(method):
-        """No callbacks, but as many frames: warnings count them."""
+        """No callbacks, but the same call depth, which warnings' stacklevel counts."""
 
         @wraps(method)
         def same_method(*args, **kwargs):
@@ -31,7 +31,7 @@ class Task:
     Parameters
     ----------
     estimator : estimator, default=None
-        None is a task that nobody follows.
+        None where there are no callbacks; then nothing is called.
     context : sklearn.callback.CallbackContext, default=None
     data : dict, default=None
         X, y and metadata, as the hooks may ask for them.
@@ -39,6 +39,7 @@ class Task:
     Attributes
     ----------
     followed : bool
+        Whether there are callbacks.
     """
 
     def __init__(self, estimator=None, context=None, data=None):
@@ -48,17 +49,17 @@ class Task:
             context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def subtask(self, name, *, number=None, n_subtasks=0, data=None):
-        """Begin a part of this task; those of several at a time are numbered."""
+        """Begin a part of this task; parts that run in parallel have a number."""
         if not self.followed:
             return self
         context = self.context.subcontext(name, number, max_subtasks=n_subtasks)
         return Task(self.estimator, context, data or self.data)
 
     def end(self, attributes=None):
-        """Whether a callback asks to leave the tasks after this one undone.
+        """End the task; return whether a callback asks to skip those after it.
 
-        `attributes`, or what it returns when called, are those of an estimator that
-        could predict as if the fit ended here.
+        `attributes`, or what it returns when called, are the fitted attributes as if
+        the fit ended here: with them a callback can make an estimator that predicts.
         """
         if not self.followed:
             return False
@@ -68,7 +69,7 @@ class Task:
 
 
 def begin_fit(estimator, X, y, sample_weight, n_subtasks=None, parallel=False):
-    """The task of a fit, in a method that has `with_callbacks`."""
+    """Begin the task of a fit; the caller must be decorated by `with_callbacks`."""
     if not hasattr(estimator, "_skl_callbacks"):
         return Task()
     context = estimator._init_callback_context(
@@ -90,7 +91,7 @@ def set_callbacks(estimator, callbacks):
 
 
 def fit_data(X, y, sample_weight):
-    """As the hooks may ask for it; scorers know no offset."""
+    """The data as the hooks take them; without the offset, which no scorer takes."""
     metadata = None if sample_weight is None else {"sample_weight": sample_weight}
     return {"X": X, "y": y, "metadata": metadata}
 
@@ -98,14 +99,14 @@ def fit_data(X, y, sample_weight):
 class Rounds:
     """The rounds of the solver as subtasks of a fit.
 
-    Like LogisticRegression's iterations, one begins when the last has ended, and the
-    last of all may have nothing to do.
+    A round begins as soon as the one before has ended, as LogisticRegression's
+    iterations do, so that the last of all may be empty.
 
     Parameters
     ----------
     task : Task
     attributes : callable
-        From theta to the attributes of an estimator that could predict.
+        From theta to the fitted attributes, see `Task.end`.
 
     Attributes
     ----------
@@ -118,14 +119,14 @@ class Rounds:
         self.current, self.stopped = task.subtask("round"), False
 
     def __call__(self, theta):
-        """End a round; whether it is to be the last."""
+        """End a round; return whether it is to be the last."""
         self.stopped = self.current.end(lambda: self.attributes(theta))
         if not self.stopped:
             self.current = self.task.subtask("round")
         return self.stopped
 
     def close(self, theta):
-        """End what is left, and the fit."""
+        """End the round that has begun, if any, and the fit."""
         if not self.stopped:
             self.current.end(lambda: self.attributes(theta))
         self.task.end(lambda: self.attributes(theta))

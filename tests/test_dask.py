@@ -390,9 +390,9 @@ def test_each_fold_has_chunks(make_rows, lengths, n_folds):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"cv": 9}, "cv=9 folds need at least as many chunks"),
-        ({"cv": "approximate-loo"}, "cv='approximate-loo': for dask's X"),
-        ({"cv": [([0], [1])]}, "for dask's X it is a number"),
+        ({"cv": 9}, "cv=9 folds need at least 9 chunks"),
+        ({"cv": "approximate-loo"}, "cv='approximate-loo': for a dask X"),
+        ({"cv": [([0], [1])]}, "for a dask X it must be a number"),
         ({"scoring": "accuracy"}, "scoring='accuracy'"),
         ({"class_weight": "balanced"}, "class_weight='balanced'"),
     ],
