@@ -1,12 +1,12 @@
 """Arrays of other libraries than NumPy, and the border to NumPy.
 
 Under scikit-learn's ``array_api_dispatch`` X may be an array of PyTorch, CuPy or
-another library of the array API standard, on any device: a *foreign* array. What
-has n entries is then computed by X's library where X lies. What has not is NumPy
-float64, as everywhere.
+another library of the array API standard, on any device: a *foreign* array. Arrays
+with an entry for each row are then computed by X's library, on X's device. All others
+are NumPy float64, as everywhere.
 
-The functions of one block of rows are written once, in what NumPy and the standard
-have in common. Here is the rest: what NumPy does in place, or with indices that
+Functions of a block of rows are written once, in what NumPy and the standard have in
+common. Here is what differs: operations that NumPy does in place, or with indexing that
 the standard lacks.
 """
 
@@ -29,18 +29,17 @@ def is_foreign(array):
     """Whether it is an array of another library than NumPy."""
     if isinstance(array, np.ndarray):  # every block of a fit comes by here
         return False
-    # The standard demands DLPack of an array; lists, frames and sparse matrices
-    # have none.
+    # the standard demands DLPack of arrays; lists, frames and sparse matrices have none
     return hasattr(array, "__dlpack__") and not isinstance(array, np.generic)
 
 
 def is_dispatched(X):
-    """Whether X is foreign and to be computed with where it is.
+    """Whether X is foreign and to be computed by its own library.
 
     Raises
     ------
     ImportError
-        It is, but scikit-learn is too old.
+        It is, but scikit-learn is too old for that.
     """
     if not is_foreign(X) or not get_config()["array_api_dispatch"]:
         return False
@@ -53,7 +52,7 @@ def is_dispatched(X):
 
 
 def namespace(array):
-    """The functions of an array's library: numpy, or the standard's for it."""
+    """The array's namespace: numpy, or its library's functions of the standard."""
     if isinstance(array, np.ndarray):
         return np
     kind = type(array)
@@ -76,11 +75,13 @@ def float_types(X):
     if not layout.endswith("strided"):
         raise TypeError(
             f"X is a sparse {type(X).__name__} ({layout}): pass X.to_dense(), or a "
-            "SciPy CSR matrix, which is computed with in NumPy."
+            "SciPy CSR matrix."
         )
     xp = namespace(X)
     if xp.isdtype(X.dtype, "complex floating"):
-        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
+        raise ValueError(
+            f"Complex data not supported: X has dtype {X.dtype}. Pass real numbers."
+        )
     return [xp.float64, xp.float32]
 
 
@@ -92,38 +93,38 @@ def numpy_dtype(dtype):
 
 
 def dtype_for(array, dtype):
-    """X's dtype as the library of another argument, which may not follow, has it."""
+    """X's dtype for another argument: a NumPy dtype if that is not foreign."""
     return dtype if is_foreign(array) else numpy_dtype(dtype)
 
 
 def to_numpy(array):
-    """A NumPy array of its own memory; what is not foreign is left as it is."""
+    """A foreign array copied to NumPy; anything else is returned as it is."""
     if not is_foreign(array):
         return array
     array = _detached(array)
     try:
         return np.array(np.from_dlpack(array))
-    except (BufferError, RuntimeError, TypeError, ValueError):  # not in main memory
+    except (BufferError, RuntimeError, TypeError, ValueError):  # it is on a device
         with config_context(array_api_dispatch=True):
             xp = sklearn_array_api.get_namespace(np.empty(0))[0]
             return np.array(sklearn_array_api.move_to(array, xp=xp, device="cpu"))
 
 
 def like(array, X):
-    """A NumPy array in X's library, on its device and in its dtype."""
+    """A NumPy array moved to X's library, device and dtype."""
     if isinstance(array, np.ndarray):
         if not is_foreign(X):
             return array.astype(X.dtype, copy=False)
         array = array.astype(numpy_dtype(X.dtype), copy=False)
         return namespace(X).asarray(array, device=X.device)
-    return array  # is there already
+    return array  # a foreign one is there already
 
 
 def follow(X, *arrays):
-    """The arrays in X's library and on its device, as scikit-learn does it.
+    """The arrays moved to X's library and device, as scikit-learn does it.
 
-    What is not arrays of numbers (labels may be words) stays where it is, and so do
-    frames, whose columns have names.
+    Labels that are not numbers stay as they are, and so do frames, whose column names
+    are still needed.
     """
     if is_foreign(X) or any(map(is_foreign, arrays)):
         xp, device = np, None
@@ -134,7 +135,7 @@ def follow(X, *arrays):
 
 
 def _detached(array):
-    """The array without the graph that PyTorch would differentiate."""
+    """The array without PyTorch's graph, by which it would be differentiated."""
     return array.detach() if getattr(array, "requires_grad", False) else array
 
 
@@ -142,7 +143,7 @@ def _moved(array, xp, device):
     if is_foreign(array):
         array = _detached(array)
         if not is_dispatched(array):
-            return array  # to NumPy by scikit-learn's validation
+            return array  # scikit-learn's validation makes it NumPy's
         if xp is np:
             return to_numpy(array)
     elif xp is np or array is None or hasattr(array, "columns"):
@@ -156,22 +157,21 @@ def _moved(array, xp, device):
 
 
 def refuse(X, what, instead):
-    """An error where X is foreign and `what` works on NumPy's arrays only."""
+    """Raise where X is foreign and `what` takes NumPy arrays only."""
     if is_dispatched(X):
         raise ValueError(
-            f"{what} takes NumPy arrays, not {type(X).__name__}, with "
-            f"array_api_dispatch: {instead}."
+            f"X is a {type(X).__name__} under array_api_dispatch, but {what} takes "
+            f"NumPy arrays: {instead}."
         )
 
 
 def check_same_namespace(X, estimator, method):
-    """An error where X lies elsewhere than the fitted coefficients.
+    """Raise where X is in another library or on another device than ``coef_``.
 
     Raises
     ------
     ValueError
-        In scikit-learn's words, which say how to move the estimator; or, without
-        dispatch, that there has to be.
+        It says how to move the estimator or, without dispatch, how to turn that on.
     """
     if not is_dispatched(X) and not is_foreign(getattr(estimator, "coef_", None)):
         return
@@ -197,14 +197,14 @@ def full(shape, value, array):
 
 
 def ones(n, dtype, array):
-    """n ones where an array is."""
+    """n ones of a dtype, in the library and on the device of an array."""
     if not is_foreign(array):
         return np.ones(n, dtype)
     return namespace(array).ones(n, dtype=dtype, device=array.device)
 
 
 def zeros(shape, array):
-    """Float64 zeros where an array is."""
+    """Float64 zeros in the library and on the device of an array."""
     if not is_foreign(array):
         return np.zeros(shape)
     xp = namespace(array)
@@ -212,14 +212,14 @@ def zeros(shape, array):
 
 
 def cast(array, dtype):
-    """The array in another dtype of its library; a copy only if it must be."""
+    """The array in another dtype of its library; a copy only if needed."""
     if not is_foreign(array):
         return array.astype(dtype, copy=False)
     return namespace(array).astype(array, dtype, copy=False)
 
 
 def common_dtype(X, Y):
-    """Two arrays in a dtype in which both libraries multiply them."""
+    """X and Y in a common dtype: foreign libraries do not multiply mixed ones."""
     if not is_foreign(X) or X.dtype == Y.dtype:
         return X, Y
     dtype = namespace(X).result_type(X, Y)
@@ -227,7 +227,7 @@ def common_dtype(X, Y):
 
 
 def widest_float(array):
-    """float64, or what is nearest to it on the array's device."""
+    """float64, or the widest float that the array's device has."""
     if not is_foreign(array):
         return np.float64
     return sklearn_array_api._max_precision_float_dtype(namespace(array), array.device)
@@ -240,7 +240,7 @@ def total(array, axis=None):
     return namespace(array).sum(array, axis=axis, dtype=widest_float(array))
 
 
-# NumPy's methods, for its functions of the same names take a microsecond more.
+# Methods and not functions of NumPy's, which take a microsecond longer.
 def amax(array, axis):
     """Greatest entries along an axis."""
     if not is_foreign(array):
@@ -263,7 +263,7 @@ def reshape(array, shape):
 
 
 def dense(X):
-    """X, or what it is with its zeros."""
+    """X as a dense array."""
     return X.toarray() if hasattr(X, "toarray") else X
 
 
@@ -275,7 +275,7 @@ def exp(Z):
 def expit(Z, small=None):
     """1 / (1 + e^-Z), in Z's memory where that is possible.
 
-    `small` is e^-|Z|, which cannot overflow, if it is there already.
+    `small` is e^-|Z|, which cannot overflow, if the caller has it.
     """
     if not is_foreign(Z):
         return scipy_expit(Z, out=Z)
@@ -290,16 +290,16 @@ def positive_part(z):
 
 
 def place(codes):
-    """Where in logits (K, m) those of the labels are, for the next two functions."""
+    """Index of each row's own class in logits (K, m), for the next two functions."""
     if is_foreign(codes):
         return codes
-    at = codes * len(codes)  # in the flat array: faster than a pair of indices
+    at = codes * len(codes)  # into the flat array: faster than a pair of indices
     at += np.arange(len(codes))
     return at
 
 
 def entries(Z, at):
-    """Z[codes[i], i] for every column i of Z, (K, m)."""
+    """Z[codes[i], i] for every column i of Z, (K, m); `at` is ``place(codes)``."""
     if not is_foreign(Z):
         return Z.reshape(-1).take(at)
     xp, (K, m) = namespace(Z), Z.shape
@@ -308,9 +308,9 @@ def entries(Z, at):
 
 
 def subtract_at(Z, at, weight):
-    """Z after Z[codes[i], i] -= weight[i] for every column i of Z, (K, m)."""
+    """Z after Z[codes[i], i] -= weight[i] for every column i; `at` as in `entries`."""
     if not is_foreign(Z):
-        Z.reshape(-1)[at] -= weight  # a view, for logits lie in one piece
+        Z.reshape(-1)[at] -= weight  # logits are contiguous, so that this is a view
         return Z
     xp = namespace(Z)
     row = xp.arange(Z.shape[0], dtype=at.dtype, device=Z.device)
@@ -319,10 +319,10 @@ def subtract_at(Z, at, weight):
 
 
 def dot(A, B):
-    """A @ B of many rows, summed.
+    """A @ B, a sum over many rows.
 
-    NumPy's operator keeps Python's lock where its result has 500 entries at most,
-    however long that takes; its function does not, but may copy B if it is no whole.
+    NumPy's operator keeps Python's lock if the result has at most 500 entries, however
+    long it takes. `np.dot` does not, but may copy B if it is not contiguous.
     """
     arrays = isinstance(A, np.ndarray) and isinstance(B, np.ndarray)
     if arrays and B.flags.c_contiguous:
@@ -347,27 +347,27 @@ def add_to_diagonal(A, diagonal):
 
 
 def put_at(H, index, block):
-    """H with a block in the place of the rows and columns of an index."""
+    """H with H[index][:, index] replaced by a block."""
     if not is_foreign(H):
         H[np.ix_(index, index)] = block
         return H
     xp = namespace(H)
     column = xp.arange(H.shape[0], dtype=index.dtype, device=H.device)
-    place = xp.astype(index[:, None] == column, H.dtype)
-    inside = xp.sum(place, axis=0) > 0
+    one_hot = xp.astype(index[:, None] == column, H.dtype)
+    inside = xp.sum(one_hot, axis=0) > 0
     inside = inside[:, None] & inside
-    return xp.where(inside, place.T @ xp.astype(block, H.dtype) @ place, H)
+    return xp.where(inside, one_hot.T @ xp.astype(block, H.dtype) @ one_hot, H)
 
 
 def lookup(table, codes):
-    """A NumPy table's entries at the codes, where the codes are."""
+    """A NumPy table's entries at the codes, in the codes' library."""
     if not is_foreign(codes):
         return table[codes]
     return namespace(codes).asarray(table, device=codes.device)[codes]
 
 
 def columns(Y, order):
-    """Y's columns in the order of a NumPy array."""
+    """Y's columns in an order, which is a NumPy array."""
     if not is_foreign(Y):
         return Y[:, order]
     xp = namespace(Y)
@@ -375,7 +375,7 @@ def columns(Y, order):
 
 
 def class_masses(target, weight, n_classes):
-    """Sum of the weights of each class, a float64 ndarray (n_classes,).
+    """Sum of the weights in each class, a float64 ndarray (n_classes,).
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ def class_masses(target, weight, n_classes):
     if target.ndim == 2:
         weight = 1.0 if weight is None else weight[:, None]
         return to_numpy(total(target * weight, axis=0))
-    # The standard has no bincount, and that of torch on a GPU adds in any order.
+    # The standard has no bincount, and torch's adds in no fixed order on a GPU.
     xp = namespace(target)
     if weight is None:
         masses = [xp.sum(xp.astype(target == k, xp.int64)) for k in range(n_classes)]
@@ -399,7 +399,7 @@ def class_masses(target, weight, n_classes):
 
 
 def take_rows(array, index):
-    """Rows of an array, or of a sparse matrix, at NumPy's integers."""
+    """Rows of an array or a sparse matrix at the integers in a NumPy array."""
     if not is_foreign(array):
         return array[index]
     xp = namespace(array)

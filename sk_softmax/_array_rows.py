@@ -1,4 +1,4 @@
-"""Rows of foreign arrays, and which kind of rows an X has."""
+"""Rows of foreign arrays, and the choice of the kind of rows for an X."""
 
 import math
 import operator
@@ -26,18 +26,18 @@ from ._rows import (
     memory_map,
 )
 
-# A block of a foreign array. On a processor each operation is shared among its
-# library's threads, which wait for each other after it; on a device the calls have
-# to be few beside what they start.
+# Bytes in a block of a foreign array. On the CPU the library's threads wait for each
+# other after each operation, and on a device each call takes a while to start: blocks
+# are large, so that there are few operations.
 PROCESSOR_BLOCK_BYTES, DEVICE_BLOCK_BYTES = 2**25, 2**28
 
 
 class ArrayRows(Rows):
     """Row blocks of a foreign array, summed where it is.
 
-    In a sum as many numbers as the arguments have go there, and as many as the
-    result has come back, at once; on a device each waits for all that was asked
-    of it before. Parallel is what X's library does.
+    A sum moves its arguments to X's device and brings its result back, all in one
+    array, since a transfer waits for everything that the device was asked to do
+    before. The parallelism is that of X's library.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class ArrayRows(Rows):
     is_sparse = False
 
     def __init__(self, X, n_outputs):
-        # no gradients of gradients
+        # so that PyTorch does not record the fit for differentiation
         self.X = X = X.detach() if hasattr(X, "detach") else X
         self.n_outputs = n_outputs
         self.shape = n, d = X.shape
@@ -63,16 +63,16 @@ class ArrayRows(Rows):
 
     @contextmanager
     def threads(self):
-        """NumPy's BLAS on one thread, as for NumPy's arrays."""
+        """Within it NumPy's BLAS has one thread; X's library is left alone."""
         with single_threaded_blas:
             yield self
 
     def like(self, X):
-        """Rows of another matrix, a NumPy array, in the same place."""
+        """Rows of a NumPy array, moved to X's device."""
         return ArrayRows(like(X, self.X), self.n_outputs)
 
     def take(self, index):
-        """Some of the rows, in the same place."""
+        """The rows at `index`, on X's device."""
         return ArrayRows(take_rows(self.X, index), self.n_outputs)
 
     def bring(self, args):
@@ -104,7 +104,7 @@ class ArrayRows(Rows):
         return tuple(part.reshape(s) for part, s in zip(parts, shapes, strict=True))
 
     def ones(self):
-        """A one for each row, (n,), where X is."""
+        """A one for each row, (n,), on X's device."""
         return ones(self.shape[0], self.X.dtype, self.X)
 
     def range(self):
@@ -115,7 +115,7 @@ class ArrayRows(Rows):
 
 
 def rows_of(X, n_outputs, estimator_name):
-    """The rows of what `validate_data` let through."""
+    """The rows of a validated X."""
     if is_dispatched(X):
         return ArrayRows(X, n_outputs)
     if memory_map(X) is not None:

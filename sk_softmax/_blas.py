@@ -1,4 +1,4 @@
-"""BLAS on one thread, and how many it had."""
+"""BLAS limited to one thread while a fit has threads of its own."""
 
 import threading
 
@@ -8,10 +8,10 @@ from threadpoolctl import ThreadpoolController
 class SingleThreadedBlas:
     """BLAS limited to one thread while at least one fit needs it.
 
-    threadpoolctl's limits belong to the process. Two fits at once that each set
-    and restore them would leave the wrong one behind, so they are counted. The
-    first to come and the last to go may be different threads, but from its version
-    3.8 on threadpoolctl listens to one thread alone until that gives up control.
+    threadpoolctl's limits are global to the process. Two fits at once that each set
+    and restored them would leave the wrong limit behind, so users are counted: the
+    first sets the limit, the last restores it. These may be different threads, but
+    from version 3.8 on threadpoolctl obeys one thread only, until it gives up control.
     """
 
     def __init__(self):
@@ -29,7 +29,7 @@ class SingleThreadedBlas:
                 self._counts = [library.num_threads for library in libraries]
                 self._set([1] * len(libraries))
             self._users += 1
-            # What the user, OMP_NUM_THREADS or loky told BLAS is what we use.
+            # a fit uses what the user, OMP_NUM_THREADS or loky had set for BLAS
             return min(self._counts, default=1)
 
     def __exit__(self, *exc):
@@ -39,18 +39,18 @@ class SingleThreadedBlas:
                 self._set(self._counts)
 
     def _set(self, counts):
-        """Set the libraries' numbers of threads; the next may come from any thread.
+        """Set the libraries' numbers of threads, and let any thread set the next.
 
-        The controller's own `limit` asks each library for all that is known of it,
-        which takes as long as a pass over small data.
+        Not by the controller's own `limit`, which queries each library and takes as
+        long as a pass over small data.
         """
         libraries = self._controller.lib_controllers
         for library, count in zip(libraries, counts, strict=True):
-            may_be_others = hasattr(library, "clear_controlling_thread")
-            if may_be_others:
+            has_control = hasattr(library, "clear_controlling_thread")  # from 3.8 on
+            if has_control:
                 library.clear_controlling_thread(force=True)
             library.set_num_threads(count)
-            if may_be_others:
+            if has_control:
                 library.clear_controlling_thread(force=True)
 
 

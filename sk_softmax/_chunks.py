@@ -1,7 +1,7 @@
-"""Dask collections as chunks of rows: aligned, read, and predicted lazily.
+"""Dask collections as chunks of rows: checked, aligned, and predicted lazily.
 
-A chunk of dask's is a `Delayed`: what will be a NumPy array, a SciPy sparse matrix
-or a pandas object once a worker has computed it.
+A chunk is a `Delayed`, which becomes a NumPy array, a SciPy sparse matrix or a pandas
+object when a worker computes it.
 """
 
 import numbers
@@ -20,8 +20,8 @@ from ._labels import refuse_missing
 from ._numeric import refuse_masked
 
 UNKNOWN = (
-    "Give both as parts of the same DataFrame, with the same partitions, or find out "
-    "how long the chunks are: X = X.compute_chunk_sizes() for an array, "
+    "Take both from the same DataFrame, with the same partitions, or compute the "
+    "lengths of the chunks: X = X.compute_chunk_sizes() for an array, "
     "X = df.to_dask_array(lengths=True) for a DataFrame."
 )
 
@@ -33,7 +33,7 @@ def is_dask(X):
 
 
 def refuse_dask(**arguments):
-    """Raise where X is in memory and one of the others is not."""
+    """Raise where one of the arguments is dask's; X is in memory."""
     for name, argument in arguments.items():
         if is_dask(argument):
             raise ValueError(
@@ -43,7 +43,7 @@ def refuse_dask(**arguments):
 
 
 def validate(estimator, X, reset=True):
-    """Check X's shape, number and names of features, without its entries."""
+    """Check the shape and feature names of X, without computing its entries."""
     _check_collection("X", X)
     is_frame = hasattr(X, "columns")
     if X.ndim != 2:
@@ -54,7 +54,7 @@ def validate(estimator, X, reset=True):
     n_features = X.shape[1]
     if not isinstance(n_features, numbers.Integral):
         raise ValueError(
-            "X has an unknown number of columns. Find it out with "
+            "X has an unknown number of columns: compute it with "
             "X = X.compute_chunk_sizes()."
         )
     meta = X._meta if is_frame else np.empty((1, n_features), dtype_of(X))
@@ -77,18 +77,18 @@ def chunks_of(X):
 
 
 def lengths_of(X):
-    """How many rows each chunk has; NaN where that is unknown."""
+    """The number of rows in each chunk; NaN where that is unknown."""
     return X.chunks[0] if hasattr(X, "chunks") else (np.nan,) * X.npartitions
 
 
 def aligned(X, name, argument):
-    """Parts of one of fit's arguments that belong to X's chunks.
+    """One of fit's arguments in parts, each for the rows of one chunk of X.
 
     Parameters
     ----------
     X : dask array or DataFrame
     name : str
-        Of the argument, for errors.
+        The argument's, for error messages.
     argument : dask array, DataFrame or Series, array-like, number or None
 
     Returns
@@ -97,7 +97,7 @@ def aligned(X, name, argument):
     """
     lengths = lengths_of(X)
     if sparse.issparse(argument):
-        raise TypeError(f"{name} is sparse: pass it as a dense array.")
+        raise TypeError(f"{name} is sparse: pass a dense array, {name}.toarray().")
     if argument is None or (not is_dask(argument) and np.ndim(argument) == 0):
         return [argument] * len(lengths)
     known = not np.isnan(lengths).any()
@@ -108,7 +108,7 @@ def aligned(X, name, argument):
                 + UNKNOWN
             )
         refuse_masked(argument, name)
-        if name == "y":  # a list of words and NaN would become one of words
+        if name == "y":  # before NumPy makes the string "nan" of NaN
             refuse_missing(argument, name)
         argument = argument if hasattr(argument, "iloc") else np.asarray(argument)
         _check_length(name, len(argument), sum(lengths))
@@ -139,12 +139,14 @@ def _check_collection(name, collection):
 
 def _check_length(name, theirs, ours):
     if theirs != ours:
-        raise ValueError(f"{name} has {theirs} rows, but X has {ours}.")
+        raise ValueError(
+            f"{name} has {theirs} rows, but X has {ours}: both need the same rows."
+        )
 
 
 @contextmanager
 def in_chunk(i):
-    """Errors of the values in a chunk say in which."""
+    """Let errors about the values in a chunk say which chunk it is."""
     try:
         yield
     except ValueError as error:
@@ -152,7 +154,7 @@ def in_chunk(i):
 
 
 def lazily(method):
-    """A predict method that gives lazy dask arrays for dask's X."""
+    """A predict method that returns a lazy dask array for a dask X."""
 
     @wraps(method)
     def lazy(self, X, offset=None):
@@ -167,13 +169,13 @@ def lazily(method):
 
 
 def chunks_with(X, **arguments):
-    """X's chunks, each with the parts of the other arguments that belong to it."""
+    """X's chunks, each with its part of each of the other arguments."""
     parts = [aligned(X, name, argument) for name, argument in arguments.items()]
     return zip(chunks_of(X), *parts, strict=True)
 
 
 def mean_score(estimator, X, y, sample_weight, offset):
-    """``estimator.score``, which is a mean over the rows, of dask's X."""
+    """``estimator.score``, a mean over the rows, for a dask X."""
     from dask import delayed
 
     check_is_fitted(estimator)
@@ -188,16 +190,20 @@ def mean_score(estimator, X, y, sample_weight, offset):
 
 
 def _bare(estimator):
-    """What predictions need of an estimator; names have been checked."""
+    """A small copy with what predictions need, to send to the workers.
+
+    Without feature names, which have been checked: chunks have none.
+    """
     bare = clone(estimator)
     for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
         setattr(bare, name, getattr(estimator, name))
-    if hasattr(estimator, "_stream"):  # the order of soft labels' columns
+    if hasattr(estimator, "_stream"):  # by it `score` orders soft labels' columns
         bare.classes = estimator._stream.class_order
     return bare
 
 
 def _mapped(estimator, method, X, offset):
+    """A predict method's results for all chunks, as one lazy dask array."""
     import dask.array as da
     from dask import delayed
 
@@ -235,6 +241,7 @@ def _score(i, estimator, X, y, sample_weight, offset, dtype):
 
 
 def _entries(X, dtype):
+    """A chunk of X, checked."""
     refuse_masked(X, "X")
     return check_array(
         X, accept_sparse="csr", dtype=dtype, ensure_min_samples=0, input_name="X"
@@ -242,6 +249,7 @@ def _entries(X, dtype):
 
 
 def _predict(i, estimator, method, X, offset, dtype, meta):
+    """A predict method's result for chunk i."""
     with in_chunk(i):
         X = _entries(X, dtype)
         return getattr(estimator, method)(X, offset) if X.shape[0] else meta

@@ -1,10 +1,9 @@
-"""Where dask computes the parts of a fit, and sums of what they come to.
+"""Sums over the chunks of a fit, computed where dask keeps the chunks.
 
-A sum over the rows sends the function and its arguments, of the size of the
-coefficients, to the chunks, a task for each thread that has some; what they return, of
-the size of the gradient or of what coordinates are built from, is added up in a tree
-whose order depends on the number of chunks alone. Chunks whose worker was lost are
-computed again by dask.
+The function and its arguments, of the size of the coefficients, go to the chunks: one
+task for each thread of a worker that has chunks. The results, of the size of a gradient
+or a Hessian, are added up in a tree whose order depends on the number of chunks alone.
+Chunks of a worker that was lost are computed again by dask.
 """
 
 import ctypes
@@ -23,28 +22,29 @@ import numpy as np
 from ._blas import single_threaded_blas
 from ._rows import add
 
-# How many terms are added at once.
+# How many terms are added up by one task.
 FAN_IN = 8
-# Terms that may come here together, where chunks that are added up are not neighbours.
+# If the results of all chunks take more than this, each chunk is a task of its own:
+# chunks of a task that are not neighbours in the tree cannot be added up there.
 MOST_BYTES = 2**26
-# Of glibc's malloc.h.
+# Options of mallopt in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# Arguments up to this size go with each task that takes them. As a result of their own
-# they would first be computed by a worker, and the others would have them from it.
+# Arguments up to this size are sent with each task. Larger ones are sent once, as a
+# task whose result workers pass on to each other: one more step, but less traffic.
 SMALL_BYTES = 2**16
-# Configuration of dask's belongs to the process.
+# dask.config is global to the process, and fits may run in threads.
 _config_lock = threading.Lock()
 # Seconds that a fit waits for a cluster in which nothing happens.
 TIMEOUT = 60
 
 
 class Cluster:
-    """Where the chunks are and what is done with them.
+    """Where the chunks are kept and summed: at dask's workers, or in this process.
 
     Attributes
     ----------
     client : distributed.Client or None
-        The current one, where dask would use it; None is this process.
+        The current client, if dask would use it; None is this process.
     """
 
     def __init__(self):
@@ -53,12 +53,12 @@ class Cluster:
         self.client = getattr(get_scheduler(), "__self__", None)
         if self.client is not None and self.client.asynchronous:
             raise ValueError(
-                "The current distributed.Client is asynchronous: a fit needs one "
-                "with asynchronous=False."
+                "The current distributed.Client is asynchronous: create one with "
+                "asynchronous=False for the fit."
             )
 
     def place(self, tasks):
-        """The tasks' results where they are computed: futures, or here themselves."""
+        """Compute the tasks; return futures or, without a client, the results."""
         import dask
 
         if self.client is None:
@@ -66,14 +66,14 @@ class Cluster:
         return self.client.compute(list(tasks))
 
     def results(self, tasks):
-        """The tasks' results, here."""
+        """The tasks' results, in this process."""
         import dask
 
         if self.client is None:
             return dask.compute(*tasks, scheduler="threads")
         from distributed import CancelledError
 
-        # coordinates' d x d arguments are no mistake
+        # dask warns of large arguments, but those of size d x d are intended
         large = {"distributed.admin.large-graph-warning-threshold": "1TB"}
         futures = []
         try:
@@ -82,16 +82,16 @@ class Cluster:
             return self._wait(futures)
         except BaseException as error:
             for future in futures:
-                with suppress(Exception):  # of a client that was closed
+                with suppress(Exception):  # the client may be closed
                     future.cancel()
             closed = self.client.status in ("closing", "closed")
             if isinstance(error, CancelledError) or (
                 closed and isinstance(error, Exception)
             ):
                 raise RuntimeError(
-                    "The dask cluster was closed, or lost the data of the fit. Where a "
-                    "worker died, X has to be computed again, which it can be from "
-                    "files or functions, and not if it was scattered to the workers."
+                    "The dask cluster was closed, or lost the data of the fit: start "
+                    "a new one and fit again. If a worker died, load X from files or "
+                    "functions: dask cannot compute scattered data again."
                 ) from error
             raise
 
@@ -100,9 +100,9 @@ class Cluster:
 
         Parameters
         ----------
-        chunks : list of what was placed, problems
+        chunks : list of Problem, or futures of them, from `place`
         groups : list of lists of int
-            Numbers of the chunks that are together, as `groups_of` says.
+            Indices of the chunks that one task sums over, from `groups_of`.
         block, args, result_bytes
             Of `Problem.sum`.
         """
@@ -129,13 +129,13 @@ class Cluster:
         return total
 
     def release(self, placed):
-        """Let go of what was placed."""
+        """Let dask forget what was placed."""
         if self.client is not None:
             for future in placed:
                 future.release()
 
     def _wait(self, futures):
-        """The futures' results; not without end where nothing happens."""
+        """The futures' results, or a TimeoutError where no worker makes progress."""
         from dask import config
         from dask.utils import parse_timedelta
         from distributed import wait
@@ -160,23 +160,24 @@ class Cluster:
         return self.client.gather(futures)
 
     def _state(self):
-        """How many workers are running, and whether any of them has work."""
+        """The number of running workers, and whether any of them has work."""
         scheduler, ask = self.client.scheduler, self.client.sync
         try:
             workers = ask(scheduler.identity, callback_timeout=5)["workers"]
             tasks = ask(scheduler.processing, workers=None, callback_timeout=5)
-        except (OSError, RuntimeError):  # no scheduler either; a timeout is an OSError
+        except (OSError, RuntimeError):  # no scheduler; TimeoutError is an OSError
             return 0, False
         running = {name for name, w in workers.items() if w["status"] == "running"}
         return len(running), any(tasks.get(name) for name in running)
 
 
 def groups_of(workers):
-    """Numbers of the chunks that one thread of a worker sums over: a task's.
+    """Indices of the chunks for each task: a worker has a task for each thread.
 
     Parameters
     ----------
-    workers : list of what `worker` says of each chunk
+    workers : list
+        What `worker` returned where each chunk is.
     """
     by_worker = {}
     for c, worker in enumerate(workers):
@@ -202,7 +203,7 @@ def worker():
 
 
 class _Arguments:
-    """Arguments that dask looks not into: in a tuple a frame would be a task's call."""
+    """A wrapper that hides arguments from dask, which takes some tuples for tasks."""
 
     def __init__(self, args):
         self.args = args
@@ -210,15 +211,16 @@ class _Arguments:
 
 @dataclass
 class Scratch:
-    """An argument that is another dict for each chunk, the last one that was asked for.
+    """An argument that stands for a dict that each chunk keeps between sums.
 
-    It must not be a result of dask's, which are taken never to change.
+    A chunk keeps the dict that was used last, under its name. The dict cannot be a
+    result of dask, since dask assumes that results do not change.
     """
 
     name: uuid.UUID
 
     def of(self, problem):
-        """The dict of this chunk."""
+        """The dict of this chunk, empty at first."""
         name, scratch = _scratches.get(problem, (None, None))
         if name != self.name:
             scratch = {}
@@ -226,12 +228,12 @@ class Scratch:
         return scratch
 
 
-# Of each chunk that is here its last scratch, by the name.
+# From each chunk in this process to the name and dict of its last `Scratch`.
 _scratches = weakref.WeakKeyDictionary()
 
 
 def _part(n_chunks, group, block, arguments, result_bytes, *problems):
-    """The sums over the chunks of a group, as `_added` says."""
+    """Sums over the chunks of a group: nodes of the tree, as `_added` returns them."""
     _keep_heap()
     terms = {}
     with single_threaded_blas:
@@ -248,9 +250,9 @@ def _part(n_chunks, group, block, arguments, result_bytes, *problems):
 def _keep_heap():
     """Let glibc keep the memory of temporary arrays in a worker, up to 64 MB.
 
-    Dask's nannies set a threshold that makes it give all of it back at once and ask
-    for it again, which costs a fit half its time. These are the limits up to which
-    glibc goes by itself where nothing is set.
+    Dask's nannies set MALLOC_TRIM_THRESHOLD_, with which glibc returns that memory to
+    the system at once and asks for it again: that costs half the time of a fit. These
+    are the limits that glibc would come to by itself.
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ:
         try:
@@ -262,17 +264,17 @@ def _keep_heap():
 
 
 def _added(n_chunks, *parts):
-    """Sums over chunks, added up as far as they are there.
+    """Nodes of a tree of sums, where all terms of a node are there added up.
 
-    They are nodes of a tree, each the sum of up to `FAN_IN` neighbours of the level
-    below it, so that the order does not depend on where the chunks are.
+    A node is the sum of up to `FAN_IN` neighbours in the level below, so that the order
+    of the additions does not depend on where the chunks are.
 
     Parameters
     ----------
     n_chunks : int
         Of the whole problem.
     *parts : dicts
-        From (level, number) to tuples of arrays.
+        Nodes: from (level, index) to a tuple of arrays. Level 0 are the chunks.
     """
     nodes, n_below, level = {}, n_chunks, 0
     for part in parts:
@@ -282,7 +284,7 @@ def _added(n_chunks, *parts):
             below = [(level, j) for j in range(i, min(i + FAN_IN, n_below))]
             if all(node in nodes for node in below):
                 terms = [nodes.pop(node) for node in below]
-                # dask keeps the terms, so none may change
+                # `add` writes into its first term, which dask may still hold
                 terms[0] = [array.copy() for array in terms[0]]
                 nodes[level + 1, i // FAN_IN] = add(iter(terms))
         n_below, level = -(-n_below // FAN_IN), level + 1

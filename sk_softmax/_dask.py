@@ -1,7 +1,8 @@
-"""Problems whose rows are chunks of a dask collection: a sum of problems.
+"""Problems whose rows are chunks of a dask collection, each a problem of its own.
 
-Each chunk of rows becomes a `Problem` of its own, where dask put the chunk: on a
-worker of the current `distributed.Client`, or without one in this process.
+Each chunk of rows becomes a `Problem` where dask put the chunk: on a worker of the
+current `distributed.Client`, or without a client in this process. A sum over all rows
+is then the sum over the chunks.
 """
 
 import uuid
@@ -24,7 +25,7 @@ from ._rows import Rows
 
 
 class DaskRows:
-    """What is known of the rows without a look at them.
+    """What is known of the rows without reading them: the sum of chunks' summaries.
 
     Attributes
     ----------
@@ -47,19 +48,19 @@ class DaskRows:
         return self._least, self._most
 
     def threads(self):
-        """Threads are the workers' own."""
+        """Nothing: the workers have threads of their own."""
         return nullcontext(self)
 
 
 class DaskProblem(Problem):
-    """Loss over the chunks plus penalty.
+    """Loss over all chunks plus penalty.
 
     Parameters
     ----------
     cluster : Cluster
     chunks : list of Problem, or futures of them
     summaries : list of dict
-        What each chunk holds, as `_summary` and `_outline` say.
+        For each chunk, what `_Chunk.summary` and `_outline` return.
     rows : DaskRows
     fit_intercept : bool
     """
@@ -87,7 +88,7 @@ class DaskProblem(Problem):
         return self.cluster.sum(self.chunks, self.groups, block, args, result_bytes)
 
     def scratch(self):
-        """What stands for a dict that blocks keep, beside the chunks."""
+        """A stand-in for an empty dict that each chunk keeps where it is."""
         return Scratch(uuid.uuid4())
 
     def sample(self, index):
@@ -95,23 +96,23 @@ class DaskProblem(Problem):
         from dask import delayed
 
         ends = np.cumsum([s["n"] for s in self.summaries])
-        in_chunks = np.split(index, np.searchsorted(index, ends[:-1]))
+        by_chunk = np.split(index, np.searchsorted(index, ends[:-1]))
         draw = delayed(Problem.sample, pure=False)
-        places = zip(self.chunks, in_chunks, [0, *ends[:-1]], strict=True)
-        drawn = [draw(c, some - start) for c, some, start in places if len(some)]
+        parts = zip(self.chunks, by_chunk, [0, *ends[:-1]], strict=True)
+        drawn = [draw(chunk, i - start) for chunk, i, start in parts if len(i)]
         return _joined(self.cluster.results(drawn), self.penalty)
 
     def folds(self, n_folds):
-        """Contiguous folds of whole chunks, of about the same numbers of rows.
+        """Contiguous folds of whole chunks, with about the same number of rows each.
 
         Returns
         -------
-        folds : list of (train, test), numbers of chunks for `take`
+        folds : list of (train, test), indices of chunks for `take`
         """
         n_chunks = len(self.chunks)
         if n_chunks < n_folds:
             raise ValueError(
-                f"cv={n_folds} folds need at least as many chunks of rows, and X has "
+                f"cv={n_folds} folds need at least {n_folds} chunks of rows, but X has "
                 f"{n_chunks} that are not empty: rechunk it, e.g. "
                 "X.rechunk({0: X.shape[0] // 20}), or df.repartition(npartitions=20)."
             )
@@ -119,7 +120,7 @@ class DaskProblem(Problem):
         ends = np.cumsum([s["n"] for s in self.summaries])
         middles = ends - np.array([s["n"] for s in self.summaries]) / 2
         bounds = np.searchsorted(middles, ends[-1] * np.arange(1, n_folds) / n_folds)
-        # and each fold has one
+        # and each fold has at least one
         least = np.arange(1, n_folds)
         bounds = np.maximum.accumulate(np.maximum(bounds, least) - least) + least
         bounds = np.minimum(bounds, n_chunks - n_folds + least)
@@ -144,14 +145,14 @@ class DaskProblem(Problem):
         return np.sum([s["features"] for s in self.summaries], axis=0)
 
     def close(self):
-        """Let the chunks go."""
+        """Release the chunks."""
         self.cluster.release(self.chunks)
 
 
 def dask_problem(
     X, y, sample_weight, offset, *, classes, class_weight, fit_intercept, name
 ):
-    """The problem of fit's arguments, without a penalty, and its classes.
+    """The problem that fit's arguments pose, without a penalty, and its classes.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def dask_problem(
     classes, class_weight, fit_intercept
         The estimator's.
     name : str
-        The estimator's, for errors.
+        The estimator's, for error messages.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def dask_problem(
 
 
 def _gather(cluster, placed, function):
-    """What the function says of each."""
+    """The function's result for each of what was placed, in this process."""
     from dask import delayed
 
     call = delayed(function, pure=False)
@@ -233,10 +234,12 @@ def _check_summaries(summaries, name):
         )
     if len({s["is_sparse"] for s in summaries}) > 1:
         raise ValueError(
-            "X has dense and sparse chunks: convert one kind with X.map_blocks."
+            "X has dense and sparse chunks: make them one kind with X.map_blocks."
         )
     if len({s["labels"] is None for s in summaries}) > 1:
-        raise ValueError("y has chunks of labels and chunks of soft labels.")
+        raise ValueError(
+            "y has chunks of labels and chunks of soft labels: make them one kind."
+        )
 
 
 def _labels(summaries):
@@ -264,16 +267,20 @@ class _Chunk:
             )
             n, d = self.X.shape
             if d != n_features:
-                raise ValueError(f"X has {d} features, not {n_features} as it said.")
+                raise ValueError(
+                    f"X has {d} features here, but {n_features} by its metadata: give "
+                    "all chunks the same columns."
+                )
             for argument, value in (("y", y), ("sample_weight", sample_weight)):
                 if np.ndim(value) and len(value) != n:
                     raise ValueError(
-                        f"{argument} has {len(value)} rows, but X has {n}."
+                        f"{argument} has {len(value)} rows, but X has {n}: give both "
+                        "the same chunks of rows."
                     )
         self.y, self.sample_weight, self.offset = y, sample_weight, offset
 
     def summary(self):
-        """What the problem of all chunks has to know of this one."""
+        """What a DaskProblem needs to know of this chunk's X and labels."""
         n = self.X.shape[0]
         if n == 0:
             return {"n": 0}
@@ -312,9 +319,9 @@ class _Chunk:
 
 
 class _ChunkProblem(Problem):
-    """A chunk's problem, which dask knows to be large.
+    """A chunk's problem that tells dask its size.
 
-    What has the size of an empty object it would send to any worker that is idle.
+    Dask takes other objects for small, and would send them to any idle worker.
     """
 
     def __sizeof__(self):
@@ -326,7 +333,7 @@ def _nbytes(X):
 
 
 def _outline(problem):
-    """What the problem of all chunks has to know of this one's target and weights."""
+    """What a DaskProblem needs to know of a chunk's target and weights."""
     return {
         "classes": problem.classes,
         "has_labels": problem.has_labels,
@@ -340,7 +347,7 @@ def _outline(problem):
 
 
 def _joined(problems, penalty):
-    """The problem of the rows of all, which are in memory."""
+    """One problem in memory of the rows of several."""
     first = problems[0]
     stack = sparse.vstack if first.rows.is_sparse else np.concatenate
     X = stack([problem.rows.X for problem in problems])

@@ -1,9 +1,9 @@
-"""Products of a block of rows with few vectors of coefficients or of residuals.
+"""Products of a block of rows with few vectors of coefficients or residuals.
 
-BLAS first copies what it multiplies into an order of its own. With a matrix of few
-rows beside a long one that takes as long as the product. Of pieces of `PIECE` rows it
-makes no copy, or one that stays in the nearest cache. NumPy's `matmul` of a stack of
-pieces is one call.
+BLAS first packs its operands, copying them into an order of its own. Where one matrix
+has few rows and the other many, that takes as long as the product. Pieces of `PIECE`
+rows are not packed, or their copy stays in the nearest cache. NumPy's `matmul` takes a
+stack of pieces in one call.
 """
 
 import numpy as np
@@ -11,8 +11,9 @@ from scipy import sparse
 
 from ._array_api import dot
 
-# Rows in a piece, and how many there have to be in a block. Of few coefficients a
-# piece's product takes no longer than its call; of many it has no room in that cache.
+# Rows in a piece, and the fewest in a block that is cut into pieces. With fewer than
+# LEAST_COEF coefficients the product of a piece takes no longer than its call; with
+# more than MOST_COEF a piece does not fit in that cache.
 PIECE, LEAST_ROWS, LEAST_COEF, MOST_COEF = 64, 512, 150, 1024
 
 
@@ -44,7 +45,7 @@ def combination(R, X):
 def _transposed(X):
     """The transpose of a CSR block, a CSC view of its arrays.
 
-    SciPy's own copies them where they are parts of larger ones, in every product.
+    SciPy's own copies arrays that are parts of larger ones, each time.
     """
     view = sparse.csc_array(X.shape[::-1], dtype=X.dtype)
     view.indptr, view.indices, view.data = X.indptr, X.indices, X.data
@@ -52,8 +53,11 @@ def _transposed(X):
 
 
 def _pieces(X, K):
-    """A view of X but the last rows, (c, PIECE, d), or None where it does not pay."""
-    # rows may be apart, as those of some of a matrix's columns are
+    """A view of X in c pieces, (c, PIECE, d), or None where that does not pay.
+
+    The last rows, fewer than `PIECE`, are not in it.
+    """
+    # entries of a row are contiguous; rows need not be (X may be a slice of columns)
     applies = isinstance(X, np.ndarray) and X.strides[1] == X.itemsize
     m, d = X.shape
     if not (applies and m >= LEAST_ROWS and LEAST_COEF <= K * d <= MOST_COEF):

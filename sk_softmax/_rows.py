@@ -1,10 +1,10 @@
-"""Any X as a sum over blocks of rows: what X is, others ask here.
+"""Sums over blocks of rows, for any kind of X; other modules ask here what X is.
 
 The objective, its gradient and every matrix made from them are sums over rows.
 `Rows.sum` takes a function of one block and adds what it returns:
 
-- the blocks are small enough that the part of X and the logits that belong to
-  it stay in a core's cache, so that X comes from memory once an evaluation;
+- the blocks are small enough that a part of X and its logits stay in a core's
+  cache, so that X is read from memory once per evaluation;
 - threads take whole blocks while BLAS runs on one thread, which also
   parallelises the exponentials and cannot oversubscribe the machine;
 - blocks and the order in which they are added depend on the shapes alone, so
@@ -28,30 +28,30 @@ from sklearn.utils import assert_all_finite
 from ._array_api import cast, is_foreign, like, take_rows, widest_float
 from ._blas import single_threaded_blas
 
-# A block's X, logits and residuals: about a core's L2 cache, where there are few
-# blocks. Where there would be many they are up to so many times as large: what NumPy
-# does to a small block is over before Python's lock is, for which threads queue after
-# each operation, and that costs more than the cache misses.
+# A block's X, logits and residuals take about a core's L2 cache. Where that would be
+# more than MANY_BLOCKS, blocks are up to GROWTH times as large: threads queue for
+# Python's lock after each NumPy operation, which on small blocks costs more than the
+# cache misses do.
 BLOCK_BYTES, MANY_BLOCKS, GROWTH = 2**21, 8, 4
-# Blocks that are added up before the total: bounds the partial sums in memory
-# and the number of threads that can be of use.
+# The greatest number of strands, runs of blocks that one thread adds up: it limits the
+# memory of their partial sums, and the number of threads that can be used.
 MAX_STRANDS = 64
-# What the partial sums of one sum may take together.
+# Memory for the partial sums of one call of `Rows.sum`.
 PARTIAL_BYTES = 2**28
-# Threads pay where a block is worth so many floating point operations, half a
-# millisecond: in less they take longer to hand Python's lock to each other.
+# Threads pay where a block takes at least so many floating point operations, about
+# half a millisecond: with less, handing over Python's lock takes longer.
 THREADING_FLOPS = 1.5e7
-# A single block is cut in so many for work that is long beside its pass, as a Hessian
-# of many coefficients is, if they have so many rows: each adds a sum of its own.
+# A single block is cut into PARTS for long work, such as a Hessian of many
+# coefficients, if each has PART_ROWS rows; each part needs a partial sum of its own.
 PARTS, PART_ROWS = 2, 512
-# How many operations it takes to read an entry from memory.
+# Reading an entry from memory takes as long as so many floating point operations.
 READING_FLOPS = 20
-# Entries in a row from which on NumPy compares rows as fast as it can.
+# Row length from which on NumPy's min and max over rows are at full speed.
 COMPARED_ENTRIES = 1024
-# What some columns of all rows take together.
+# Memory for the columns that `Rows.centred` yields at a time.
 COLUMNS_BYTES = 2**24
-# How much of a mapped file is read before its pages are given back: little beside
-# memory, much beside the page tables' own cost.
+# How much of a memory map is read before its pages are given back: little compared to
+# the memory, but enough that giving back costs next to nothing.
 MAPPED_BYTES = 2**25
 
 
@@ -63,19 +63,19 @@ class Rows:
     X : ndarray or CSR of shape (n, d), float32 or float64
         Read, never written to and never copied.
     n_outputs : int
-        Rows of the coefficients; with d, what a partial sum takes in memory.
+        Number of rows of the coefficients; with d, it sets the size of a partial sum.
     dtype : dtype, default=None
-        Of the blocks as they are worked on; None is X's.
+        Of the blocks that `read` yields; None is X's.
 
     Attributes
     ----------
     blocks : list of (slice, matrix)
         The rows of each block and that part of X, a view.
     n_strands : int
-        Into so many runs of blocks sums are parted. A thread adds up one, in the order
-        of its blocks, and their sums are added in their order.
+        Number of runs of blocks. Each is added up by one thread, in the order of its
+        blocks, and then the runs are added in order.
     entries : float
-        Of all rows: stored ones, if X is sparse.
+        Number of X's entries: the stored ones, if X is sparse.
     """
 
     def __init__(self, X, n_outputs, dtype=None):
@@ -89,13 +89,13 @@ class Rows:
         row_bytes = self.dtype.itemsize * (entries + 2 * n_outputs)
         n_blocks = math.ceil(n * row_bytes / BLOCK_BYTES)
         if self.is_sparse:
-            # A block's gradient is a dense (K, d), which costs as much as two entries
-            # a feature: so few that this is an eighth. Threads would not make up for
-            # it, since SciPy's products keep Python's lock.
+            # Each block adds a dense gradient (K, d), which costs as much as two
+            # entries a feature. With 16 in a block this is an eighth. More blocks for
+            # more threads would not pay, since SciPy's products keep Python's lock.
             n_blocks = min(n_blocks, int(self.entries // (16 * d)))
         elif n_blocks > MANY_BLOCKS:
             n_blocks = max(MANY_BLOCKS, math.ceil(n_blocks / GROWTH))
-        if n_blocks > 2:  # so that two threads, or four, end together
+        if n_blocks > 2:  # a multiple of 4: two or four threads end together
             n_blocks = (n_blocks + 1) // 4 * 4
         self._x_bytes = self.entries * self.dtype.itemsize
         self._cut(max(1, min(n_blocks, n)))
@@ -104,7 +104,7 @@ class Rows:
         self._range = None
 
     def _cut(self, n_blocks):
-        """Make it so many blocks."""
+        """Set the blocks and the number of strands."""
         X, (n, d) = self.X, self.shape
         bounds = np.linspace(0, n, n_blocks + 1).astype(int).tolist()
         self.blocks = [(slice(a, b), _row_view(X, a, b)) for a, b in pairwise(bounds)]
@@ -113,7 +113,7 @@ class Rows:
 
     @contextmanager
     def threads(self):
-        """BLAS on one thread, blocks on as many as BLAS had."""
+        """Within it BLAS has one thread, and `sum` has as many as BLAS had."""
         with single_threaded_blas as n_threads:
             most = max(self.n_strands, PARTS if self._has_parts else 1)
             self._n_threads = min(n_threads, most)
@@ -127,13 +127,13 @@ class Rows:
                     self._pool = None
 
     def like(self, X):
-        """Rows of another matrix, in the same pool of threads."""
+        """Rows of another matrix X, in the same pool of threads."""
         rows = Rows(X, self.n_outputs)
         rows._pool, rows._n_threads = self._pool, self._n_threads
         return rows
 
     def take(self, index):
-        """Some of the rows, in memory."""
+        """The rows at `index`, in memory."""
         return Rows(take_rows(self.X, index), self.n_outputs)
 
     def read(self, start=0, stop=None):
@@ -143,10 +143,9 @@ class Rows:
     def sum(self, function, flops, result_bytes=0):
         """Sum of ``function(rows, X_block)``, tuples of float64, over the blocks.
 
-        `flops` is the work of the whole sum beside reading X: below
-        `THREADING_FLOPS` a block it is done by the calling thread alone. The result
-        does not depend on that. Where `result_bytes` is large beside X, there are
-        fewer partial sums.
+        `flops` is the work of the whole sum beyond reading X: below `THREADING_FLOPS`
+        a block the calling thread does it alone, with the same result. Where
+        `result_bytes` is large compared to X, there are fewer partial sums.
         """
         if len(self.blocks) == 1:
             if self._has_parts and flops > PARTS * THREADING_FLOPS:
@@ -160,7 +159,7 @@ class Rows:
             n_strands = int(np.clip(PARTIAL_BYTES // result_bytes, 1, most))
         bounds = np.linspace(0, len(self.blocks), n_strands + 1).astype(int)
         partial = [None] * n_strands
-        # the longest first, so that threads end together
+        # `pop` takes the longest first, so that threads end together
         todo = sorted(range(n_strands)[::-1], key=lambda i: bounds[i + 1] - bounds[i])
 
         def work():
@@ -185,13 +184,13 @@ class Rows:
 
     @property
     def _has_parts(self):
-        """Whether a single block may be cut."""
+        """Whether there is a single block that may be cut in parts."""
         single = len(self.blocks) == 1 and not self.is_sparse
         return single and self.shape[0] >= PARTS * PART_ROWS
 
     def _pays(self, flops):
-        """Whether threads do."""
-        if self.is_sparse:  # SciPy's products are a few long operations
+        """Whether threads pay for so much work."""
+        if self.is_sparse:  # there each block is a few long operations of SciPy's
             return flops > THREADING_FLOPS
         work = flops + READING_FLOPS * self.entries
         return work > THREADING_FLOPS * len(self.blocks)
@@ -205,7 +204,7 @@ class Rows:
         return np.ones(self.shape[0], self.dtype)
 
     def centred(self, centre):
-        """All rows less the centre in float64, some columns at a time: (columns, Z)."""
+        """Yield (columns, Z) with Z = X[:, columns] - centre[columns] in float64."""
         n, d = self.shape
         step = max(COLUMNS_BYTES // (8 * n), 1)
         for start in range(0, d, step):
@@ -215,7 +214,7 @@ class Rows:
             yield part, X - like(centre[part], X)
 
     def check_finite(self, estimator_name):
-        """Raise where an entry is NaN or infinite: in the pass that finds the range."""
+        """Raise where an entry is NaN or infinite: the range, kept for later, tells."""
         with np.errstate(invalid="ignore"):
             self._range = self.range()
         if not np.isfinite(self._range).all():
@@ -229,13 +228,13 @@ class Rows:
     def _find_range(self):
         n, d = self.shape
         least, most = np.full(d, np.inf), np.full(d, -np.inf)
-        if self.is_sparse:  # whose own min and max take a copy
-            entries = np.zeros(d)
+        if self.is_sparse:  # SciPy's own min and max copy X
+            n_stored = np.zeros(d)
             for _, X in self.blocks:
                 np.minimum.at(least, X.indices, X.data)
                 np.maximum.at(most, X.indices, X.data)
-                entries += np.bincount(X.indices, minlength=d)
-            has_zeros = entries < n
+                n_stored += np.bincount(X.indices, minlength=d)
+            has_zeros = n_stored < n
             least[has_zeros] = np.minimum(least[has_zeros], 0)
             most[has_zeros] = np.maximum(most[has_zeros], 0)
             return least, most
@@ -253,19 +252,19 @@ class Rows:
 
 
 class MappedRows(Rows):
-    """Row blocks of a dense matrix in a mapped file, which is never loaded whole.
+    """Row blocks of a dense memory map, which is never loaded as a whole.
 
     A block of integers, float16 or another byte order becomes float64 when it is
-    read. Pages that were read are given back, so that they count neither as this
-    process's memory nor against its limit; the system keeps them cached while it
-    has room. That X is finite is checked here, in the pass that finds its range.
+    read. Pages that were read are given back, so that they do not count against the
+    process's memory limit; the system still caches them while it has room. The
+    constructor checks that X is finite.
 
     Parameters
     ----------
     X : ndarray of shape (n, d), of numbers
     n_outputs : int
     estimator_name : str
-        For the error.
+        For the error message.
     """
 
     def __init__(self, X, n_outputs, estimator_name):
@@ -285,9 +284,9 @@ class MappedRows(Rows):
         give_back(self._file)
 
     def take(self, index):
-        """Some of the rows, in memory."""
+        """The rows at `index`, in memory."""
         X = np.empty((len(index), self.shape[1]), self.dtype)
-        # each row may be on a page of its own
+        # count a page for each row: each may lie on another
         step = MAPPED_BYTES // mmap.PAGESIZE
         for start in range(0, len(index), step):
             X[start : start + step] = self.X[index[start : start + step]]
@@ -296,13 +295,13 @@ class MappedRows(Rows):
 
 
 def is_checked_late(X):
-    """Whether X is so large that threads pay for `Rows.check_finite`."""
+    """Whether X is so large that `Rows.check_finite`, on all threads, is faster."""
     plain = isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64)
     return plain and READING_FLOPS * X.size > MANY_BLOCKS * THREADING_FLOPS
 
 
 def working_dtype(X):
-    """What X's entries are when they are worked on: float32 or float64."""
+    """The dtype of the computations with X's entries: float32 or float64."""
     if is_foreign(X):
         return X.dtype
     return X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
@@ -318,8 +317,8 @@ def memory_map(X):
 
 
 def give_back(file):
-    """Unmap the pages of a memory map; what they hold stays in the file."""
-    # A copy-on-write map would lose what was written to it.
+    """Drop a memory map's pages from memory; their contents stay in the file."""
+    # not of a copy-on-write map, which would lose what was written to it
     if hasattr(mmap, "MADV_DONTNEED") and file.mode in ("r", "r+", "w+"):
         file.base.madvise(mmap.MADV_DONTNEED)
 
@@ -327,7 +326,7 @@ def give_back(file):
 def _extremes(X):
     """Least and greatest entry of each column of a dense X, (d,) each."""
     m, d = X.shape
-    # Rows of few entries are slow to compare one by one: so many as one.
+    # short rows are slow to compare one by one: view several as one long row
     together = COMPARED_ENTRIES // d if d and X.flags.c_contiguous else 1
     if together > 1 and m > together:
         even = m - m % together
@@ -342,7 +341,7 @@ def _extremes(X):
 
 
 def add(terms):
-    """Sum of tuples of arrays, in their order, into the first one's memory."""
+    """Sum of tuples of arrays, in their order; it may overwrite the first tuple."""
     total = [np.asarray(array, dtype=np.float64) for array in next(terms)]
     for term in terms:
         for array, more in zip(total, term, strict=True):
@@ -354,8 +353,8 @@ def _row_view(X, start, stop):
     """Rows start to stop of X without a copy of its entries."""
     if not sparse.issparse(X):
         return X[start:stop]
-    # Slicing a CSR copies, and so may its constructor when it narrows the
-    # indices; setting the three arrays does neither.
+    # Slicing a CSR matrix copies, and its constructor may; setting the three arrays
+    # does not.
     view = type(X)((stop - start, X.shape[1]), dtype=X.dtype)
     entries = slice(X.indptr[start], X.indptr[stop])
     view.indptr = X.indptr[start : stop + 1] - X.indptr[start]

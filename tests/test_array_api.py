@@ -457,7 +457,7 @@ def test_what_reads_a_fitted_classifier_reads_this_one(backend, data):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     frame = pytest.importorskip("pandas") and coef_frame(there)
     np.testing.assert_allclose(frame, coef_frame(here), atol=1e-8)
-    with pytest.raises(ValueError, match="Inference takes NumPy arrays"):
+    with pytest.raises(ValueError, match="this function takes NumPy arrays"):
         infer(there, backend(X), backend(y))
 
 
