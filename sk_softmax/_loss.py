@@ -38,7 +38,7 @@ from ._array_api import (
 
 
 def proba(logits):
-    """Probabilities, (m, K), of logits (m, K) or (m,) for two, which may be lost."""
+    """Probabilities, (m, K), of logits (m, K) or (m,) for two; may overwrite these."""
     if logits.ndim == 1:
         return namespace(logits).stack([expit(-logits), expit(logits)], axis=1)
     return Softmax(logits.shape[1]).proba(logits.T).T
@@ -93,7 +93,7 @@ class Softmax:
         """Loss of the block and weight * (p - t), which overwrites Z."""
         Z -= amax(Z, axis=0)
         at = place(target) if target.ndim == 1 else None
-        said = inner(Z, target) if at is None else entries(Z, at)
+        own = inner(Z, target) if at is None else entries(Z, at)  # t^T z
         Z = exp(Z)
         mass = asum(Z, axis=0)
         Z *= weight / mass
@@ -101,7 +101,7 @@ class Softmax:
             Z -= weight * target.T
         else:
             Z = subtract_at(Z, at, weight)
-        return dot(weight, namespace(Z).log(mass) - said), Z
+        return dot(weight, namespace(Z).log(mass) - own), Z
 
     def proba(self, Z):
         """Probabilities, which overwrite Z."""
@@ -117,11 +117,11 @@ class Softmax:
         return product
 
     def others(self, P):
-        """1 - p, (K, m): where p is more than a half, the sum of the others'."""
+        """1 - p, (K, m), without cancellation: where p > 1/2, the sum of the others."""
         xp = namespace(P)
         most = P > 0.5  # of one class at most
-        rest = asum(xp.where(most, 0 * P, P), axis=0)
-        return xp.where(most, rest, 1 - P)
+        others = asum(xp.where(most, 0 * P, P), axis=0)
+        return xp.where(most, others, 1 - P)
 
     def curvature(self, P, directions):
         """q^T (diag(p) - p p^T) q of every row for q in the columns of (K, q)."""
@@ -151,7 +151,7 @@ class Sigmoid:
         xp, z = namespace(Z), Z[0, :]
         t = target if target.ndim == 1 else target[:, 1]
         if is_foreign(t):
-            t = cast(t, Z.dtype)  # NumPy multiplies by integers as they are
+            t = cast(t, Z.dtype)  # the standard does not mix integers and floats
         # log(1 + e^z) - t z, without overflow and exact for large |z|
         small = xp.exp(-xp.abs(z))
         losses = xp.log1p(small)

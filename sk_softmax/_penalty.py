@@ -1,4 +1,4 @@
-r"""What the coefficients cost: elastic net, factors, prior mean, groups, bounds.
+r"""The penalty: elastic net with factors, prior mean, groups and bounds.
 
 .. math::
 
@@ -11,8 +11,9 @@ with :math:`\rho` the l1 ratio. The grouped penalty has
 term's place. Coefficients and everything that belongs to them are (K, d); the
 intercepts are never penalised.
 
-The quadratic part is smooth and belongs to the objective's gradient. The rest,
-the non-smooth part, is seen through its value, its prox and its KKT violation.
+The quadratic part (the *ridge*) is smooth and enters the objective's gradient. The
+non-smooth part, the l1 term and the bounds, is used by its value, its proximal operator
+and the violation of its KKT conditions.
 """
 
 from functools import cached_property
@@ -30,7 +31,7 @@ class Penalty:
     shape : (K, d)
     l1_ratio : float in [0, 1]
     factor : float or array, broadcastable to (K, d)
-        Infinity binds the coefficient to the prior mean.
+        Infinity fixes the coefficient at the prior mean, by bounds.
     prior : array (K, d) or None
         What the coefficients shrink to; None is 0.
     bounds : pair of arrays broadcastable to (K, d), or None
@@ -60,19 +61,20 @@ class Penalty:
         if not np.isfinite(self.ridge + l1).all():
             raise ValueError(
                 "C is so small, or penalty_factor so large, that the penalty "
-                "overflows: penalty_factor=np.inf excludes a feature."
+                "overflows: use a larger C, or penalty_factor=np.inf to exclude a "
+                "feature."
             )
         self.has_ridge = bool(self.ridge.any())
         self.l1 = np.broadcast_to(l1, shape)
         self.has_l1 = bool(self.l1.any())
-        # a group of one is the l1 term
+        # the norm of a single coefficient is the l1 term
         self.grouped = grouped and self.has_l1 and shape[0] > 1
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds
         if excluded.any():
             if np.any(excluded & ((lower > self.prior) | (upper < self.prior))):
                 raise ValueError(
-                    "penalty_factor is infinite where bounds exclude what it holds the "
-                    "coefficient at: coef_prior, or 0."
+                    "penalty_factor is infinite where bounds exclude coef_prior (or "
+                    "0), at which it fixes the coefficient: change one of them."
                 )
             lower = np.where(excluded, self.prior, lower)
             upper = np.where(excluded, self.prior, upper)
@@ -92,9 +94,10 @@ class Penalty:
 
     @cached_property
     def kinked(self):
-        """Which coefficients have an l1 term or bounds, (K, d).
+        """Coefficients that working sets treat as non-smooth, (K, d).
 
-        With bounds alone all count: there would be too many without.
+        Those with an l1 term or bounds. Without any l1 term all of them are, since most
+        may be without bounds, too many to be eliminated.
         """
         bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
         return (self.l1 > 0) | bounded | (not self.has_l1)
@@ -107,7 +110,7 @@ class Penalty:
 
     @property
     def is_smooth(self):
-        """Whether there is nothing but the quadratic part."""
+        """Whether it is the quadratic part alone."""
         return not (self.has_l1 or self.has_bounds)
 
     @property
@@ -117,12 +120,12 @@ class Penalty:
 
     @property
     def is_symmetric(self):
-        """Whether all classes are treated alike, so that steps sum to zero."""
+        """Whether it treats all classes alike: steps then sum to zero over them."""
         return self.is_smooth and len(self.ridge) == 1
 
     def value_gradient(self, W):
         """The quadratic part and its gradient (K, d)."""
-        if not self.has_ridge:  # with 74,000 features a tenth of a pass
+        if not self.has_ridge:  # with 74,000 features this saves a tenth of a pass
             return 0.0, self._nothing
         U = W - self.prior if self.has_prior else W
         gradient = self.ridge * U
@@ -141,7 +144,7 @@ class Penalty:
         return self._whole.gradient((W - self.prior).ravel()).reshape(W.shape)
 
     def onto_face(self, W, trial):
-        """The trial, moved to where it leaves W's half spaces or the bounds."""
+        """The trial, moved back to where it crossed a kink or a bound, seen from W."""
         U, away = (W - self.prior).ravel(), (trial - self.prior).ravel()
         passed = self._whole.onto_face(U, away).reshape(W.shape) == 0
         return self.feasible(np.where(passed, self.prior, trial))
@@ -151,7 +154,7 @@ class Penalty:
         return np.clip(W, self.lower, self.upper)
 
     def unheld(self, W):
-        """The coefficients that may grow without end at no cost, the others zero."""
+        """W where a coefficient may grow without end unpenalised, zero elsewhere."""
         free = self.strength * self.factor == 0
         unbounded = np.where(W > 0, self.upper == np.inf, self.lower == -np.inf)
         return np.where(free & unbounded, W, 0)
@@ -159,17 +162,17 @@ class Penalty:
     def violation(self, W, G):
         """Distance of -G from the non-smooth part's subdifferential, (K, d).
 
-        Zero everywhere is the optimum; G is the gradient of the smooth part.
+        G is the gradient of the smooth part. W is optimal where all are zero.
         """
         U = (W - self.prior).ravel()
         return self._whole.violation(U, G.ravel()).reshape(W.shape)
 
     def most_gain(self, W, violation, value):
-        """What coefficients can take off an objective of this value, at most.
+        """An upper bound on how much the coefficients can lower the objective, `value`.
 
-        The loss is convex, so that it falls nowhere faster than the violation says; the
-        quadratic part bends it back, bounds end it, and where the penalty alone is as
-        much as the objective nothing better is to be found.
+        By convexity it falls nowhere faster than the violation. How far it can fall is
+        limited by the quadratic part, by bounds, and by the penalty, which cannot be
+        more than the objective at a better point.
         """
         falls, steep = violation > 0, violation
         if self.grouped:
@@ -187,15 +190,15 @@ class Penalty:
                 reach = np.minimum(reach, room[falls])
             each = np.sum(reach * (violation - 0.5 * ridge * reach))
             shared = violation @ away + value * np.max(steep / l1, initial=0.0)
-        return np.fmin(each, shared)  # without any limit each is not a number
+        return np.fmin(each, shared)  # `each` is NaN where nothing limits it
 
     def part(self, index, scale):
-        """The non-smooth part of the coefficients at `index`, in other units.
+        """The non-smooth part for the coefficients at `index`, in other units.
 
         Parameters
         ----------
         index : pair of int arrays (N,), classes and features
-        scale : (N,) coefficients are `scale` times the variables
+        scale : (N,) coefficients less the prior mean are `scale` times the variables
 
         Returns
         -------
@@ -215,7 +218,7 @@ class Penalty:
 
     @cached_property
     def _whole(self):
-        """The non-smooth part of all coefficients, as they are."""
+        """The non-smooth part for all coefficients, in their own units."""
         l1, lower, upper = (
             np.ravel(a)
             for a in (self.l1, self.lower - self.prior, self.upper - self.prior)
@@ -235,7 +238,7 @@ class Separable:
 
     @cached_property
     def is_lasso(self):
-        """Whether there are no bounds, and weights that can be brought to one."""
+        """Whether there are no bounds, and scaling can make all weights one."""
         return not self.bounded and self.weight.min() > 1e-8 * self.weight.max()
 
     def value(self, u):
@@ -250,14 +253,14 @@ class Separable:
         """How steeply the objective falls along a feasible direction, by variable."""
         if not self.bounded:
             violation = np.maximum(np.abs(gradient) - self.weight, 0)
-            (moving,) = u.nonzero()  # mostly a few
-            slope = np.copysign(self.weight[moving], u[moving])
-            violation[moving] = np.abs(gradient[moving] + slope)
+            (active,) = u.nonzero()  # mostly a few
+            slope = np.copysign(self.weight[active], u[active])
+            violation[active] = np.abs(gradient[active] + slope)
             return violation
         left = gradient + np.where(u > 0, self.weight, -self.weight)
         right = gradient + np.where(u < 0, -self.weight, self.weight)
-        fall = np.where(u < self.upper, np.maximum(-right, 0), 0)
-        return np.maximum(fall, np.where(u > self.lower, left, 0))
+        upwards = np.where(u < self.upper, np.maximum(-right, 0), 0)
+        return np.maximum(upwards, np.where(u > self.lower, left, 0))
 
     def free(self, u):
         """Variables in which the penalty is smooth at u."""
@@ -269,10 +272,10 @@ class Separable:
         return self.weight * np.sign(u)
 
     def add_hessian(self, H, u, free):
-        """Nothing: it is linear in the free variables."""
+        """Add nothing: the penalty is linear in the free variables."""
 
     def onto_face(self, u, trial):
-        """The trial, moved to where it leaves u's orthant or the bounds."""
+        """The trial, moved back to where it left u's orthant or the bounds."""
         crossed = (np.sign(u) * trial < 0) & (self.weight > 0)
         return _clip(self, np.where(crossed, 0, trial))
 
@@ -292,8 +295,8 @@ class Grouped:
         self.bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
     def norms(self, u):
-        """Of the groups."""
-        with np.errstate(over="ignore"):  # of features past 1e154 they are infinite
+        """The norm of each group."""
+        with np.errstate(over="ignore"):  # infinite where a variable is beyond 1e154
             squares = u * u
         return np.sqrt(np.bincount(self.group, squares, minlength=len(self.weight)))
 
@@ -304,7 +307,7 @@ class Grouped:
     def prox(self, v, step):
         """argmin_u of sum_i (u_i - v_i)^2 / (2 step_i) plus the penalty.
 
-        The steps of a group's variables have to be the same.
+        The variables of a group must have the same step.
         """
         threshold = np.zeros(len(self.weight))
         threshold[self.group] = step
@@ -314,8 +317,8 @@ class Grouped:
             with np.errstate(divide="ignore", invalid="ignore"):
                 shrink = np.where(norms > threshold, 1 - threshold / norms, 0)
             return v * shrink[self.group]
-        # c |u| = min_r c (|u|^2 / r + r) / 2: for a norm r the best u is clipped
-        # and explicit, and the r that is its own u's norm is found by bisection.
+        # c |u| = min_r c (|u|^2 / r + r) / 2. For a given r the best u has a closed
+        # form; bisection finds the r that is the norm of its own u.
         low, high = np.zeros_like(norms), self.norms(_clip(self, v)) + norms
 
         def best(r):
@@ -368,9 +371,9 @@ class Grouped:
         H -= same * np.multiply.outer(curvature * unit, unit)
 
     def onto_face(self, u, trial):
-        """The trial, moved to where it leaves u's half spaces or the bounds.
+        """The trial, moved back to where it left u's half spaces or the bounds.
 
-        A group that has turned by more than a right angle has passed by zero.
+        A group that turned by more than a right angle has passed zero.
         """
         along = np.bincount(self.group, u * trial, minlength=len(self.weight))
         passed = (along < 0) & (self.weight > 0)

@@ -8,7 +8,7 @@ Layouts, here and in everything above:
 
 - theta, a point: (K, d + 1) float64, the coefficients W = theta[:, :-1] and the
   intercepts b = theta[:, -1]; K is 1 for two classes. Without an intercept the
-  last column stays what it is, and its gradient is zero.
+  last column has a zero gradient and does not change.
 - a gradient or direction has theta's shape.
 - P: probabilities of a block's m rows, (K, m) in X's dtype.
 """
@@ -29,7 +29,7 @@ from ._array_api import (
 )
 from ._products import combination, linear
 
-# Newton's steps to the intercepts of coefficients that are known.
+# Newton steps for the intercepts, while the coefficients are fixed.
 MAX_INTERCEPT_STEPS = 50
 
 
@@ -79,15 +79,15 @@ class Problem:
     def _measure(self):
         (n, d), K = self.rows.shape, self.loss.n_outputs
         self.shape = (K, d + 1)
-        # Two products with X, of which skinny ones reach half of BLAS's speed,
-        # and about fifteen operations a logit that cost four each.
+        # Two products with X, twice as dear as their operations, since BLAS is slow at
+        # thin matrices; and about fifteen operations per logit that cost four each.
         self.pass_flops = 8 * K * self.rows.entries + 60 * K * n
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(self, rows, X, *args)``.
 
-        Every sum over the rows is one of these, of a function that stands in a
-        module: wherever the rows are, it and its arguments can be sent there.
+        Every sum over the rows is one of these. `block` is a function of a module and
+        no closure, so that it and its arguments can be sent to where the rows are.
         `flops` and `result_bytes` are those of `Rows.sum`.
         """
         args = self.rows.bring(args)
@@ -96,28 +96,29 @@ class Problem:
         )
 
     def scratch(self):
-        """An empty dict for what blocks keep from one sum to the next.
+        """An empty dict in which blocks keep arrays from one sum to the next.
 
-        As an argument of `sum` it is the same one each time, beside the rows.
+        It is passed as an argument of `sum`, and each time the same dict arrives.
         """
         return {}
 
     def close(self):
-        """Let go of what is held elsewhere: nothing, here."""
+        """Release what is held elsewhere; here that is nothing."""
 
     def separated(self, theta):
-        """Which classes X tells from the others without an error, (n_classes,) bool.
+        """Which classes X separates from the others, (n_classes,) bool.
 
-        Looked at are the coefficients that neither the penalty nor bounds hold back.
-        Where by them less than half a row is misjudged in all, every row is on the
-        right side; larger ones then are better still, without end.
+        By the coefficients that neither the penalty nor bounds hold back. If their
+        errors sum to less than half a row, every row is on the right side, and
+        multiplying these coefficients lowers the loss without end.
         """
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
-        if not free[:, :-1].any():  # as in most fits, which need not look
+        if not free[:, :-1].any():  # as in most fits: saves the pass
             return np.zeros(max(len(theta), 2), dtype=bool)
         held = (theta - free)[:, :-1]
-        if self.fit_intercept and held.any():  # whose mean is the intercepts' too
+        if self.fit_intercept and held.any():
+            # the intercepts make up for the mean logit of the coefficients left out
             free[:, -1] += held @ self.feature_mean()
         (misjudged,) = self.sum(_misjudged, (free,), self.pass_flops / 2)
         misjudged = np.broadcast_to(misjudged, max(len(theta), 2))
@@ -145,12 +146,12 @@ class Problem:
         return self.replaced(rows=rows, target=target, weight=weight, offset=offset)
 
     def take(self, index):
-        """The problem of a fold: of these rows, or of these of dask's chunks."""
+        """The problem of a fold; index holds rows, or chunks if X is dask's."""
         return self.sample(index)
 
     @property
     def observes_rows_once(self):
-        """Whether each row is one observation: a label whose weight is one."""
+        """Whether each row counts as one observation: a label, with weight one."""
         weight = self.weight
         once = weight is None or bool(namespace(weight).all(weight == 1))
         return self.has_labels and once
@@ -170,9 +171,9 @@ class Problem:
         """W x + b of a block's rows, (K, m) in X's dtype."""
         theta = like(theta, X)
         W = theta[:, :-1]
-        if isinstance(W, np.ndarray) and not W.any():  # where fits and frames start
+        if isinstance(W, np.ndarray) and not W.any():  # fits start there
             return np.repeat(theta[:, -1:], X.shape[0], axis=1)
-        if self.rows.is_sparse:  # whose transpose would be a copy
+        if self.rows.is_sparse:  # X.T would be a copy
             Z = np.ascontiguousarray((X @ W.T).T)
         else:
             Z = linear(W, X)
@@ -180,7 +181,7 @@ class Problem:
         return Z
 
     def _in_order(self, theta):
-        """Theta as products with X take it: sparse ones with a feature's in a row."""
+        """Theta in the memory order of products with X: by features if X is sparse."""
         return np.asfortranarray(theta) if self.rows.is_sparse else theta
 
     def value_gradient(self, theta):
@@ -197,10 +198,10 @@ class Problem:
         return float(value) / self.total_weight + float(penalty), gradient
 
     def hessian(self, theta):
-        """The Hessian at theta, a function of a direction: one pass over the data.
+        """The Hessian at theta as a function of a direction: one pass per call.
 
-        It keeps the probabilities, n K numbers of X's dtype, from its first call
-        on, so that further products cost two products with X and no exponential.
+        It keeps the probabilities, n K numbers of X's dtype, from its first call on:
+        later calls cost two products with X and no exponential.
         """
         probabilities = self.scratch()
 
@@ -235,15 +236,15 @@ class Problem:
         return self.class_mass() == 0
 
     def centred(self, theta):
-        """Theta moved to the plane of the optimum: it sums to zero over classes.
+        """Theta less its mean over the classes, which is zero at the optimum.
 
-        Where classes are told apart by the penalty or by bounds, that goes for the
-        intercepts, and for features that have neither.
+        Where the penalty or bounds treat classes differently, only intercepts and
+        features without penalty and bounds are shifted.
         """
         if self.shape[0] == 1:
             return theta
         centred = theta - theta.mean(axis=0)
-        if self.penalty.has_prior:  # it sums to what the prior sums to
+        if self.penalty.has_prior:  # the optimum has the sums of the prior
             centred[:, :-1] += self.penalty.prior.mean(axis=0)
         if not self.penalty.is_symmetric:
             held = self.penalty.holds
@@ -260,36 +261,36 @@ class Problem:
         return features
 
     def null_points(self):
-        """Where a fit may start; it takes the one with the lower objective.
+        """Points where a fit may start; it takes the one with the lower objective.
 
-        The coefficients that the penalty and the bounds prefer and, where these are a
-        prior's, those that say nothing; each with the intercepts that fit best.
+        The coefficients of least penalty and, if that is a prior mean, those without an
+        effect on the probabilities; each with the best intercepts.
         """
         points = [self.with_intercepts(self.penalty.rest)]
         if self.penalty.has_prior:
             W = np.zeros_like(self.penalty.prior)
             if len(W) > 1 and self.penalty.is_symmetric:
-                # they sum to what the prior sums to, which no step changes
+                # the sums over the classes must be the prior's: no step changes them
                 W += self.penalty.prior.mean(axis=0)
             points.append(self.with_intercepts(self.penalty.feasible(W)))
         return points
 
     def with_intercepts(self, W):
-        """Coefficients with the intercepts that fit best to them, (K, d + 1).
+        """The coefficients W with the best intercepts for them, (K, d + 1).
 
-        One pass over the data where the coefficients are not zero, and a few that do
-        not read X where rows differ.
+        One pass over the data if W is not zero, then a few that do not read X. Without
+        W and offsets the intercepts have a closed form.
         """
         theta = np.zeros(self.shape)
         theta[:, :-1] = W
         if not self.fit_intercept:
             return theta
-        # A class without weight has its optimum at minus infinity; this is
-        # close enough to it for the loss not to tell the difference.
+        # The intercept of a class without weight should be minus infinity; this is
+        # so low that the loss does not change any more.
         frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
         logits = self.loss.null_logits(frequency)
         reads = bool(theta[:, :-1].any())
-        if not (reads or self.has_offset):  # all rows are alike
+        if not (reads or self.has_offset):  # all rows have the same logits
             theta[:, -1] = logits
             return theta
         self.n_evaluations += reads
@@ -302,7 +303,7 @@ class Problem:
         def terms(b):
             args = self._in_order(theta), b[:, None], kept
             value, slope, H = self.sum(_intercept_terms, args, self.pass_flops / 4)
-            if len(slope) > 1:  # what all classes have in common is rounding
+            if len(slope) > 1:  # it sums to zero but for rounding
                 slope = slope - slope.mean()
             return value, slope, H
 
@@ -311,7 +312,7 @@ class Problem:
 
 
 def best_intercepts(terms, b, weight):
-    """Intercepts that fit best, by Newton's method, and whether it came to an end.
+    """The best intercepts by Newton's method, and whether it converged.
 
     Parameters
     ----------
@@ -320,10 +321,10 @@ def best_intercepts(terms, b, weight):
     b : ndarray of shape (q,)
         Where to start.
     weight : float
-        Of all rows, by which the terms are not divided.
+        Of all rows; the terms are sums and are not divided by it.
     """
-    best, least, reach = b, np.inf, 2.0
-    # saturated probabilities have no curvature, and steps are too long
+    best, least, reach = b, np.inf, 2.0  # reach: the longest step, a trust region
+    # where probabilities are saturated there is no curvature, and H is singular
     damping = 1e-10 * weight * np.eye(len(b))
     for _ in range(MAX_INTERCEPT_STEPS):
         value, slope, H = terms(b)
@@ -339,11 +340,12 @@ def best_intercepts(terms, b, weight):
 
 
 def _misjudged(problem, rows, X, theta):
+    """Sum over the rows of |p - t|, by class: over 1/2 for a row on the wrong side."""
     weight = cast(problem.weights(rows) > 0, X.dtype)
     target = problem.target[rows, ...]
     _, R = problem.loss.residual(problem.linear(X, theta), target, weight)
     R = abs(R)
-    if target.ndim == 2:  # a row that is partly of a class is on no side of it
+    if target.ndim == 2:  # a row that is partly of a class makes it inseparable
         R += (cast((target > 0) & (target < 1), X.dtype).T * weight)[-R.shape[0] :, :]
     return (total(R, axis=1),)
 
