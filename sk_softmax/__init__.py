@@ -4,28 +4,28 @@ From the top down; imports run down this list only:
 
 - `inference`: standard errors, tests and marginal effects of a fitted classifier
 - `display`: plots of coefficients, paths, scores and convergence
-- `interop`: a fitted classifier as other tools want it
+- `interop`: a fitted classifier as a DataFrame or a LogisticRegression
 - `_effects`: what a feature does to the probability of each class
 - `_result`: what inference returns
 - `_hypotheses`: tests of restrictions and of nested models
-- `_display_fit`: displays of how a model was found
-- `_display_model`: displays of what a model says
+- `_display_fit`: displays of how a model was found: path, scores, convergence
+- `_display_model`: displays of a model: coefficients and probabilities
 - `_display_style`: how displays look
-- `_tables`: estimates for pandas, for print and for a notebook
-- `_fitted`: a fitted classifier and its data as inference reads them
+- `_tables`: estimates as a DataFrame, as text and as HTML
+- `_fitted`: a fitted classifier and its data, checked for inference
 - `_singular`: inverse of the information, or why there is none
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
 - `_folds`: the folds, their paths and their scores
-- `_path`: softmax_path: many C, warm starts
+- `_path`: softmax_path: many C, each fit starting at the one before
 - `_grid`: the Cs of a path
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit
 - `_classifier`: SoftmaxClassifier: validate, encode, solve, unpack
 - `_encode`: from an estimator and its data to the problem
 - `_predictor`: logits, probabilities, labels and scores of rows
 - `_dask`: problems whose rows are chunks of a dask collection
-- `_chunks`: dask collections as chunks of rows: aligned, read, and predicted lazily
-- `_cluster`: where dask computes the parts of a fit, and their sums
+- `_chunks`: dask collections as chunks of rows: checked, aligned, predicted lazily
+- `_cluster`: sums over chunks, computed where dask keeps them
 - `_stream`: partial_fit: what is kept of rows that pass by once
 - `_next_steps`: what to do about a fit that did not end at an optimum
 - `_parameters`: the estimators' parameters, checked
@@ -59,11 +59,11 @@ From the top down; imports run down this list only:
 - `_frame`: centre and scale of the features
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits
-- `_penalty`: what the coefficients cost
+- `_penalty`: the penalty and the bounds of the coefficients
 - `_products`: products of a block of rows with few vectors
-- `_array_rows`: rows of foreign arrays, and which kind of rows an X has
-- `_rows`: any X as a sum over row blocks
-- `_blas`: BLAS on one thread
+- `_array_rows`: rows of foreign arrays, and the choice of the kind of rows
+- `_rows`: sums over blocks of rows, for any kind of X
+- `_blas`: BLAS on one thread while a fit has threads of its own
 - `_array_api`: arrays of other libraries than NumPy, and the border to NumPy
 """
 

@@ -70,11 +70,11 @@ class PathDisplay:
         """
         if not hasattr(path, "coefs"):
             kind = type(path).__name__
-            raise TypeError(f"path must be what softmax_path returns, not a {kind}.")
+            raise TypeError(f"path must be what softmax_path returns, got a {kind}.")
         if classes is not None and len(classes) != len(path.classes):
             raise ValueError(
                 f"classes has {len(classes)} labels, but the path has "
-                f"{len(path.classes)}."
+                f"{len(path.classes)}: pass a label for each class."
             )
         classes = path.classes if classes is None else classes
         if feature_names is None:
@@ -106,7 +106,7 @@ class PathDisplay:
         if len(names) != n_features:
             raise ValueError(
                 f"feature_names has {len(names)} names, but there are {n_features} "
-                "features."
+                "features: pass a name for each."
             )
         curves, label = self._curves(target_class)
         ax = axes(ax, width=8)
@@ -129,7 +129,7 @@ class PathDisplay:
         return drawn(self, ax)
 
     def _curves(self, target_class):
-        """(n_Cs, n_features), and what they are."""
+        """The curves, (n_Cs, n_features), and a label for them."""
         K = self.coefs.shape[1]
         if target_class is None:
             if K == 1:
@@ -139,7 +139,8 @@ class PathDisplay:
         (code,) = np.nonzero(classes[-K:] == target_class)
         if len(code) != 1:
             raise ValueError(
-                f"target_class={target_class!r} is none of {classes[-K:].tolist()}."
+                f"target_class={target_class!r} is none of {classes[-K:].tolist()}, "
+                "the classes that have coefficients."
             )
         return self.coefs[:, code[0]], f"Coefficient of class {target_class}"
 
@@ -352,7 +353,7 @@ class ConvergenceDisplay:
             best = solve(problem, tol=0.0, max_iter=10 * clf.max_iter).value
         n_passes, value = map(np.array, zip((1, null), *trace, strict=True))
         best = min(best, value.min())
-        # nothing is known below rounding, nor is there anything to gain
+        # distances below rounding are not known: draw them at rounding
         eps = np.finfo(problem.rows.dtype).eps
         gain = null - best
         if gain <= eps * abs(best):  # the model without features is the optimum

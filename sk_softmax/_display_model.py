@@ -110,7 +110,7 @@ class CoefficientDisplay:
         """
         if not hasattr(result, "coef_table"):
             kind = type(result).__name__
-            raise TypeError(f"result must be what infer returns, not a {kind}.")
+            raise TypeError(f"result must be what infer returns, got a {kind}.")
         table = result.coef_table(level, reference)
         classes = table["class"].unique()
         names = list(result.feature_names)
@@ -131,16 +131,20 @@ class CoefficientDisplay:
         return display._scaled(scale)._greatest(max_features).plot(ax)
 
     def _scaled(self, scale):
+        """Multiply coefficients and intervals by the features' scale, if any."""
         if scale is not None:
             d = self.coef.shape[1]
             if np.shape(scale) != (d,):
                 raise ValueError(
-                    f"scale must be {d} numbers, one a feature such as X.std(axis=0), "
-                    f"got {scale!r}."
+                    f"scale must be {d} numbers, one for each feature, such as "
+                    f"X.std(axis=0); got {scale!r}."
                 )
             scale = np.asarray(scale, dtype=float)
             if not (scale >= 0).all():
-                raise ValueError("scale has negative entries or NaN.")
+                raise ValueError(
+                    "scale has negative entries or NaN: pass spreads, such as "
+                    "X.std(axis=0)."
+                )
             self.coef = self.coef * scale
             if self.lower is not None:
                 self.lower, self.upper = self.lower * scale, self.upper * scale
@@ -148,6 +152,7 @@ class CoefficientDisplay:
         return self
 
     def _greatest(self, max_features):
+        """Keep the features with the greatest coefficients, in their order."""
         check_scalar(max_features, "max_features", numbers.Integral, min_val=1)
         size = np.abs(self.coef).max(axis=0)
         keep = np.sort(np.argsort(-size, kind="stable")[:max_features])
@@ -175,7 +180,7 @@ class CoefficientDisplay:
         ax.axvline(0, color=GREY, linewidth=1, zorder=0)
         self.artists_ = []
         for k, label in enumerate(self.classes):
-            shift = 0.7 * ((k + 0.5) / n_rows - 0.5)  # side by side, in the order
+            shift = 0.7 * ((k + 0.5) / n_rows - 0.5)  # so that dots do not overlap
             reach = None
             if self.lower is not None:
                 reach = [self.coef[k] - self.lower[k], self.upper[k] - self.coef[k]]

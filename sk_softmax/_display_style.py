@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# The colours of Okabe and Ito but yellow, which is lost on paper.
+# The colours of Okabe and Ito, without yellow, which is faint on paper.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3))]
@@ -10,18 +10,18 @@ GREY = "0.65"
 
 
 def axes(ax, width=6.4, height=4.8):
-    """The axes, of a new figure for None."""
+    """The given axes, or those of a new figure if `ax` is None."""
     if ax is not None:
         return ax
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install matplotlib.") from error
+        raise ImportError("plots need matplotlib: pip install matplotlib") from error
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def axis_of_C(ax, Cs):
-    """A logarithmic axis of C, and where on it each is: infinity a decade further."""
+    """Make a logarithmic axis of C; return positions, infinity a decade further."""
     infinite = np.isinf(Cs)
     last = ", none at the last" if infinite.any() else ""
     ax.set_xscale("log")
@@ -30,7 +30,7 @@ def axis_of_C(ax, Cs):
 
 
 def line_style(k):
-    """Colour and dashes of the k-th line, a pair of its own up to the 49th."""
+    """Colour and dashes of the k-th line; the first 49 all differ."""
     n = len(COLOURS)
     return {
         "color": COLOURS[k % n],
@@ -40,17 +40,17 @@ def line_style(k):
 
 
 def dot_style(k):
-    """Colour and marker of the k-th series, a pair of its own up to the 49th."""
+    """Colour and marker of the k-th series; the first 49 all differ."""
     n = len(COLOURS)
     return {"color": COLOURS[k % n], "marker": MARKERS[(k + k // n) % n]}
 
 
 def legend(ax, title):
-    """Beside the axes, where it hides nothing."""
+    """Put a legend beside the axes, where it hides nothing."""
     ax.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def drawn(display, ax):
-    """The display, which remembers where it was drawn."""
+    """The display, with the axes and the figure as attributes."""
     display.ax_, display.figure_ = ax, ax.figure
     return display

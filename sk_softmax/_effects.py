@@ -131,7 +131,10 @@ def marginal_effects(
     columns = range(len(names)) if features is None else _positions(names, features)
     values = {j: _two_values(rows, j, names) for j in _positions(names, discrete)}
     if values and kind == "eyex":
-        raise ValueError("an elasticity needs derivatives: no discrete features.")
+        raise ValueError(
+            "an elasticity needs derivatives, which discrete features do not have: "
+            "leave out discrete, or use another kind than 'eyex'."
+        )
     if not (isinstance(at, str) and at == "overall"):
         rows = _mean_row(rows, at, names)
     estimate, se = np.empty((2, len(theta), len(columns)))
@@ -145,7 +148,7 @@ def marginal_effects(
 
 
 def _mean_effect(likelihood, theta, j, kind, values):
-    """Mean effect of feature j, (K,), and its derivative by the free ones, (K, N)."""
+    """Mean effect of feature j, (K,), and its derivative in the free theta, (K, N)."""
     K, p = theta.shape
     column = j + p - likelihood.rows.shape[1]
     total = likelihood.weight.sum()
@@ -172,10 +175,10 @@ def _mean_effect(likelihood, theta, j, kind, values):
     return effect, J[:, 1:].reshape(K, -1)
 
 
-# Each effect of a block's m rows, with the logits z = W x of a row in mind:
-# effect (K, m), its derivative by z (K, K, m), and the derivative by w_j that does
-# not go through z (K, K, m). The coefficients' derivative is the second times x
-# plus, for feature j, the third.
+# The next two functions return, for a block of m rows with logits z = W x + b: the
+# effect (K, m), its derivative in z (K, K, m), and its derivative in w_j for fixed z
+# (K, K, m). The derivative in the coefficients is the second times x plus, for those
+# of feature j, the third.
 
 
 def _derivative(P, w, x):
@@ -205,36 +208,36 @@ def _difference(loss, Z, w, before, after):
 def _model_covariance(clf, X, sample_weight, offset):
     """The model's covariance of the free coefficients, from the rows of the fit.
 
-    For the features as they are shifted, which `_rows` does by as much.
+    It is for shifted features; `_rows`, from the same X, shifts them by the same.
     """
     if clf.class_weight is not None:
         raise ValueError(
-            "with class weights the model's covariance does not hold: pass result, "
-            "of infer with cov_type='robust'."
+            "with class_weight the model's covariance does not hold: pass result, from "
+            "infer with cov_type='robust'."
         )
     if sample_weight is not None:
         raise ValueError(
             "sample_weight needs result: pass that of infer(clf, X, y, sample_weight="
-            "..., weight_type=...), which says what the weights mean."
+            "..., weight_type=...), where you say what the weights mean."
         )
-    if not getattr(clf, "converged_", True):  # a stream does not know
+    if not getattr(clf, "converged_", True):
         warnings.warn(
-            "the classifier did not converge, and without labels how far it is from "
-            "the optimum is not known: fit with a larger max_iter, or pass result, of "
+            "the classifier did not converge, and without labels its distance from the "
+            "optimum is not known: fit with a larger max_iter, or pass result, from "
             "infer, which measures it.",
             ConvergenceWarning,
             stacklevel=3,
         )
     n, total_weight = X.shape[0], clf._total_weight
-    once = getattr(clf, "_rows_observed_once", True)  # a stream does not know
+    once = getattr(clf, "_rows_observed_once", True)  # not known after partial_fit
     if not (once and np.isclose(total_weight, n, rtol=1e-6, atol=0)):
         by = "" if once else ", by weights or soft labels"
         raise ValueError(
             f"X has {n} rows, but those of the fit weighed {total_weight:.12g}{by}: "
-            "X must be the rows of the fit, each observed once. Pass result, of infer "
-            "with the X, y and sample_weight of the fit."
+            "X must be the rows of the fit, each observed once. Pass result, from "
+            "infer with the X, y and sample_weight of the fit."
         )
-    # it does not depend on the labels: any that hold every class will do
+    # the information does not depend on the labels: any do, if no class is absent
     labels = np.resize(clf.classes_, n)
     problem = fitted_problem(clf, X, labels, None, offset)
     likelihood = likelihood_of(problem)
@@ -251,11 +254,12 @@ def _model_covariance(clf, X, sample_weight, offset):
 
 
 def _check_same_fit(clf, result):
+    """Raise unless `result` has the coefficients of the classifier."""
     same = np.array_equal(result.classes, clf.classes_) and np.array_equal(
         result.free_coef, free_theta(clf)[1:]
     )
     if not same:
-        raise ValueError("result is of another fit than clf.")
+        raise ValueError("result is of another fit than clf: pass that of infer(clf).")
 
 
 def _positions(names, features):
@@ -264,8 +268,8 @@ def _positions(names, features):
     for feature in [features] if isinstance(features, str) else features:
         if isinstance(feature, (bool, np.bool_)):
             raise ValueError(
-                "features must be names or positions, not a mask: use "
-                "np.flatnonzero(mask)."
+                "features must be names or positions, not a mask (also in discrete and "
+                "at): use np.flatnonzero(mask)."
             )
         positions.append(position(names, feature))
     return positions
@@ -279,13 +283,13 @@ def _two_values(rows, j, names):
     if len(values) != 2:
         raise ValueError(
             f"discrete feature {names[j]!r} has {len(values)} values in X, not two: "
-            "kind='contrast' gives the effect of one unit more."
+            "leave it out of discrete; kind='contrast' gives the effect of one unit."
         )
     return tuple(values.astype(float))
 
 
 def _rows(clf, X, sample_weight, offset):
-    """The rows to take the effects at, as a Likelihood whose target means nothing."""
+    """The rows to take the effects at, as a Likelihood with a dummy target."""
     target = np.zeros(X.shape[0], int)
     classes = clf.classes_
     weight = arguments.row_weights(sample_weight, None, classes, target, None, X.dtype)
@@ -300,7 +304,9 @@ def _mean_row(rows, at, names):
     if isinstance(at, Mapping):
         mean[0, _positions(names, at)] = list(at.values())
     elif at != "mean":
-        raise ValueError(f"at={at!r} must be 'overall', 'mean' or a mapping.")
+        raise ValueError(
+            f"at={at!r} must be 'overall', 'mean' or a mapping from features to values."
+        )
     offset = None if rows.offset is None else np.atleast_2d(share @ rows.offset)
     K = rows.loss.n_outputs
     return Likelihood(

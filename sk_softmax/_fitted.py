@@ -1,4 +1,4 @@
-"""A fitted classifier and its data as inference reads them."""
+"""A fitted classifier and its data, checked and in the form that inference needs."""
 
 import operator
 from copy import copy
@@ -17,9 +17,9 @@ from ._singular import listed
 
 
 def validated(clf, X, *others):
-    """The classifier as `plain` has it, X as it reads it, and what goes with X.
+    """The classifier from `plain`, X checked, and the others, loaded into memory.
 
-    Dask collections are loaded: what is said of a fit takes all of its rows at once.
+    Dask collections are computed: inference and displays need all rows at once.
     """
     if not isinstance(clf, SoftmaxClassifier):
         raise TypeError(
@@ -27,18 +27,18 @@ def validated(clf, X, *others):
             "pipe[-1], and pipe[:-1].transform(X) for X."
         )
     clf = plain(clf)
-    refuse(X, "Inference", "pass X and y as NumPy arrays, whatever the fit's were")
+    refuse(X, "this function", "pass X and y as NumPy arrays, whatever the fit had")
     X, *others = (a.compute() if is_dask(a) else a for a in (X, *others))
     return clf, checked(clf, X, reset=False), *others
 
 
 def plain(clf):
-    """A fitted classifier in NumPy; of a SoftmaxClassifierCV with the C it chose."""
+    """A fitted SoftmaxClassifier in NumPy, with C and l1_ratio that a CV chose."""
     check_is_fitted(clf)
     if not hasattr(clf, "coef_"):  # a pipeline or a search, which holds the classifier
         raise TypeError(
             f"{type(clf).__name__} has no coef_. Of a pipeline pass pipe[-1], of a "
-            "search best_estimator_."
+            "search its best_estimator_."
         )
     if is_foreign(clf.coef_):
         clf = copy(clf)
@@ -65,12 +65,13 @@ def plain(clf):
 
 
 def fitted_problem(clf, X, y, sample_weight, offset):
-    """The problem that was solved, if normal theory holds for its solution."""
+    """The problem that the fit solved; raises where no normal theory holds for it."""
     check_consistent_length(X, y)
     problem, classes = problem_for(clf, X, y, sample_weight, offset)
     if not np.array_equal(classes, clf.classes_):
         raise ValueError(
-            f"y has classes {classes.tolist()}, the fit had {clf.classes_.tolist()}."
+            f"y has classes {classes.tolist()}, but the fit had "
+            f"{clf.classes_.tolist()}: pass the y of the fit."
         )
     penalty = problem.penalty
     if penalty.has_l1:
@@ -84,7 +85,7 @@ def fitted_problem(clf, X, y, sample_weight, offset):
     if len(absent):
         raise ValueError(
             f"classes {absent.tolist()} have no rows with weight: their intercepts are "
-            "minus infinity, which has no covariance. Fit with the other classes only."
+            "minus infinity, without a covariance. Fit with the other classes only."
         )
     return problem
 
@@ -101,14 +102,14 @@ def _refuse_bounds(clf, penalty):
         )
     if held.any():
         raise ValueError(
-            f"a coefficient of {_features(clf, held)} is at its bound: its estimate is "
-            "not normal, nor are those of the others. Use the bootstrap, or fit "
+            f"a coefficient of {_features(clf, held)} is at its bound: neither its "
+            "estimate nor those of the others are normal. Use the bootstrap, or fit "
             "without that bound."
         )
 
 
 def _features(clf, which):
-    """Names of the features that have a coefficient of those, (K, d)."""
+    """Names of the features with a coefficient where `which`, (K, d), is true."""
     return listed(feature_names(clf)[j] for j in np.flatnonzero(which.any(axis=0)))
 
 
@@ -125,10 +126,10 @@ def likelihood_of(problem):
 
 
 def penalty_curvature(problem):
-    """Hessian of the penalty by the free coefficients, (N, N).
+    """Hessian of the penalty in the free coefficients, (N, N).
 
-    The penalty is on each class's coefficients; what they have in common, which
-    the probabilities do not feel, is at its best for given contrasts.
+    The penalty is on the coefficients of each class. Their common part, on which the
+    probabilities do not depend, is eliminated: it minimises the penalty.
     """
     K, d = problem.shape[0], problem.shape[1] - 1
     ridge = np.broadcast_to(problem.total_weight * problem.penalty.ridge, (K, d)).T
@@ -146,7 +147,7 @@ def penalty_curvature(problem):
 
 
 def penalty_gradient(clf, problem):
-    """Gradient of the penalty by the free coefficients, (N,)."""
+    """Gradient of the penalty in the free coefficients, (N,)."""
     gradient = problem.penalty.value_gradient(dense_coef(clf).astype(float))[1]
     gradient = gradient[-(len(clf.classes_) - 1) :] * problem.total_weight
     intercepts = np.zeros((len(gradient), int(problem.fit_intercept)))
@@ -162,17 +163,24 @@ def free_theta(clf):
 
 
 def position(names, feature):
-    """Of a feature given by its name or position."""
+    """The position of a feature that is given by its name or position."""
     if isinstance(feature, str):
         if feature not in names:
-            raise ValueError(f"no feature is called {feature!r}.")
+            raise ValueError(
+                f"no feature is called {feature!r}: use one of {listed(names)}."
+            )
         return names.index(feature)
     try:
         j = operator.index(feature)
     except TypeError as error:
-        raise TypeError(f"{feature!r} is no name or position of a feature.") from error
+        raise TypeError(
+            f"{feature!r} is no name or position of a feature: pass a str or an int."
+        ) from error
     if not 0 <= j < len(names):
-        raise ValueError(f"feature {j} is not one of the {len(names)}.")
+        raise ValueError(
+            f"feature {j} is not a position from 0 to {len(names) - 1}: there are "
+            f"{len(names)} features."
+        )
     return j
 
 
@@ -182,7 +190,7 @@ def dense_coef(clf):
 
 
 def feature_names(clf):
-    """Names of the features, x0, x1, ... where X had none."""
+    """Names of the features; x0, x1, ... if X had none."""
     default = [f"x{j}" for j in range(clf.n_features_in_)]
     return [str(name) for name in getattr(clf, "feature_names_in_", default)]
 

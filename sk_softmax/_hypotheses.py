@@ -28,7 +28,7 @@ class TestResult:
     0.074
     """
 
-    __test__ = False  # pytest collects classes that are called Test
+    __test__ = False  # or pytest collects the class, by its name
 
     statistic: float
     df: int
@@ -36,7 +36,7 @@ class TestResult:
 
 
 def restriction_matrix(restrictions, names, A):
-    """Restrictions of the coefficients ``A @ free``, as rows on the flattened `free`.
+    """Restrictions on the coefficients ``A @ free``, as a matrix for flattened `free`.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def restriction_matrix(restrictions, names, A):
     names : list of str
         Of the p columns.
     A : (n_shown, K - 1)
-        What is shown of `free`, (K - 1, p), as its gauge has it.
+        Makes the coefficients in a gauge from `free`, (K - 1, p).
 
     Returns
     -------
@@ -56,80 +56,91 @@ def restriction_matrix(restrictions, names, A):
         restrictions = [restrictions]
     if np.ndim(restrictions) == 0:
         raise TypeError(
-            "restrictions must be names of features, or a matrix of which each row "
-            f"times the coefficients is to equal value, got {restrictions!r}."
+            "restrictions must be names of features, or a matrix whose rows, times the "
+            f"coefficients, are to equal value; got {restrictions!r}."
         )
     if all(isinstance(name, str) for name in restrictions):
         unknown = set(restrictions) - set(names)
         if unknown:
-            raise ValueError(f"no features are called {sorted(unknown)}.")
+            raise ValueError(
+                f"restrictions: no features are called {sorted(unknown)}. See "
+                "feature_names of the result."
+            )
         twice = [name for name in restrictions if names.count(name) > 1]
         if twice:
-            raise ValueError(f"restrictions names {twice}, which are two columns.")
+            raise ValueError(
+                f"restrictions names {twice}, which several columns are called: pass a "
+                "matrix."
+            )
         columns = [names.index(name) for name in restrictions]
         return np.eye(K1 * p).reshape(K1, p, -1)[:, columns].reshape(-1, K1 * p)
     R = np.atleast_2d(np.asarray(restrictions, dtype=float))
     if not np.isfinite(R).all():
-        raise ValueError("restrictions are not finite.")
+        raise ValueError("restrictions are not finite: remove NaN and infinity.")
     if R.shape[1] != len(A) * p:
         raise ValueError(
             f"restrictions has {R.shape[1]} columns, but there are {len(A) * p} "
-            "coefficients."
+            "coefficients: pass a column for each row of coef_table."
         )
     free = np.einsum("qap,ak->qkp", R.reshape(-1, len(A), p), A)
     free = free.reshape(len(R), -1)
-    # what cancels in the gauge is no restriction
+    # entries that cancel but for rounding are zero: they do not restrict `free`
     free[np.abs(free) < 1e-14 * np.abs(R).max(axis=1, keepdims=True)] = 0
     return free
 
 
 def wald_test(R, value, result):
-    """Test of R times `result`'s free coefficients = value.
+    """Test that R times the free coefficients of `result` equals value.
 
-    In units of the standard errors, so that neither the features' nor the rows' count.
+    Coefficients are in units of their standard errors, and rows of R have norm one:
+    tolerances then do not depend on the units of features or restrictions.
     """
     size = np.sqrt(np.diag(result.free_covariance))
     size[size == 0] = 1
     correlation = result.free_covariance / size[:, None] / size
     R, value = R * size, np.broadcast_to(value, len(R))
     if not (R.any() or value.any()):
-        raise ValueError("restrictions hold for any coefficients: nothing to test.")
+        raise ValueError(
+            "restrictions hold for any coefficients: there is nothing to test. "
+            "Restrict contrasts between classes."
+        )
     length = np.linalg.norm(R, axis=1)
     length[length == 0] = 1
     left, singular, right = np.linalg.svd(R / length[:, None], full_matrices=False)
     rank = np.sum(singular > max(R.shape) * np.finfo(float).eps * singular[0])
     left, singular, right = left[:, :rank], singular[:rank], right[:rank]
     value = value / length
-    along = value @ left  # the rest of the rows' values has to follow from these
+    along = value @ left  # by it the values of all rows are determined, or contradict
     if np.linalg.norm(value - left @ along) > 1e-8 * np.linalg.norm(value):
         raise ValueError(
-            "restrictions contradict each other: no coefficients have these values."
+            "restrictions contradict each other: no coefficients have these values. "
+            "Change value, or leave rows out."
         )
     distance = right @ (result.free_coef.ravel() / size) - along / singular
     V = right @ correlation @ right.T
-    # the model's has full rank, as far as rounding leaves it
+    # "model" has full rank, others may lack it: tell that from rounding
     least = 0 if result.cov_type == "model" else 1e-10
     if not np.linalg.eigvalsh(V)[0] > least:
         raise ValueError(
             f"{rank} restrictions, but their covariance has a smaller rank: there "
             "are too few groups for so many restrictions, or the features are nearly "
-            "collinear."
+            "collinear. Test fewer at a time."
         )
     statistic = float(distance @ np.linalg.solve(V, distance))
     return chi2_test(statistic, rank)
 
 
 def nested(first, second):
-    """The smaller and the larger of two models of the same rows."""
+    """The smaller and the larger of two nested models; raises where they are not."""
     if not np.array_equal(first.classes, second.classes):
         raise ValueError(
-            f"the two models have other classes: {first.classes.tolist()} and "
-            f"{second.classes.tolist()}."
+            f"the two models have different classes: {first.classes.tolist()} and "
+            f"{second.classes.tolist()}. Fit both to the same y."
         )
     if first.n_obs != second.n_obs:
         raise ValueError(
             f"the two models are not of the same rows: one has {first.n_obs:.12g}, the "
-            f"other {second.n_obs:.12g}."
+            f"other {second.n_obs:.12g}. Fit both to the same rows."
         )
     smaller, larger = sorted((first, second), key=lambda result: result.df)
     lacking = [c for c in smaller.feature_names if c not in larger.feature_names]
@@ -139,7 +150,7 @@ def nested(first, second):
         raise ValueError(
             "the two models are not of the same rows: without features their "
             f"log-likelihoods are {nulls[0]:.9g} and {nulls[1]:.9g}, so that labels, "
-            "weights or offsets differ."
+            "weights or offsets differ. Use the same ones for both."
         )
     if smaller.df == larger.df:
         raise ValueError(
@@ -163,5 +174,5 @@ def nested(first, second):
 
 
 def chi2_test(statistic, df):
-    """The test of a statistic that is chi-squared with so many degrees of freedom."""
+    """The test of a statistic that is chi-squared with df degrees of freedom."""
     return TestResult(statistic, int(df), float(chdtrc(df, statistic)))

@@ -1,10 +1,10 @@
 r"""Score and information at a fitted point, summed over row blocks.
 
-Adding the same to the coefficients of every class changes no probability, so
-inference works in coordinates without that freedom: theta of shape (K, p), each
-class against the first, whose row is zero. Columns are the intercept, if there is
-one, then the features. Two classes are no special case. The N = (K - 1) p free
-coefficients are theta[1:], flattened class by class. With residuals
+Adding the same to the coefficients of every class changes no probability. Inference
+removes that freedom: theta, of shape (K, p), holds each class's coefficients less those
+of the first, whose row is zero. Columns are the intercept, if there is one, then the
+features; two classes are no special case. The N = (K - 1) p *free* coefficients are
+theta[1:], flattened class by class. With residuals
 :math:`r_i = p_i - t_i` of the classes after the first,
 
 .. math::
@@ -13,8 +13,8 @@ coefficients are theta[1:], flattened class by class. With residuals
     information = \sum_i s_i \, (diag(p_i) - p_i p_i^T) \otimes x_i x_i^T, \qquad
     meat = \sum_i m_i \, r_i r_i^T \otimes x_i x_i^T.
 
-Sums are float64 whatever X is. Dense features are shifted by about their mean
-first, which the intercept absorbs: a column of years then costs no digits.
+Sums are float64 whatever X is. Dense features are first shifted by about their mean,
+which the intercept absorbs: features far from zero, such as years, then lose no digits.
 """
 
 from functools import partial
@@ -28,12 +28,12 @@ from ._pairs import pairs
 from ._problem import best_intercepts
 from ._rows import Rows
 
-# An information matrix takes 8 N^2 bytes; past this it does not fit a laptop.
+# Most free coefficients N: an information matrix takes 8 N^2 bytes, here 3.2 GB.
 MAX_FREE = 20_000
-# Partial sums of the information matrix, one for each strand of row blocks.
+# Memory for partial sums of the information matrix, one for each strand of row blocks.
 PARTIAL_BYTES = 2**30
-# Sparse rows of at most so many entries, in so many pairs of classes, have all their
-# products of two entries formed once, instead of a sparse product for each pair.
+# If no sparse row has more entries than THIN_ROW, and there are at least THIN_PAIRS
+# pairs of classes, the products of a row's entries are formed once for all pairs.
 THIN_ROW, THIN_PAIRS = 16, 6
 INTERCEPT = "(intercept)"
 
@@ -52,8 +52,8 @@ class Likelihood:
         Added to the logits.
     fit_intercept : bool
     shift : ndarray of shape (d,) or None
-        Taken from the features; None is about the mean of dense ones, if there is an
-        intercept. `to_shifted` takes theta there.
+        Subtracted from the features; None is about the mean of dense ones, if there is
+        an intercept. `to_shifted` converts theta.
 
     Attributes
     ----------
@@ -77,12 +77,13 @@ class Likelihood:
         self.size = (n_classes - 1) * self.n_columns
         if self.size > MAX_FREE:
             raise ValueError(
-                f"{self.size} free coefficients have a covariance matrix of "
-                f"{8e-9 * self.size**2:.0f} GB: leave out features, or look at a "
-                "few coefficients with the bootstrap."
+                f"X has {self.size} free coefficients, whose covariance matrix takes "
+                f"{8e-9 * self.size**2:.0f} GB: leave out features, or use the "
+                "bootstrap for a few coefficients."
             )
         n_strands = max(1, int(PARTIAL_BYTES / (8 * max(self.size, 1) ** 2)))
         self.rows.n_strands = min(self.rows.n_strands, n_strands)
+        # see THIN_ROW
         self.is_thin = (
             self.rows.is_sparse
             and n_classes * (n_classes - 1) // 2 >= THIN_PAIRS
@@ -110,7 +111,7 @@ class Likelihood:
         return Z
 
     def to_shifted(self, theta):
-        """Theta of the features as they are -> theta of the shifted features."""
+        """Theta for the features as they are -> theta for the shifted features."""
         if not self.shift.any():
             return theta
         return np.column_stack([theta[:, 0] + theta[:, 1:] @ self.shift, theta[:, 1:]])
@@ -139,7 +140,7 @@ class Likelihood:
         ----------
         theta : ndarray of shape (K, p)
         meat_weight : ndarray of shape (n,) or None
-            m_i / s_i^2; None is no meat.
+            m_i / s_i^2, since R contains s_i; None leaves out the meat.
 
         Returns
         -------
@@ -174,7 +175,7 @@ class Likelihood:
     def cluster_meat(self, theta, groups):
         """Sum over the groups of the outer product of a group's score, (N, N).
 
-        One pass in one thread, for a group may lie anywhere in the rows.
+        One pass in a single thread, since a group's rows may be in any block.
         `groups` are codes from 0 on, (n,).
         """
         scores = np.zeros((groups.max() + 1, len(theta) - 1, self.n_columns))
@@ -190,7 +191,7 @@ class Likelihood:
         return scores.T @ scores
 
     def gram(self):
-        """Sum of x x^T over the rows with weight, (p, p)."""
+        """Sum of x x^T over the rows whose weight is not zero, (p, p)."""
 
         def block(rows, X):
             return (_grams(self.design(X), (self.weight[rows] > 0)[None])[0],)
@@ -198,12 +199,12 @@ class Likelihood:
         return self.rows.sum(block, 2 * self.rows.entries * self.n_columns)[0]
 
     def margins(self, direction):
-        """How a step along `direction` moves each class's rows off the others.
+        """How far a step along `direction` moves rows of each class off the others.
 
         Returns
         -------
         least, most : ndarrays of shape (K, K)
-            Over the rows of class k, of the logit of k minus that of l.
+            Extremes over the rows of class k of their logit of k minus that of l.
         """
         K = len(direction)
         least, most = np.full((K, K), np.inf), np.full((K, K), -np.inf)
@@ -245,7 +246,8 @@ def null_log_likelihood(likelihood):
     b, settled = best_intercepts(terms, theta[1:, 0].copy(), null.weight.sum())
     if not settled:
         raise ValueError(
-            "the model without features did not converge: check the offset."
+            "the model without features did not converge: check offset for very large "
+            "entries."
         )
     return -terms(b)[0]
 
@@ -262,16 +264,16 @@ def _grams(design, weights):
 
 
 def _pair_grams(design):
-    """`_grams` of sparse rows with few entries, a function of the weights.
+    """`_grams` for sparse rows with few entries, as a function of the weights.
 
-    Its results are halves: their sums with their transposes are the Gram matrices.
+    It returns halves: a half plus its transpose is the Gram matrix.
     """
     products, p = pairs(design).T, design.shape[1]
     return lambda weights: np.reshape((products @ weights.T.copy()).T, (-1, p, p))
 
 
 def _whole(grams, first, second, are_halves):
-    """The (N, N) matrix of the blocks (p, p) of the pairs of classes."""
+    """The (N, N) matrix from its blocks (p, p), one for each pair of classes."""
     if are_halves:
         grams = grams + grams.transpose(0, 2, 1)
     n, p = first.max(initial=-1) + 1, grams.shape[-1]

@@ -84,14 +84,14 @@ class InferenceResult:
 
     @property
     def gauge(self):
-        """What `coef` and `covariance` are relative to, in words."""
+        """The gauge of `coef` and `covariance`, in words."""
         if len(self.classes) == 2:
             return f"class {self.classes[1]} against {self.classes[0]}"
         return "sum to zero over the classes"
 
     @property
     def cov_label(self):
-        """What kind of covariance it is, in words."""
+        """The kind of covariance, in words."""
         penalty = f", penalised (l2, C={self.C:g})" if self.is_penalised else ""
         return self.cov_type + penalty
 
@@ -221,7 +221,7 @@ class InferenceResult:
                 "for each restriction."
             )
         if not np.isfinite(value).all():
-            raise ValueError("value is not finite.")
+            raise ValueError("value is not finite: remove NaN and infinity.")
         return wald_test(R, value, self)
 
     def likelihood_ratio_test(self, other=None):
@@ -265,9 +265,9 @@ class InferenceResult:
         for result in (self, other or self):
             if result.is_penalised or result.is_pseudo:
                 raise ValueError(
-                    "the likelihood ratio has a known distribution for fits with "
-                    "C=np.inf and without sampling or class weights only: use "
-                    "wald_test, or fit with C=np.inf."
+                    "the likelihood ratio has a known distribution only for fits with "
+                    "C=np.inf and without sampling or class weights: fit so, or use "
+                    "wald_test."
                 )
         if other is None:
             n_intercepts = len(self.free_coef) * (self.feature_names[:1] == [INTERCEPT])
@@ -334,7 +334,7 @@ class InferenceResult:
         return self.summary()._repr_html_()
 
     def _gauge(self, reference):
-        """Codes of the classes that are shown, and A with coef = A @ free_coef."""
+        """Codes of the classes shown in a gauge, and A with coef = A @ free_coef."""
         K = len(self.classes)
         against_first = np.eye(K)[:, 1:]
         if reference is None:
@@ -345,7 +345,7 @@ class InferenceResult:
         if len(code) != 1:
             raise ValueError(
                 f"reference={reference!r} is none of the classes "
-                f"{self.classes.tolist()}."
+                f"{self.classes.tolist()}: pass one of them, or None."
             )
         others = np.delete(np.arange(K), code)
         return others, against_first[others] - against_first[code]

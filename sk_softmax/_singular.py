@@ -6,12 +6,13 @@ from scipy.linalg import cho_solve, eigh, lapack, solve_triangular
 from ._information import INTERCEPT
 
 # Columns that differ from a combination of others by less than 3e-7 of their size
-# count as collinear; squared, for it is the Gram matrix that is looked at.
+# count as collinear. This is its square, as a tolerance for the Gram matrix.
 SINGULAR = 1e-13
-# Where logits move by less than this part of what the columns' parts do, it is the
-# columns that cancel each other and not the rows that are certain.
+# The information is flat along a direction either because columns nearly cancel each
+# other there, or because the rows' probabilities are saturated. It is the columns if
+# they move the logits by less than this part of what each alone does.
 NEARLY = 1e-5
-# Names in an error, before it says how many more there are.
+# How many names an error lists, before it says how many more there are.
 LISTED = 8
 
 
@@ -21,10 +22,12 @@ def checked_inverse(likelihood, H, names, classes):
     Raises
     ------
     ValueError
-        It has none; says which columns or which class are to blame.
+        It has none; the error names the collinear columns or the separated classes.
     """
     if not np.isfinite(H).all():
-        raise ValueError("the information overflows: scale the features.")
+        raise ValueError(
+            "the information overflows: divide features by constants, and fit again."
+        )
     covariance = _inverse(H)
     if covariance is not None:
         return covariance
@@ -48,11 +51,11 @@ def checked_inverse(likelihood, H, names, classes):
 
 
 def check_separation(likelihood, step, classes):
-    """Raise if Newton's step, (N,), is one that makes the likelihood rise for ever.
+    """Raise if the likelihood rises for ever along Newton's step, (N,).
 
-    At an optimum the step is rounding noise. Along a direction in which no row
-    loses and some gain there is none (Albert and Anderson, 1984), and Newton's step
-    takes that direction, by about one logit however far one is.
+    There is no optimum if along some direction no row loses likelihood and some gain
+    (Albert and Anderson, 1984). Newton's step then goes in such a direction, and moves
+    logits by about one, however far the fit has come. At an optimum it is rounding.
     """
     p = likelihood.n_columns
     direction = np.vstack([np.zeros(p), step.reshape(-1, p)])
@@ -62,11 +65,11 @@ def check_separation(likelihood, step, classes):
 
 
 def check_doubt(likelihood, theta, classes):
-    """Raise where the probabilities tell a class from the others without a doubt.
+    """Raise where all probabilities of a class are nearly 0 or 1: it is separated.
 
-    For rows whose labels are not known. At an optimum the residuals of a class sum
-    to zero, so that one row on the wrong side, whose residual is more than a half,
-    leaves doubts of a half at least in the others.
+    For rows whose labels are not known. The doubt about a row is min(p, 1 - p). At an
+    optimum the residuals of a class sum to zero: if a single row is on the wrong side,
+    with a residual of more than a half, the doubts about the others sum to a half.
     """
 
     def block(rows, X):
@@ -83,8 +86,8 @@ def _separation(classes, codes):
     labels = ", ".join(str(label) for label in classes[codes])
     return (
         f"separated: the features tell rows of class {labels} from the others without "
-        "a doubt, so the coefficients without a penalty are infinite. Fit with a "
-        "finite C, or leave out the feature that tells."
+        "an error, so the coefficients without a penalty are infinite. Fit with a "
+        "finite C, or leave out the features that separate them."
     )
 
 
@@ -94,7 +97,7 @@ def _inverse(H):
     if not (diagonal > 0).all():
         return None
     root = 1 / np.sqrt(diagonal)
-    # of unit diagonal, so that neither units nor class sizes count
+    # with a unit diagonal, since units and class sizes say nothing about the rank
     scaled = H * root[:, None] * root
     factor, failed = lapack.dpotrf(scaled, lower=False)
     if failed:
@@ -106,17 +109,17 @@ def _inverse(H):
 
 
 def _collinear_columns(likelihood, gram, names):
-    """Sentences on the columns that are combinations of others; [] if there are none.
+    """A sentence for each column that is a combination of others.
 
     Pivoted Cholesky of the Gram matrix takes independent columns first.
     """
     root = np.sqrt(np.diag(gram))
     root = np.divide(1, root, out=np.zeros_like(root), where=root > 0)
-    constant = np.zeros(len(root), dtype=bool)  # zero, but for the shift
+    constant = np.zeros(len(root), dtype=bool)  # zero once shifted, and not before
     constant[len(root) - len(likelihood.shift) :] = likelihood.shift != 0
     constant &= root == 0
     if likelihood.fit_intercept:
-        root[0] *= 2  # so that it comes first, and the others depend on it
+        root[0] *= 2  # the first pivot: others depend on it, and not it on them
     factor, pivot, rank, _ = lapack.dpstrf(gram * root[:, None] * root, tol=SINGULAR)
     pivot -= 1
     sentences = []
@@ -134,14 +137,14 @@ def _collinear_columns(likelihood, gram, names):
 
 
 def _most_apart(margins):
-    """Of the (K, K) margins, the classes that stand apart from the most others."""
+    """Codes of the classes that are apart from the most others, by margins (K, K)."""
     apart = np.maximum(margins, margins.T) > 0.1 * margins.max()
     n_apart = apart.sum(axis=1)
     return np.flatnonzero(n_apart == n_apart.max())
 
 
 def _flattest(likelihood, H):
-    """Where the likelihood is flattest, by H's least eigenvector: (K, p)."""
+    """The direction (K, p) of least curvature: H's least eigenvector."""
     root = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
     scaled = H / root[:, None] / root
     vector = eigh(scaled, subset_by_index=[0, 0])[1][:, 0] / root
@@ -150,7 +153,7 @@ def _flattest(likelihood, H):
 
 
 def listed(names):
-    """The first names in words, and how many more there are."""
+    """The first names, comma-separated, and how many more there are."""
     names = list(names)
     text = ", ".join(repr(name) for name in names[:LISTED])
     return text + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

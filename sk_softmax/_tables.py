@@ -1,4 +1,4 @@
-"""Tables of estimates, for pandas, for print and for a notebook."""
+"""Tables of estimates, as a DataFrame, as text and as HTML."""
 
 import html
 
@@ -7,7 +7,7 @@ from scipy.special import ndtr, ndtri
 
 
 class Summary:
-    """A table of coefficients under what it is about; printed, or shown as HTML.
+    """A table of coefficients below facts about the model, as text or as HTML.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Summary:
         self.level = level
 
     def _shown(self):
-        """The table in strings."""
+        """The table with its numbers as strings."""
         shown = self.table.copy()
         for name in ("se", "z", *shown.columns[2:3], "lower", "upper"):
             shown[name] = [f"{v:.4g}" for v in self.table[name]]
@@ -84,7 +84,7 @@ def normal_table(classes, names, estimate, se, level, column):
     import pandas as pd
 
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must be between 0 and 1.")
+        raise ValueError(f"level={level!r} must be between 0 and 1, such as 0.95.")
     estimate, se = estimate.ravel(), se.ravel()
     with np.errstate(divide="ignore", invalid="ignore"):
         z = estimate / se

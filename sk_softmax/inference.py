@@ -146,8 +146,8 @@ def infer(
     is_pseudo |= arguments.is_soft(y) and bool(np.any(np.asarray(y, float) % 1))
     if is_pseudo and cov_type == "model":
         raise ValueError(
-            "with sampling or class weights, or soft labels that are no counts, the "
-            "model's covariance does not hold: use cov_type='robust' or 'cluster'."
+            "with sampling or class weights, or soft labels that are no counts, "
+            "cov_type='model' does not hold: use cov_type='robust' or 'cluster'."
         )
     likelihood = likelihood_of(problem)
     with likelihood.rows.threads():
@@ -201,21 +201,29 @@ def _counts(n, sample_weight, weight_type):
         if weight_type is None:
             raise ValueError(
                 "sample_weight needs weight_type: 'frequency' where a weight of 2 is "
-                "two rows alike, 'sampling' where it is one that stands for two."
+                "two equal rows, 'sampling' where it is one row that stands for two."
             )
         _check_choice("weight_type", weight_type, ("frequency", "sampling"))
     if sample_weight is None:
         if weight_type is not None:
-            raise ValueError("weight_type tells of sample_weight, which is None.")
+            raise ValueError(
+                f"weight_type={weight_type!r} says what weights mean, but there is no "
+                "sample_weight, which is None: pass both or neither."
+            )
         return np.ones(n)
     counts = arguments.sample_weights(sample_weight, n, np.float64, None)
     return (counts > 0).astype(float) if weight_type == "sampling" else counts
 
 
 def _group_codes(groups, cov_type, counts):
-    """The rows' groups as codes from 0 on, or None; rows without weight in any."""
+    """The rows' groups as codes from 0 on, or None.
+
+    Rows without weight get code 0: they add nothing to any group.
+    """
     if (groups is None) == (cov_type == "cluster"):
-        raise ValueError("groups and cov_type='cluster' need each other.")
+        raise ValueError(
+            "groups and cov_type='cluster' need each other: pass both or neither."
+        )
     if groups is None:
         return None
     groups = np.asarray(groups)
@@ -227,13 +235,16 @@ def _group_codes(groups, cov_type, counts):
     refuse_missing(groups, "groups")
     present, codes = np.unique(groups[counts > 0], return_inverse=True)
     if len(present) < 2:
-        raise ValueError("groups holds one group only: there is nothing to compare.")
+        raise ValueError(
+            "groups holds one group only, but cov_type='cluster' needs at least two."
+        )
     of_rows = np.zeros(len(groups), dtype=int)
     of_rows[counts > 0] = codes
     return of_rows
 
 
 def _check_optimum(step, bread):
+    """Warn where Newton's step is long beside the standard errors."""
     distance = np.max(np.abs(step) / np.sqrt(np.diag(bread)), initial=0)
     if distance > 0.1:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""A fitted classifier as other tools want it: a table, or scikit-learn's own class."""
+"""A fitted classifier for other tools: as a DataFrame or a LogisticRegression."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression

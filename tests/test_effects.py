@@ -110,7 +110,7 @@ def test_bad_arguments_of_marginal_effects():
         ("kind='dyex' must be", {"kind": "dyex"}),
         ("at='median' must be", {"at": "median"}),
         ("no feature is called 'age'", {"at": {"age": 3}}),
-        ("feature 3 is not one of the 3", {"features": [3]}),
+        ("feature 3 is not a position from 0 to 2", {"features": [3]}),
         ("'x0' has 300 values in X", {"discrete": ["x0"]}),
     ]
     for message, arguments in bad:
