@@ -163,7 +163,7 @@ def lazily(method):
             return method(self, X, offset)
         check_is_fitted(self)
         validate(self, X, reset=False)
-        return _mapped(_bare(self), method.__name__, X, offset)
+        return _predictions(_bare(self), method.__name__, X, offset)
 
     return lazy
 
@@ -202,7 +202,7 @@ def _bare(estimator):
     return bare
 
 
-def _mapped(estimator, method, X, offset):
+def _predictions(estimator, method, X, offset):
     """A predict method's results for all chunks, as one lazy dask array."""
     import dask.array as da
     from dask import delayed

@@ -254,9 +254,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         scored = problem, judged, folds, labels, score_params
         outcomes = self._outcomes(search, *scored, task)
         thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
-        self._keep(search, scores)
+        self._set_scores(search, scores)
         r, c = self._choose()
-        separated = self._settle(
+        separated = self._set_solution(
             problem, search, thetas, (r, c), optimality, converged, task
         )
         last = None if self.fit_intercept else -1
@@ -273,8 +273,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         n_jobs = effective_n_jobs(self.n_jobs)
         return fit_folds(search, problem, judged, folds, scorer, task, n_jobs)
 
-    def _keep(self, search, scores):
-        """The scores as attributes, with their means and standard errors."""
+    def _set_scores(self, search, scores):
+        """Set the scores, their means and standard errors as attributes."""
         if is_loo(self):  # whose scores are pairs (mean, se)
             scores, self.scores_se_ = scores[..., 0], scores[0, ..., 1]
         elif len(scores) > 1:
@@ -304,7 +304,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.C_1se_ = float(self.Cs_[simplest])
         return r, best if self.selection == "best" else simplest
 
-    def _settle(self, problem, search, thetas, choice, optimality, converged, task):
+    def _set_solution(
+        self, problem, search, thetas, choice, optimality, converged, task
+    ):
         """Set the coefficients at the choice; return which classes are separated."""
         r, c = choice
         self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])

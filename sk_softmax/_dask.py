@@ -130,7 +130,7 @@ class DaskProblem(Problem):
 
     def take(self, index):
         """The problem of some of the chunks."""
-        chunks, summaries = _at(index, self.chunks), _at(index, self.summaries)
+        chunks, summaries = _pick(index, self.chunks), _pick(index, self.summaries)
         rows = DaskRows(summaries, self.rows.dtype, self.rows.shape[1])
         part = DaskProblem(self.cluster, chunks, summaries, rows, self.fit_intercept)
         part.penalty = self.penalty
@@ -362,5 +362,5 @@ def _joined(problems, penalty):
     return Problem(rows, first.loss, target, weight, penalty, intercept, offset)
 
 
-def _at(index, things):
+def _pick(index, things):
     return [things[i] for i in index]

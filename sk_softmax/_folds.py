@@ -119,18 +119,18 @@ class Search:
         weight = judged.weights(slice(None)).astype(np.float64)
 
         def judge(theta, C):
-            fitted = at(problem, C, 0.0)
-            refuse_separated(fitted, theta, C, self.classes)
-            losses = leave_one_out_loss(fitted, theta, judged.target)
+            at_C = at(problem, C, 0.0)
+            refuse_separated(at_C, theta, C, self.classes)
+            losses = leave_one_out_loss(at_C, theta, judged.target)
             mean = np.average(losses, weights=weight)
             se = np.linalg.norm(weight * (losses - mean)) / weight.sum()
             return -mean, se
 
-        task = self.paths(task, "path", 0)
+        task = self.begin_paths(task, "path", 0)
         with problem.rows.threads():
             return self.fit(problem, judge, "", task)
 
-    def paths(self, task, name, number, data=None):
+    def begin_paths(self, task, name, number, data=None):
         """Begin the subtask that has the fits at all l1 ratios and Cs."""
         n_fits = len(self.Cs) * len(self.l1_ratios)
         return task.subtask(name, number=number, n_subtasks=n_fits, data=data)
@@ -192,22 +192,22 @@ def _fit_fold(search, problem, judged, i, split, scorer, single, task):
         return None, np.zeros(len(search.classes), dtype=bool)
     name = f"fold {i + 1}/{search.n_splits}, "
     train, test = split
-    fitted, held = problem.take(train), judged.take(test)
-    if not held.total_weight > 0 or not fitted.total_weight > 0:
+    rest, held = problem.take(train), judged.take(test)
+    if not held.total_weight > 0 or not rest.total_weight > 0:
         raise ValueError(
             f"{name}all rows of its train or test part have sample_weight zero: change "
             "cv, or leave these rows out."
         )
-    refuse_infinite(fitted, search.Cs, search.classes)
+    refuse_infinite(rest, search.Cs, search.classes)
     judge = _log_score(held)
     if scorer is not None:
         judge = _named_score(scorer, problem.rows.X, test, held, search.classes)
-    task = search.paths(task, "fold", i, _some_data(task, train))
-    with single_threaded_blas if single else fitted.rows.threads():
-        fields, last = search.fit(fitted, judge, name, task)
+    task = search.begin_paths(task, "fold", i, _some_data(task, train))
+    with single_threaded_blas if single else rest.rows.threads():
+        fields, last = search.fit(rest, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
-    unseen = fitted.absent() & ~problem.absent() & ~held.absent()
+    unseen = rest.absent() & ~problem.absent() & ~held.absent()
     return (fields, last), unseen
 
 
