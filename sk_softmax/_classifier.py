@@ -43,7 +43,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     C : float, default=1.0
         Inverse strength of the penalty, positive; ``np.inf`` is no penalty.
     l1_ratio : float, default=0.0
-        Part :math:`\rho` of the penalty that is l1: 0 is the l2 penalty, 1 the
+        Fraction :math:`\rho` of the penalty that is l1: 0 is the l2 penalty, 1 the
         lasso, in between the elastic net.
     fit_intercept : bool, default=True
         Whether to fit the intercepts, which are never penalised.
@@ -60,7 +60,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features or, if that is less, of
         `coef_prior` with the best intercepts. It means the same for every data set.
-        With float32 data a fit may have to end before, where F is flat.
+        With float32 data a fit may stop short of it, where F no longer changes.
     max_iter : int, default=1000
         Passes over the data at which to stop with a warning; `n_iter_` says what
         counts as one.
@@ -97,8 +97,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
         Intercepts; zero without `fit_intercept`.
     n_iter_ : ndarray of shape (1,), int32
-        Passes over the data: evaluations of the objective and Hessian products. Those
-        over a sample, where there are many rows, count by its part of them.
+        Passes over the data: evaluations of the objective and Hessian products. A
+        pass over a sample of the rows counts as that fraction of one.
     optimality_ : float
         Estimated relative suboptimality of the solution, see `tol`.
     converged_ : bool
@@ -184,10 +184,11 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             and converted block by block, never whole. A dask array or DataFrame is
             fitted where its chunks of rows are, and the other arguments may then
             be dask's too; the predict methods give lazy dask arrays. With
-            scikit-learn's ``array_api_dispatch`` an array of torch, CuPy or another
-            library of the array API standard is computed with by that library, on
-            its device. The other arguments follow it there, and fitted attributes
-            and predictions are there too; labels that are not numbers stay NumPy's.
+            scikit-learn's ``array_api_dispatch`` the computations with an array of
+            torch, CuPy or another library of the array API standard are done by that
+            library, on its device. Other arguments are moved there, and fitted
+            attributes and predictions are there; labels that are not numbers stay
+            NumPy's.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels of at least two classes; or soft labels, a column for each class,
             whose rows are distributions or counts. The sums of rows of counts act
@@ -212,7 +213,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             A parameter is out of its range, X or y has the wrong shape or holds
             NaN or infinity, there is one class only, or a weight is negative.
         TypeError
-            A parameter is of another type than it may be.
+            A parameter has a wrong type.
         ImportError
             X is an array of another library under ``array_api_dispatch``, and
             scikit-learn is older than 1.9.
@@ -278,10 +279,10 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Fit the model to another batch of rows of a stream.
 
-        The coefficients come near those of `fit` on all rows seen so far, which
-        are not kept: a second-order expansion of their loss is, and the last of
-        them. The first call gives what `fit` gives. A call that fails or is
-        interrupted leaves the estimator as it was.
+        The coefficients come near those of `fit` on all rows seen so far. Of these
+        only the last are kept, and a second-order expansion of the loss of the others.
+        The first call gives what `fit` gives. A call that fails or is interrupted
+        leaves the estimator as it was.
 
         The estimator grows by three times the Hessian, ((K - 1) (d + 1))^2
         numbers of 8 bytes, and as much of the last rows (1 MB at least); with more
@@ -316,8 +317,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             call, y holds a label that is not in `classes`, or a `penalty_factor` is
             infinite.
         AttributeError
-            The method is not there, and the error's cause says why, with parameters
-            that a stream cannot serve: `C=np.inf`, `l1_ratio`, `penalty_group`,
+            The parameters are not for streams, so that there is no such method; the
+            error's cause says why. They are `C=np.inf`, `l1_ratio`, `penalty_group`,
             `bounds`, `coef_prior` and `class_weight="balanced"`.
 
         Warns

@@ -47,7 +47,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         Inverse strengths of the penalty, or how many to take from the data, as in
         `softmax_path`. They are the same for all folds and l1 ratios.
     l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
-        Parts of the penalty that are l1.
+        Fractions of the penalty that are l1, to choose from.
     eps : float, default=1e-3
         How far the Cs reach, as in `softmax_path`.
     cv : int, splitter, iterable of splits, or "approximate-loo", default=None
@@ -78,7 +78,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     C_, l1_ratio_ : float
         The choice.
     C_1se_ : float
-        What "1se" takes.
+        The C that ``selection="1se"`` takes.
     Cs_ : ndarray of shape (n_Cs,)
         Ascending, each once.
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
@@ -174,8 +174,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Of a dask array or DataFrame the folds are contiguous and made of whole
-            chunks, so that rows in an order have to be shuffled first; `cv` is then
-            their number and `scoring` None.
+            chunks, so that sorted rows have to be shuffled first; `cv` is then the
+            number of folds and `scoring` None.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels or soft labels, as in `SoftmaxClassifier.fit`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -194,10 +194,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         Raises
         ------
         ValueError
-            As `SoftmaxClassifier.fit`, or Cs, l1_ratios, eps, cv or selection are
-            not what they may be.
+            As `SoftmaxClassifier.fit`; or Cs, l1_ratios, eps, cv or selection is
+            invalid.
         TypeError
-            A parameter is of another type than it may be.
+            A parameter has a wrong type.
 
         Warns
         -----
@@ -205,7 +205,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             `max_iter` passes did not reach `tol` in some fit; or X separates classes
             that nothing penalises at the choice, so that the optimum is at infinity.
         UserWarning
-            A fold has all rows of a class, and so is scored by a fit without any.
+            A fold has all rows of a class, and is scored by a fit that has seen none.
         """
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, offset, **params)

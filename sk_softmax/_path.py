@@ -118,7 +118,7 @@ def softmax_path(
         As `SoftmaxClassifier.fit`, or Cs or eps are out of range, or callbacks are
         given to an older scikit-learn.
     TypeError
-        A parameter is of another type than it may be, or there is none of its name.
+        A parameter has a wrong type, or a name that no parameter has.
 
     Warns
     -----
