@@ -7,7 +7,7 @@ and returns it in the problem's layout; every error names the argument.
 import numbers
 
 import numpy as np
-from sklearn.utils import compute_class_weight
+from sklearn.utils import check_consistent_length, compute_class_weight
 
 from ._array_api import (
     class_masses,
@@ -24,6 +24,18 @@ from ._array_api import (
 )
 from ._labels import label_set, labels_of, refuse_single
 from ._numeric import numeric
+
+
+def check_length(X, y):
+    """Raise where y has not a label, or a row of soft labels, for each row of X."""
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        n = X.shape[0]
+        raise ValueError(
+            f"{error}: y has shape {np.shape(y)}, and {n} rows of X need labels of "
+            f"shape ({n},) or soft labels of shape ({n}, n_classes)."
+        ) from error
 
 
 def require_y(y, estimator):

@@ -15,9 +15,9 @@ from sklearn.base import clone
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._arguments import check_total, is_soft
+from ._arguments import check_total, is_soft, sample_weights
 from ._labels import refuse_missing
-from ._numeric import refuse_masked
+from ._numeric import numbers_only, refuse_masked
 
 UNKNOWN = (
     "Take both from the same DataFrame, with the same partitions, or compute the "
@@ -230,26 +230,26 @@ def _predictions(estimator, method, X, offset):
 def _score(i, estimator, X, y, sample_weight, offset, dtype):
     """The score of a chunk and its weight."""
     with in_chunk(i):
-        X = _entries(X, dtype)
+        X = entries(X, dtype)
         n = X.shape[0]
-        weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight)
-        weight = np.broadcast_to(weight, n) if weight.ndim == 0 else weight
+        weight = np.ones(n)
+        if sample_weight is not None:
+            weight = sample_weights(sample_weight, n, np.float64, weight)
         mass = np.asarray(y).sum(axis=1) if is_soft(y) else np.ones(n)
         if not weight.any():
             return 0.0, 0.0
         return estimator.score(X, y, sample_weight, offset), weight @ mass
 
 
-def _entries(X, dtype):
-    """A chunk of X, checked."""
-    refuse_masked(X, "X")
-    return check_array(
-        X, accept_sparse="csr", dtype=dtype, ensure_min_samples=0, input_name="X"
-    )
+def entries(X, dtype, **options):
+    """A chunk of X as an array or CSR matrix of this dtype, checked."""
+    options |= {"accept_sparse": "csr", "ensure_min_samples": 0, "input_name": "X"}
+    with numbers_only(X):
+        return check_array(X, dtype=dtype, **options)
 
 
 def _predict(i, estimator, method, X, offset, dtype, meta):
     """A predict method's result for chunk i."""
     with in_chunk(i):
-        X = _entries(X, dtype)
+        X = entries(X, dtype)
         return getattr(estimator, method)(X, offset) if X.shape[0] else meta

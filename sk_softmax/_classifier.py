@@ -95,7 +95,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Coefficients, in the dtype of X (float64 or float32). With more than two
         classes and an l2 penalty they sum to zero over the classes.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
-        Intercepts; zero without `fit_intercept`.
+        Intercepts; zero without `fit_intercept`. With more than two classes they sum
+        to zero.
     n_iter_ : ndarray of shape (1,), int32
         Passes over the data: evaluations of the objective and Hessian products. A
         pass over a sample of the rows counts as that fraction of one.

@@ -51,10 +51,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     eps : float, default=1e-3
         How far the Cs reach, as in `softmax_path`.
     cv : int, splitter, iterable of splits, or "approximate-loo", default=None
-        None is 5 folds, stratified for labels. "approximate-loo" estimates the
-        log-loss of leave-one-out from the Hessian of one fit to all of the data
-        [1]_, and of a refit for the few rows that move it far; it is for l2
-        penalties without bounds and for the log-loss.
+        None is 5 folds, stratified for labels, or fewer where no class has 5 rows.
+        "approximate-loo" estimates the log-loss of leave-one-out from the Hessian of
+        one fit to all of the data [1]_, and of a refit for the few rows that move it
+        far; it is for l2 penalties without bounds and for the log-loss, and not for
+        a C at which X separates classes that nothing penalises.
     scoring : str, callable or None, default=None
         None is minus the mean log-loss, weighted by `sample_weight`.
     selection : {"best", "1se"}, default="best"

@@ -12,14 +12,12 @@ from contextlib import nullcontext
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import check_array
 
 from . import _arguments as arguments
-from ._chunks import chunks_with, dtype_of, in_chunk
+from ._chunks import chunks_with, dtype_of, entries, in_chunk
 from ._cluster import Cluster, Scratch, groups_of, worker
 from ._labels import labels_of, refuse_single
 from ._loss import loss_of
-from ._numeric import check_columns, refuse_masked
 from ._problem import Problem
 from ._rows import Rows
 
@@ -254,17 +252,7 @@ class _Chunk:
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
         self.i, self.name = i, name
         with in_chunk(i):
-            check_columns(X)
-            refuse_masked(X, "X")
-            self.X = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=dtype,
-                ensure_min_samples=0,
-                ensure_all_finite=False,
-                input_name="X",
-                estimator=name,
-            )
+            self.X = entries(X, dtype, ensure_all_finite=False, estimator=name)
             n, d = self.X.shape
             if d != n_features:
                 raise ValueError(

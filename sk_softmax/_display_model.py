@@ -281,6 +281,11 @@ class ProbabilityDisplay:
         values = np.linspace(column.min(), column.max(), grid_resolution)
         grid = np.tile(np.asarray(data.mean(axis=0)).ravel(), (grid_resolution, 1))
         for key, value in (at or {}).items():
+            if position(names, key) == j:
+                raise ValueError(
+                    f"at has a value for {feature!r}, the feature that is drawn: leave "
+                    "it out."
+                )
             grid[:, position(names, key)] = value
         grid[:, j] = values
         if hasattr(X, "columns"):

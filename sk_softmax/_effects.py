@@ -19,6 +19,7 @@ from ._fitted import (
     validated,
 )
 from ._information import Likelihood
+from ._numeric import numeric
 from ._singular import check_doubt, checked_inverse
 from ._tables import normal_table
 
@@ -302,7 +303,12 @@ def _mean_row(rows, at, names):
     share = rows.weight / rows.weight.sum()
     mean = np.atleast_2d(share @ rows.rows.X)
     if isinstance(at, Mapping):
-        mean[0, _positions(names, at)] = list(at.values())
+        positions = _positions(names, at)
+        if len(set(positions)) < len(positions):
+            raise ValueError(f"at={at!r} has two values for the same feature.")
+        mean[0, positions] = numeric(
+            list(at.values()), "at", ensure_2d=False, ensure_min_samples=0
+        )
     elif at != "mean":
         raise ValueError(
             f"at={at!r} must be 'overall', 'mean' or a mapping from features to values."

@@ -1,7 +1,6 @@
 """From an estimator and its data to the mathematical problem."""
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 
 from . import _arguments as arguments
 from . import _coef_options as coef_options
@@ -22,9 +21,7 @@ def validated(classifier, X, y, sample_weight, offset):
         validate(classifier, X)
         return X
     refuse_dask(y=y, sample_weight=sample_weight, offset=offset)
-    X = read(classifier, X)
-    _check_length(X, y)
-    return X
+    return read(classifier, X)
 
 
 def validated_batch(classifier, X, y, sample_weight, reset):
@@ -37,19 +34,8 @@ def validated_batch(classifier, X, y, sample_weight, reset):
         )
     refuse_dask(y=y, sample_weight=sample_weight)
     X = checked(classifier, X, reset=reset)
-    _check_length(X, y)
+    arguments.check_length(X, y)
     return X
-
-
-def _check_length(X, y):
-    try:
-        check_consistent_length(X, y)
-    except (TypeError, ValueError) as error:
-        n = X.shape[0]
-        raise ValueError(
-            f"{error}: y has shape {np.shape(y)}, and {n} rows of X need labels of "
-            f"shape ({n},) or soft labels of shape ({n}, n_classes)."
-        ) from error
 
 
 def problem_for(classifier, X, y, sample_weight, offset):
@@ -79,6 +65,7 @@ def problem_for(classifier, X, y, sample_weight, offset):
 
 def _in_memory(classifier, X, y, sample_weight, offset):
     dtype = working_dtype(X)
+    arguments.check_length(X, y)
     y, sample_weight, offset = follow(X, y, sample_weight, offset)
     classes, target, mass = arguments.targets(y, classifier.classes, dtype)
     target, mass = follow(X, target, mass)

@@ -4,7 +4,7 @@ import operator
 from copy import copy
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._array_api import dense, is_foreign, refuse, to_numpy
 from ._chunks import is_dask
@@ -66,7 +66,6 @@ def plain(clf):
 
 def fitted_problem(clf, X, y, sample_weight, offset):
     """The problem that the fit solved; raises where no normal theory holds for it."""
-    check_consistent_length(X, y)
     problem, classes = problem_for(clf, X, y, sample_weight, offset)
     if not np.array_equal(classes, clf.classes_):
         raise ValueError(

@@ -289,7 +289,11 @@ def splits(estimator, problem, classes, y, sample_weight, params):
         score_params = {}
         if arguments.drop_if_scalar(sample_weight) is not None:
             score_params = {"sample_weight": sample_weight}
-    cv = check_cv(estimator.cv, labels, classifier=True)
+    cv = estimator.cv
+    if cv is None:  # scikit-learn refuses more folds than the largest class has rows
+        most = len(labels) if is_soft(y) else np.bincount(problem.target).max()
+        cv = int(np.clip(most, 2, 5))
+    cv = check_cv(cv, labels, classifier=True)
     folds = list(cv.split(problem.rows.X, labels, **split_params))
     if not folds:
         raise ValueError(

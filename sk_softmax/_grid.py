@@ -1,5 +1,7 @@
 """The Cs of a path: those given, or a grid over the useful strengths of the penalty."""
 
+import numbers
+
 import numpy as np
 from sklearn.utils import check_scalar
 
@@ -28,8 +30,10 @@ def at(problem, C, l1_ratio):
 def check_Cs(Cs, eps, problem, l1_ratios):
     """The Cs given, sorted and without duplicates, or a grid of that many."""
     check_scalar(
-        eps, "eps", (int, float), min_val=0, max_val=1, include_boundaries="neither"
+        eps, "eps", numbers.Real, min_val=0, max_val=1, include_boundaries="neither"
     )
+    if eps != eps:
+        raise ValueError("eps is NaN: it must be between 0 and 1.")
     if np.ndim(Cs) == 0:
         check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
         return grid(problem, l1_ratios, Cs, eps)

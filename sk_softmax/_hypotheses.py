@@ -54,7 +54,7 @@ def restriction_matrix(restrictions, names, A):
     p, K1 = len(names), A.shape[1]
     if isinstance(restrictions, str):
         restrictions = [restrictions]
-    if np.ndim(restrictions) == 0:
+    if not np.iterable(restrictions):
         raise TypeError(
             "restrictions must be names of features, or a matrix whose rows, times the "
             f"coefficients, are to equal value; got {restrictions!r}."
@@ -74,7 +74,12 @@ def restriction_matrix(restrictions, names, A):
             )
         columns = [names.index(name) for name in restrictions]
         return np.eye(K1 * p).reshape(K1, p, -1)[:, columns].reshape(-1, K1 * p)
-    R = np.atleast_2d(np.asarray(restrictions, dtype=float))
+    try:
+        R = np.atleast_2d(np.asarray(restrictions, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"restrictions must be names of features, or a matrix of numbers: {error}."
+        ) from error
     if not np.isfinite(R).all():
         raise ValueError("restrictions are not finite: remove NaN and infinity.")
     if R.shape[1] != len(A) * p:

@@ -1,5 +1,7 @@
 """Arrays of numbers, checked; errors name the argument."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.utils import check_array
 
@@ -49,6 +51,18 @@ def refuse_masked(value, name):
     """Raise where entries are masked: NumPy and scikit-learn drop the mask."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries: fill them or drop those rows.")
+
+
+@contextmanager
+def numbers_only(X):
+    """Around scikit-learn's check of X: what it lets pass, and the column to blame."""
+    refuse_masked(X, "X")
+    refuse_dates(X)
+    try:
+        yield
+    except (TypeError, ValueError):
+        check_columns(X)
+        raise
 
 
 def check_columns(X):

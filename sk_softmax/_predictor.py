@@ -25,7 +25,7 @@ from ._array_api import (
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
 from ._loss import log_proba, proba
-from ._numeric import check_columns, is_plain, refuse_dates, refuse_masked
+from ._numeric import is_plain, numbers_only
 from ._rows import (
     MAPPED_BYTES,
     give_back,
@@ -49,14 +49,8 @@ def read(estimator, X):
 
 def checked(estimator, X, **options):
     """X after `validate_data`, and after checks that it lacks: for masks and dates."""
-    refuse_masked(X, "X")
-    refuse_dates(X)
-    try:
-        with np.errstate(invalid="ignore"):  # its sum may be inf - inf
-            return validate_data(estimator, X, **INPUT | options)
-    except (TypeError, ValueError):
-        check_columns(X)
-        raise
+    with numbers_only(X), np.errstate(invalid="ignore"):  # its sum may be inf - inf
+        return validate_data(estimator, X, **INPUT | options)
 
 
 def _is_plain(X):
@@ -242,6 +236,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
     def _mean_log_likelihood(self, X, y, sample_weight, offset):
         """Mean log-likelihood (minus the cross-entropy) of labels or soft labels."""
         logp = self.predict_log_proba(X, offset)
+        arguments.check_length(logp, y)
         classes = to_numpy(self.classes_)
         labels = self.classes  # the order of soft labels' columns in fit
         if labels is None:

@@ -80,7 +80,7 @@ def begin_fit(estimator, X, y, sample_weight, n_subtasks=None, parallel=False):
 
 def set_callbacks(estimator, callbacks):
     """Set the callbacks of an estimator."""
-    if len(callbacks) == 0:
+    if not callbacks:
         return
     if not hasattr(estimator, "set_callbacks"):
         raise ValueError(

@@ -1,6 +1,7 @@
 """Tables of estimates, as a DataFrame, as text and as HTML."""
 
 import html
+import numbers
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -83,7 +84,7 @@ def normal_table(classes, names, estimate, se, level, column):
     """Estimates (len(classes), len(names)) with z tests and limits, a DataFrame."""
     import pandas as pd
 
-    if not 0 < level < 1:
+    if not (isinstance(level, numbers.Real) and 0 < level < 1):
         raise ValueError(f"level={level!r} must be between 0 and 1, such as 0.95.")
     estimate, se = estimate.ravel(), se.ravel()
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -664,6 +664,11 @@ def test_what_is_missing_or_masked_is_refused(anywhere, data):
         arguments = {"y": y} | {name: argument}
         with pytest.raises(ValueError, match=f"{name} has masked entries"):
             SoftmaxClassifier().fit(chunked, **arguments)
+    dates = da.from_array((X * 10).astype("M8[D]"), chunks=(300, -1))
+    with pytest.raises(ValueError, match="of the rows: X is of datetime64"):
+        SoftmaxClassifier().fit(dates, y)
+    with pytest.raises(ValueError, match=r"sample_weight is -1\.0 in row 0"):
+        model.score(chunked, y, -np.ones(len(y)))
     with pytest.raises(TypeError, match="sample_weight is sparse"):
         SoftmaxClassifier().fit(chunked, y, sparse.csr_matrix(y[:, None]))
 

@@ -454,6 +454,8 @@ def test_probabilities_over_a_feature_that_is_not_there(wine):
         ProbabilityDisplay.from_estimator(classifier, X, "alcool")
     with pytest.raises(ValueError, match="no feature is called 'hew'"):
         ProbabilityDisplay.from_estimator(classifier, X, "alcohol", at={"hew": 1})
+    with pytest.raises(ValueError, match="at has a value for 'alcohol'"):
+        ProbabilityDisplay.from_estimator(classifier, X, "alcohol", at={0: 1})
 
 
 def test_probabilities_of_a_polars_frame(wine):

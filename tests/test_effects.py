@@ -209,3 +209,18 @@ def test_features_far_from_zero_cost_no_digits(kind, at):
     far = marginal_effects(ml(X, y), X, kind=kind, at=at)
     assert_close(far["effect"], near["effect"])
     assert_close(far["se"], near["se"])
+
+
+def test_values_of_at_are_one_number_for_each_feature():
+    X, y = task()
+    classifier = ml(X, y)
+    with pytest.raises(ValueError, match=r"at=.* has two values for the same feature"):
+        marginal_effects(classifier, X, at={"x0": 1, 0: 3})
+    with pytest.raises(ValueError, match="at"):
+        marginal_effects(classifier, X, at={0: "a"})
+    with pytest.raises(ValueError, match="level='a' must be between"):
+        marginal_effects(classifier, X, level="a")
+    assert_close(
+        marginal_effects(classifier, X, at={})["effect"],
+        marginal_effects(classifier, X, at="mean")["effect"],
+    )

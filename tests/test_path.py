@@ -45,6 +45,7 @@ LOO = "approximate-loo"
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [
+        SoftmaxClassifierCV(),
         SoftmaxClassifierCV(Cs=3, cv=3),
         SoftmaxClassifierCV(Cs=[0.1, 1.0], cv=3, l1_ratios=(0.5, 1.0)),
         SoftmaxClassifierCV(Cs=3, cv=LOO),
@@ -942,3 +943,34 @@ def test_a_path_of_one_pass_each():
     with pytest.warns(ConvergenceWarning, match="3 of 3 fits"):
         path = softmax_path(X, y, Cs=3, max_iter=1)
     np.testing.assert_array_equal(path.n_iter, 1)
+
+
+def test_scores_of_labels_that_are_too_few_or_too_many(rows):
+    X, y, _ = rows
+    chooser = SoftmaxClassifierCV([1.0], cv=3).fit(X, y)
+    classifier = SoftmaxClassifier().fit(X, y)
+    for n in (10, len(y) - 1):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            chooser.score(X, y[:n])
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            chooser.score(X[:n], y)
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            classifier.score(X, np.eye(3)[y[:n]])
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_no_more_folds_than_the_largest_class_has_rows(n):
+    X = np.random.default_rng(0).normal(size=(3 * n, 2))
+    y = np.arange(3 * n) % 3
+    chooser = SoftmaxClassifierCV([0.1, 1.0]).fit(X, y)
+    assert len(chooser.scores_) == n
+    chooser.fit(np.vstack([X] * 3), np.tile(y, 3))
+    assert len(chooser.scores_) == 5
+
+
+def test_eps_is_a_number(rows):
+    X, y, _ = rows
+    with pytest.raises(ValueError, match="eps is NaN"):
+        softmax_path(X, y, Cs=3, eps=np.nan)
+    path = softmax_path(X, y, Cs=3, eps=np.float32(0.5), callbacks=None)
+    assert len(path.Cs) == 3

@@ -221,6 +221,9 @@ def test_wald_test_refuses():
         result.wald_test(np.kron(np.ones((1, 3)), np.eye(4)))
     with pytest.raises(ValueError, match="nothing to test"):
         result.wald_test([])
+    for wrong in ([["x0"]], [[1, 2], [3]]):
+        with pytest.raises(TypeError, match="restrictions must be names of features"):
+            result.wald_test(wrong)
     zero, one = np.zeros(12), np.eye(12)[1]
     common = np.kron(np.ones((1, 3)), np.eye(4))[1]  # sums over classes are zero
     for R, value in (
