@@ -52,6 +52,7 @@ LOO = "approximate-loo"
         SoftmaxClassifierCV(Cs=CS, cv=3, scoring="accuracy", selection="1se"),
     ]
 )
+@pytest.mark.filterwarnings("ignore:The least populated class")
 def test_check_estimator(estimator, check):
     check(estimator)
 
