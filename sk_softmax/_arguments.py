@@ -16,13 +16,12 @@ from ._array_api import (
     full,
     is_foreign,
     like,
-    lookup,
     namespace,
     numpy_dtype,
     ones,
     to_numpy,
 )
-from ._labels import label_set, labels_of, refuse_single
+from ._labels import label_set, labels_of, lookup, refuse_single
 from ._numeric import numeric
 
 

@@ -359,13 +359,6 @@ def put_at(H, index, block):
     return xp.where(inside, one_hot.T @ xp.astype(block, H.dtype) @ one_hot, H)
 
 
-def lookup(table, codes):
-    """A NumPy table's entries at the codes, in the codes' library."""
-    if not is_foreign(codes):
-        return table[codes]
-    return namespace(codes).asarray(table, device=codes.device)[codes]
-
-
 def columns(Y, order):
     """Y's columns in an order, which is a NumPy array."""
     if not is_foreign(Y):

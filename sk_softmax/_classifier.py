@@ -214,7 +214,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             A parameter is out of its range, X or y has the wrong shape or holds
             NaN or infinity, there is one class only, or a weight is negative.
         TypeError
-            A parameter has a wrong type.
+            A parameter has a wrong type, or labels are bytes.
         ImportError
             X is an array of another library under ``array_api_dispatch``, and
             scikit-learn is older than 1.9.

@@ -7,8 +7,7 @@ from functools import partial
 from inspect import signature
 
 import numpy as np
-from sklearn import config_context
-from sklearn.metrics import get_scorer
+from sklearn import config_context, metrics
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import (
     _raise_for_params,
@@ -359,7 +358,7 @@ def score_by_name(estimator, X, y, sample_weight, offset, params):
     model = _model(estimator.C_, estimator.classes_, coef, intercept, offset)
     if hasattr(estimator, "feature_names_in_"):
         model.feature_names_in_ = estimator.feature_names_in_
-    return _score(get_scorer(estimator.scoring), model, X, y, params)
+    return _score(metrics.get_scorer(estimator.scoring), model, X, y, params)
 
 
 def _model(C, classes, coef, intercept, offset):
@@ -373,21 +372,25 @@ def _model(C, classes, coef, intercept, offset):
 
 
 def _score(scorer, model, X, y, params):
-    """The scorer's value; one that reads probabilities is given all the classes.
+    """The scorer's value; the log-loss and Brier's score are given all the classes.
 
     The rows may hold only some of them, and scikit-learn takes the labels from y.
     """
-    function = getattr(scorer, "_score_func", None)
-    if (
-        function is None
-        or scorer._response_method != "predict_proba"
-        or "labels" not in signature(function).parameters
-        or np.isin(model.classes_, y).all()
-    ):
+    function, classes = getattr(scorer, "_score_func", None), model.classes_
+    needs_classes = (
+        function in (metrics.log_loss, metrics.brier_score_loss)
+        and "labels" in signature(function).parameters
+        and not is_soft(y)
+        and np.isin(y, classes).all()
+        and not np.isin(classes, y).all()
+    )
+    if not needs_classes:
         return scorer(model, X, y, **params)
-    classes = {"labels": model.classes_}
-    if len(model.classes_) == 2 and "pos_label" in signature(function).parameters:
-        classes["pos_label"] = model.classes_[1]
+    given = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in signature(function).parameters:
+        given["pos_label"] = classes[1]
+    own = getattr(scorer, "_kwargs", {})
+    given = {name: value for name, value in given.items() if name not in own}
     # without routing scorers take no parameters but sample_weight
     with config_context(enable_metadata_routing=True):
-        return scorer(model, X, y, **classes | params)
+        return scorer(model, X, y, **given | params)

@@ -96,7 +96,7 @@ def feature_curvature(problem):
     """
     plain = at(problem, np.inf, 0.0)
     coordinates, _ = build(
-        plain, plain.with_intercepts(0.0), Frame(plain), ["diagonal"]
+        plain, plain.with_intercepts(0.0), Frame(problem), ["diagonal"]
     )
     scale = coordinates.scale[:, :-1]
     has_curvature = (scale > 0).all(axis=0)

@@ -104,3 +104,10 @@ def _counted(y):
     present = np.bincount(shifted) > 0
     found = np.flatnonzero(present).astype(y.dtype) + least
     return found, (np.cumsum(present) - 1)[shifted]
+
+
+def lookup(table, codes):
+    """A NumPy table's entries at the codes, in the codes' library."""
+    if not is_foreign(codes):
+        return table[codes]
+    return namespace(codes).asarray(table, device=codes.device)[codes]

@@ -67,10 +67,8 @@ def numbers_only(X):
 
 def check_columns(X):
     """Raise where a column of a frame holds dates or text instead of numbers."""
-    if not hasattr(X, "columns"):
-        return
-    for name, dtype in zip(X.columns, X.dtypes, strict=True):
-        if getattr(dtype, "kind", None) in tuple("biufc"):
+    for name, dtype in _columns(X):
+        if _is_number(dtype):
             continue
         try:
             if _is_date(dtype):
@@ -87,16 +85,29 @@ def check_columns(X):
 
 def refuse_dates(X):
     """Raise for dates, times and structured dtypes: NumPy makes numbers of them."""
-    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
-    if any(map(_is_date, dtypes)):
+    if any(_is_date(dtype) for _, dtype in _columns(X)):
         check_columns(X)
+    if _is_date(getattr(X, "dtype", None)):
         raise ValueError(
             f"X is of {X.dtype}: only numbers can be used. Make numbers of it, such "
             "as days since a date, or columns of its fields."
         )
 
 
+def _columns(X):
+    """Names and dtypes of the columns of a frame of pandas or polars."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        return zip(X.columns, X.dtypes, strict=True)
+    return ()
+
+
+def _is_number(dtype):
+    if getattr(dtype, "kind", None) in tuple("biufc"):
+        return True
+    return hasattr(dtype, "is_numeric") and dtype.is_numeric()  # polars
+
+
 def _is_date(dtype):
-    if getattr(dtype, "kind", None) in tuple("mMV"):
+    if getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "names", None):
         return True
     return hasattr(dtype, "is_temporal") and dtype.is_temporal()  # polars

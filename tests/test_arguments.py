@@ -691,6 +691,8 @@ def test_dates_are_no_numbers(kind):
     frame = polars.DataFrame({"number": X[:, 0], "date": X[:, 0].astype("M8[us]")})
     with pytest.raises(ValueError, match="column 'date' is of Datetime"):
         SoftmaxClassifier().fit(frame, y)
+    numbers = polars.DataFrame({"a": X[:, 0], "b": X[:, 0] > 1})
+    assert SoftmaxClassifier().fit(numbers, y).n_features_in_ == 2
     frame = polars.DataFrame({"number": X[:, 0], "word": list("abcd")})
     with pytest.raises(ValueError, match="column 'word' is of String"):
         SoftmaxClassifier().fit(frame, y)

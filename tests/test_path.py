@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
-from sklearn.metrics import get_scorer, log_loss, make_scorer
+from sklearn.metrics import brier_score_loss, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -975,3 +975,43 @@ def test_eps_is_a_number(rows):
         softmax_path(X, y, Cs=3, eps=np.nan)
     path = softmax_path(X, y, Cs=3, eps=np.float32(0.5), callbacks=None)
     assert len(path.Cs) == 3
+
+
+def test_what_the_users_scorer_says_of_classes_stands(rows):
+    """Where a fold lacks a class only what the scorer does not say is added."""
+    X, y, _ = rows
+    X, y = X[y < 2], y[y < 2]
+    few = np.flatnonzero(y == 0)[:10]
+    folds = [(np.setdiff1d(np.arange(len(y)), few), few)]
+
+    def score(scoring, y=y):
+        return SoftmaxClassifierCV([1.0], cv=folds, scoring=scoring).fit(X, y)
+
+    def brier(y, p, **options):
+        return brier_score_loss(y, p, **options)
+
+    options = {"response_method": "predict_proba", "greater_is_better": False}
+    for pos_label in (0, 1):
+        ours = make_scorer(brier_score_loss, pos_label=pos_label, **options)
+        theirs = make_scorer(brier, pos_label=pos_label, **options)
+        assert score(ours).scores_ == pytest.approx(score(theirs).scores_)
+    named = make_scorer(log_loss, labels=[0, 1], **options)
+    assert score(named).scores_ == pytest.approx(score("neg_log_loss").scores_)
+    with pytest.raises(ValueError, match=r"y_true|label"):  # labels never seen
+        score("neg_log_loss").score(X[:5], np.full(5, 7))
+
+    class Bare:
+        _score_func = "not a function"
+
+        def __call__(self, model, X, y):
+            return model.score(X, y)
+
+    assert score(Bare()).scores_ == pytest.approx(score("accuracy").scores_)
+
+
+def test_a_grid_of_penalised_features_too_small_to_be_seen(load):
+    X, y = load("iris")
+    X = X * [1, 1, 1, 1e-260]
+    path = softmax_path(X, y, Cs=3)
+    np.testing.assert_allclose(path.Cs, softmax_path(X[:, :3], y, Cs=3).Cs, rtol=1e-6)
+    assert softmax_path(X, y, Cs=3, l1_ratio=0.5).converged.all()
