@@ -603,7 +603,7 @@ def test_dask_collections_are_for_fit(load):
     pytest.importorskip("distributed")
     array = pytest.importorskip("dask.array")
     X, y = load("iris")
-    with pytest.raises(ValueError, match=r"X is a dask collection: give it to fit"):
+    with pytest.raises(ValueError, match=r"X is a dask collection: pass it to fit"):
         SoftmaxClassifier().partial_fit(array.from_array(X), y, [0, 1, 2])
     with pytest.raises(ValueError, match=r"y is a dask collection, but X is not"):
         SoftmaxClassifier().partial_fit(X, array.from_array(y), [0, 1, 2])
