@@ -48,7 +48,7 @@ class Frame:
         self.constant = problem.fit_intercept & (most - least <= rounding)
         if rows.is_sparse:  # an entry may be held in parts: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
-        _refuse_tiny(problem, np.where(self.constant, 0, size))
+        _refuse_tiny(problem, size, self.constant)
 
     def hold_constants(self):
         """Keep coefficients of constant features where they are.
@@ -70,12 +70,12 @@ class Frame:
         return Z
 
 
-def _refuse_tiny(problem, size):
+def _refuse_tiny(problem, size, constant):
     """Raise where a feature is so small that its curvature underflows, unpenalised."""
     dtype = problem.rows.dtype
     tiny = (size > 0) & (size < (1e-35 if dtype == np.float32 else 1e-250))
     if tiny.any():
-        tiny &= ~problem.penalty.holds
+        tiny &= ~(constant | problem.penalty.holds)
     if tiny.any():
         wider = ", or pass X as float64" if dtype == np.float32 else ""
         raise ValueError(

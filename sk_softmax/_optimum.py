@@ -264,8 +264,11 @@ class Fit:
             violation[:, :-1] = problem.penalty.violation(
                 point.theta[:, :-1], point.gradient[:, :-1]
             )
+        theta = point.theta
+        if not problem.penalty.is_symmetric:  # else its steps have kept it centred
+            theta = problem.centred(theta)
         return Result(
-            theta=problem.centred(point.theta),
+            theta=theta,
             value=point.value,
             n_iter=max(self.passes(), 1),
             optimality=self._optimality(),
