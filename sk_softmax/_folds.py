@@ -363,11 +363,12 @@ def score_by_name(estimator, X, y, sample_weight, offset, params):
 
 def _model(C, classes, coef, intercept, offset):
     """The fitted classifier that a scorer sees."""
-    kind = SoftmaxClassifier if offset is None else _WithOffset
-    model = kind(float(C))
+    C = float(C)
+    model = SoftmaxClassifier(C) if offset is None else _WithOffset(C)
+    if offset is not None:
+        model.offset_ = offset
     model.classes_, model.coef_, model.intercept_ = classes, coef, intercept
     model.n_features_in_ = coef.shape[1]
-    model.offset_ = offset
     return model
 
 

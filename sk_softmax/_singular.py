@@ -33,21 +33,20 @@ def checked_inverse(likelihood, H, names, classes):
         return covariance
     gram = likelihood.gram()
     sentences = _collinear_columns(likelihood, gram, names)
-    direction = _flattest(likelihood, H)
-    least, most = likelihood.margins(direction)
-    margins = np.maximum(np.abs(least), np.abs(most))
     if not sentences:
+        direction = _flattest(likelihood, H)
+        least, most = likelihood.margins(direction)
+        margins = np.maximum(np.abs(least), np.abs(most))
         size = np.abs(direction) * np.sqrt(np.diag(gram) / likelihood.weight.sum())
-        if margins.max() < NEARLY * size.max():
-            involved = np.flatnonzero(size.max(axis=0) > 1e-3 * size.max())
-            nearly = listed(names[j] for j in involved)
-            sentences = [f"the columns {nearly} are nearly collinear"]
-    if sentences:
-        raise ValueError(
-            f"the information is singular: {'; '.join(sentences)}. Leave columns out, "
-            "or fit with a finite C."
-        )
-    raise ValueError(_separation(classes, _most_apart(margins)))
+        if margins.max() >= NEARLY * size.max():
+            raise ValueError(_separation(classes, _most_apart(margins)))
+        involved = np.flatnonzero(size.max(axis=0) > 1e-3 * size.max())
+        nearly = listed(names[j] for j in involved)
+        sentences = [f"the columns {nearly} are nearly collinear"]
+    raise ValueError(
+        f"the information is singular: {'; '.join(sentences)}. Leave columns out, or "
+        "fit with a finite C."
+    )
 
 
 def check_separation(likelihood, step, classes):

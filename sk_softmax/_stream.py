@@ -131,7 +131,7 @@ class Stream:
     coordinates: object = None
 
 
-def label_set(stream, classes, classifier):
+def class_order(stream, classes, classifier):
     """All labels, in the order of soft labels' columns: as passed now, or before."""
     known = classifier.classes if stream is None else stream.class_order
     order = classifier.classes if classes is None else classes
@@ -185,7 +185,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             f"fit_intercept={intercept} is not that of the first call to partial_fit. "
             "Start a new stream, with a clone of the estimator."
         )
-    order = label_set(stream, classes, classifier)
+    order = class_order(stream, classes, classifier)
     classes, batch = read(classifier, X, y, order, sample_weight)
     if not batch.weight.any():
         if stream is None:
