@@ -99,14 +99,16 @@ class Penalty:
         Those with an l1 term or bounds. Without any l1 term all of them are, since most
         may be without bounds, too many to be eliminated.
         """
-        bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
-        return (self.l1 > 0) | bounded | (not self.has_l1)
+        return (self.l1 > 0) | self._bounded | (not self.has_l1)
 
     @cached_property
     def holds(self):
         """Features that have a penalty or a bound in some class, (d,) bool."""
-        bounded = np.isfinite(self.lower) | np.isfinite(self.upper)
-        return ((self.ridge > 0) | (self.l1 > 0) | bounded).any(axis=0)
+        return ((self.ridge > 0) | (self.l1 > 0) | self._bounded).any(axis=0)
+
+    @property
+    def _bounded(self):
+        return np.isfinite(self.lower) | np.isfinite(self.upper)
 
     @property
     def is_smooth(self):
