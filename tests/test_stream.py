@@ -8,7 +8,6 @@ import pytest
 from conftest import make_problem, objective
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import learning_curve
