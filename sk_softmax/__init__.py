@@ -40,21 +40,22 @@ From the top down; imports run down this list only:
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_direct`: Newton's method with a new Hessian at each step, where data are small
 - `_newton`: Newton's steps by conjugate gradients, and the distance they verify
-- `_conjugate_gradients`: conjugate gradients, and the least eigenvalue they see
 - `_lbfgs`: scipy.optimize's L-BFGS-B, until its objective stops it
 - `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal_model`: the quadratic model on a working set, and how far it is trusted
+- `_face`: Newton's step on a face of the penalty, by conjugate gradients
 - `_proximal`: the step of proximal Newton on a working set, and the set's Hessian
 - `_quadratic_model`: minimum of a quadratic plus the penalty
 - `_grouped_model`: that minimum for a penalty of groups' norms
 - `_separable_model`: that minimum for an l1 term or bounds
-- `_model_steps`: Newton's step on a face of the penalty
+- `_model_steps`: that step from a Hessian, without a pass
 - `_coordinates`: the change of variables in which the Hessian is near the identity
 - `_curvature`: the Hessian of the loss, whole or in part, as sums over the rows
 - `_pairs`: second moments of sparse rows, from the pairs of their entries
 - `_row_space`: the span of the rows, where there are fewer of them than features
 - `_sample`: some of the rows, for a start near the optimum where there are many
 - `_cost`: what coordinates cost, in operations and in passes
+- `_conjugate_gradients`: conjugate gradients, and the least eigenvalue they see
 - `_inverse_roots`: inverse roots of curvature, as far as it is known
 - `_frame`: centre and scale of the features
 - `_problem`: loss over the rows plus penalty at a point

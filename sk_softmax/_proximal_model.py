@@ -9,11 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cost import passes_to_build_part
+from ._face import newton_on_face
 from ._proximal import WorkingSet
 
 # A working set takes in violators until it has LEAST coefficients, or twice as many as
 # move already. Of MOST the Hessian takes 128 MB, and its factor again.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
+# If that is this part of all coefficients it takes all: nothing is then outside of it.
+NEARLY_ALL = 0.8
 # Coefficients that violate their KKT conditions with gradients this times as large are
 # expected to come in soon.
 SOON = 1.2
@@ -21,6 +24,9 @@ SOON = 1.2
 # error raises the next distance, without end at BELIEVED: less than `_newton`'s, with
 # which distances were too small at tol=1e-2.
 TRUSTED, BELIEVED = 0.2, 0.33
+# A Hessian that costs more passes is dear. While the last step did what it promised,
+# conjugate gradients correct the next one for what has changed since.
+DEAR = 15
 # After a step that promised more than this off F, a mean over the rows, the logits have
 # moved too far for the old Hessian, however well its model held.
 FAR = 1.0
@@ -109,16 +115,24 @@ class Model:
         if self._H is None or (chosen & ~working.chosen).any():
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
-            working = self._working = WorkingSet(fit.problem, fit.frame, chosen)
+            working = self._working = WorkingSet(
+                fit.problem, fit.frame, self._completed(chosen)
+            )
             self._H, self.fresh = working.hessian(point.theta), True
         complete = not (violating & ~working.chosen).any()
         level, W = self.damping.level, point.theta[:, :-1]
-        direction, landing, gain, rest = working.step(self._H, W, point.gradient, level)
+        step = working.step(self._H, W, point.gradient, level)
+        self._exact = self.fresh
+        if self._wants_correction(step, in_turns):
+            corrected = newton_on_face(fit, working, self._H, *step[1:3])
+            self._exact = corrected is not None
+            step = corrected or step
+        direction, landing, gain, rest = step
         # the relative error of the last step may be this one's too
         distance = (gain + rest) / (1 - self._last_error / BELIEVED)
         if gain > fit.noise(point):  # a geometric series of the gains to come
             distance /= 1 - min(gain / self._last_gain, SLOWEST)
-        if not self.fresh:  # the Hessian is another point's, with BFGS updates
+        if not self._exact:  # the Hessian is another point's, with BFGS updates
             distance *= 1.5
         if in_turns:  # while gains fall fast, those to come add up to no more than this
             distance *= 2
@@ -132,6 +146,23 @@ class Model:
             reliable=complete and level == 0,
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
+
+    def _completed(self, chosen):
+        """All coefficients, if those that are chosen are nearly all."""
+        every = np.broadcast_to(~self._fit.frame.constant, chosen.shape)
+        n = min(every.sum(), MOST_WORKING_SET)
+        return chosen | every if NEARLY_ALL * n <= chosen.sum() <= n else chosen
+
+    def _wants_correction(self, step, in_turns):
+        """Whether a step on an old, dear Hessian is to be corrected for its age."""
+        fit, (_, _, gain, rest) = self._fit, step
+        old = not (self.fresh or self._on_path or in_turns or self.damping.level)
+        if not old or fit.problem.penalty.grouped or not self.trusted:
+            return False
+        if 2 * (gain + rest) <= fit.goal(fit.point.value):
+            return False
+        size = len(self._working.classes)
+        return passes_to_build_part(fit.problem, size) > DEAR
 
     def hidden(self, distance):
         """Coefficients outside of the set with which F may fall further, (K, d) bool.
@@ -161,7 +192,7 @@ class Model:
 
     def is_stale(self, step):
         """Whether the Hessian is an old one that failed, or whose gains fall slowly."""
-        return not self.fresh and not (
+        return not self._exact and not (
             self.trusted and step.gain <= 0.3 * self._last_gain
         )
 
