@@ -47,9 +47,13 @@ class Reduced:
     def __init__(self, H, slope, N, noise):
         values, vectors, _ = lapack.dsyevd(H[N:, N:])
         # p (1 - p) has an absolute error of eps, however small it is
-        known = values > noise * max(values[-1], 0.01)
-        vectors = vectors[:, known]
-        self._inverse = vectors / values[known] @ vectors.T
+        known = noise * max(values[-1], 0.01)
+        slopes = np.abs(slope[N:] @ vectors)
+        # where features are nearly collinear the slope is known, and the curvature less
+        sloping = slopes > noise * max(np.linalg.norm(slope[N:]), 1.0)
+        moves = (values > known) | sloping
+        vectors, values = vectors[:, moves], np.maximum(values[moves], 0.01 * known)
+        self._inverse = vectors / values @ vectors.T
         self._cross, self._slope = H[N:, :N], slope[N:]
         back = self._cross.T @ self._inverse
         self.H, self.diagonal = H[:N, :N] - back @ self._cross, H.diagonal()[:N]

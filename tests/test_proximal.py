@@ -335,6 +335,25 @@ def test_collinear_features_within_bounds(bounds, l1_ratio):
         assert value(tol) - least <= tol * (null - least)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("apart", [1e-4, 1e-6])
+def test_nearly_collinear_features_without_a_penalty(n_classes, apart):
+    """Two columns that differ by little span what their difference spans."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6))
+    signal = X[:, 1] + X[:, 3] + rng.logistic(size=300)
+    y = np.minimum(np.digitize(signal, [0, 2]), n_classes - 1)
+    near = X.copy()
+    near[:, 1] = 2 * X[:, 0] + apart * X[:, 1]
+    classifier = SoftmaxClassifier(
+        10.0, l1_ratio=0.5, penalty_factor=[0, 0, 1, 1, 1, 1], tol=1e-9
+    )
+    p = clone(classifier).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(
+        clone(classifier).fit(near, y).predict_proba(near), p, atol=1e-3
+    )
+
+
 def test_groups_with_a_prior_outside_of_the_bounds():
     """The bounds do not let a group be at its prior mean, where it has its kink."""
     rng = np.random.default_rng(69)
