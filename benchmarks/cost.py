@@ -11,7 +11,7 @@ options   each option at its neutral value, and bounds with the l2 penalty, in t
           of the fit without them, in turns
 memory    peak memory above X of a dense fit, n = 1e6, d = 50, K = 10
 growth    time against n, d, K and nnz: slopes on a log-log scale
-threads   time on 1 and 2 threads where n d K >= 1e8
+threads   time on 1 and 2 threads where n d K >= 1e8, and of bare passes over blocks
 crossval  cross_val_score and GridSearchCV, n_jobs 1 and 2, LogisticRegression too
 ========  ====================================================================
 
@@ -305,8 +305,18 @@ def synthetic_name(shape):
     return "synthetic:" + ",".join(f"{key}={value:g}" for key, value in shape.items())
 
 
+def bare_passes(blocks, n_threads):
+    """Bare passes over blocks of rows, shared by threads with nothing else to do."""
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in range(10):
+            list(pool.map(lambda block: block(), blocks))
+
+
 def threads(options):
-    """A row per data set: the same fit on 1 and on 2 threads, in turns."""
+    """A row per data set: the same fit on 1 and on 2 threads, in turns.
+
+    Bare passes over the same rows tell what two threads can gain on this machine.
+    """
     names = options.only or [
         "synthetic:n=300000,d=50,K=7",
         "synthetic:n=100000,d=100,K=10",
@@ -314,7 +324,8 @@ def threads(options):
     ]
     for name in names:
         X, y = datasets.load(name, options.data)
-        times = {1: [], 2: []}
+        blocks = [bare_pass(part, int(y.max()) + 1) for part in np.array_split(X, 16)]
+        times, bare = {1: [], 2: []}, {1: [], 2: []}
         for _ in range(REPEATS):
             for n_threads in times:
                 with threadpool_limits(limits=n_threads):
@@ -322,6 +333,9 @@ def threads(options):
                         SoftmaxClassifier().fit, X, y, repeats=1
                     )
                 times[n_threads].append(seconds)
+                with threadpool_limits(limits=1):
+                    seconds, _ = seconds_of(bare_passes, blocks, n_threads, repeats=1)
+                bare[n_threads].append(seconds)
         one, two = (statistics.median(times[n_threads]) for n_threads in times)
         yield {
             "dataset": name,
@@ -329,6 +343,7 @@ def threads(options):
             "seconds_1_thread": one,
             "seconds_2_threads": two,
             "speed_up": one / two,
+            "bare_speed_up": statistics.median(bare[1]) / statistics.median(bare[2]),
         }
 
 

@@ -182,8 +182,11 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
     rows += make_rows({"sk_softmax": 0.5, "lbfgs": 0.25}, C=100.0)
     rows += make_rows({"sk_softmax-default": 0.2, "LogisticRegression-default": 0.3})
     run.save(tmp_path / "dense.csv", rows, "now")
+    row = {"dataset": "a", "C": 1.0, "read_seconds": 0.01, "bare_pass_seconds": 0.02}
+    row |= {"evaluations": 10, "nnz": "", "d": 50, "evaluation_over_floor": 2}
+    records.replace_row(tmp_path / "passes.csv", row, ["dataset"])
     for dataset, speed_up in (("a", 1.8), ("b", 1.5), ("b", 1.6)):
-        row = {"dataset": dataset, "speed_up": speed_up}
+        row = {"dataset": dataset, "speed_up": speed_up, "bare_speed_up": 1.9}
         records.replace_row(tmp_path / "threads.csv", row, ["dataset"])
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     records.save_ratio("a map / in memory", 1.25, 1.5)
@@ -195,11 +198,23 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
         "dense, best peer / ours, worst": "0.5 (a, C = 100)",
         "default settings, LogisticRegression / ours, worst": "1.5 (a, C = 1, where "
         "LogisticRegression ends at 0)",
+        "evaluations of the data to 1e-6, median": "10",
+        "evaluations of the data to 1e-6, most": "10 (a, C = 1)",
+        "an evaluation / its floor, d >= 50, most": "2 (a, C = 1)",
         "1 thread / 2 threads": "1.6 (b)",
         "a map / in memory": "1.25",
         "one worker / two": "1.25",
     }
-    assert table["met"].tolist() == ["no", "no", "yes", "no", "yes", "no"]
+    assert table["met"].tolist() == [
+        *["no", "no", "yes"],
+        *["yes", "yes", "no"],
+        *["no", "yes", "no"],
+    ]
+    assert table["at the floor"].dropna().to_dict() == {
+        "dense, best peer / ours, geometric mean": 6.0,
+        "dense, best peer / ours, worst": 6.0,
+        "1 thread / 2 threads": 1.9,
+    }
 
 
 def test_files_of_a_folder(tmp_path):
