@@ -58,6 +58,8 @@ class Step(NamedTuple):
         The same, or infinity if some violators are not in the set.
     reliable : bool
         Whether all violators are in the set, and nothing is added to the curvature.
+    exact : bool
+        Whether the Hessian is that of the fit's point.
     ends_turns : bool
         Whether the set is one of several that take turns, and has nothing left to gain.
     """
@@ -68,6 +70,7 @@ class Step(NamedTuple):
     distance: float
     known: float
     reliable: bool
+    exact: bool
     ends_turns: bool
 
 
@@ -122,17 +125,16 @@ class Model:
         complete = not (violating & ~working.chosen).any()
         level, W = self.damping.level, point.theta[:, :-1]
         step = working.step(self._H, W, point.gradient, level)
-        self._exact = self.fresh
+        exact = self.fresh
         if self._wants_correction(step, in_turns):
             corrected = newton_on_face(fit, working, self._H, *step[1:3])
-            self._exact = corrected is not None
-            step = corrected or step
+            exact, step = corrected is not None, corrected or step
         direction, landing, gain, rest = step
         # the relative error of the last step may be this one's too
         distance = (gain + rest) / (1 - self._last_error / BELIEVED)
         if gain > fit.noise(point):  # a geometric series of the gains to come
             distance /= 1 - min(gain / self._last_gain, SLOWEST)
-        if not self._exact:  # the Hessian is another point's, with BFGS updates
+        if not exact:  # the Hessian is another point's, with BFGS updates
             distance *= 1.5
         if in_turns:  # while gains fall fast, those to come add up to no more than this
             distance *= 2
@@ -144,6 +146,7 @@ class Model:
             distance,
             known=distance if complete else np.inf,
             reliable=complete and level == 0,
+            exact=exact,
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
 
@@ -192,7 +195,7 @@ class Model:
 
     def is_stale(self, step):
         """Whether the Hessian is an old one that failed, or whose gains fall slowly."""
-        return not self._exact and not (
+        return not step.exact and not (
             self.trusted and step.gain <= 0.3 * self._last_gain
         )
 
