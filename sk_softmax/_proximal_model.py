@@ -152,9 +152,10 @@ class Model:
 
     def _completed(self, chosen):
         """All coefficients, if those that are chosen are nearly all."""
-        every = np.broadcast_to(~self._fit.frame.constant, chosen.shape)
-        n = min(every.sum(), MOST_WORKING_SET)
-        return chosen | every if NEARLY_ALL * n <= chosen.sum() <= n else chosen
+        every = chosen | ~self._fit.frame.constant
+        n = every.sum()
+        nearly_all = chosen.sum() >= NEARLY_ALL * n and n <= MOST_WORKING_SET
+        return every if nearly_all else chosen
 
     def _wants_correction(self, step, in_turns):
         """Whether a step on an old, dear Hessian is to be corrected for its age."""

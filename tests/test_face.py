@@ -116,8 +116,13 @@ def test_nearly_all_coefficients_are_all(load, monkeypatch):
         "hessian",
         lambda self, theta: sizes.append(self.chosen.sum()) or hessian(self, theta),
     )
-    for part, all_of_them in ((0.8, True), (1.1, False)):
+    for part, most, all_of_them in (
+        (0.8, 39, True),
+        (1.1, 39, False),
+        (0.8, 38, False),
+    ):
         monkeypatch.setattr(_proximal_model, "NEARLY_ALL", part)
+        monkeypatch.setattr(_proximal_model, "MOST_WORKING_SET", most)
         sizes.clear()
         SoftmaxClassifier(l1_ratio=0.01).fit(X, y)
         assert (sizes[-1] == 39) == all_of_them
