@@ -8,7 +8,7 @@ pass each.
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
-from ._inverse_roots import inverse_factor
+from ._inverse_roots import CholeskyRoot, inverse_factor
 
 # Conjugate gradient steps to the minimum on a face. Old coordinates in which they do
 # not suffice are no good.
@@ -28,6 +28,10 @@ class Face:
     H : (N + K, N + K)
         A Hessian of the set.
     free : bool array (K, d)
+
+    Attributes
+    ----------
+    root : CholeskyRoot or SpectralRoot
     """
 
     def __init__(self, working, H, free):
@@ -35,19 +39,19 @@ class Face:
         # of three and more intercepts one stays: the loss does not see their mean
         moves = np.arange(K) < max(K - 1, 1)
         self._free = np.append(free[working.index], moves)
-        self._root = inverse_factor(H[np.ix_(self._free, self._free)], working.problem)
+        self.root = inverse_factor(H[np.ix_(self._free, self._free)], working.problem)
         self._working, self._n_coef = working, len(working.classes)
 
     def step(self, v):
         """A direction (K, d + 1)."""
         d = np.zeros(len(self._free))
-        d[self._free] = self._root(v)
+        d[self._free] = self.root(v)
         return self._working.direction(d[: self._n_coef], d[self._n_coef :])
 
     def gradient(self, G):
         """Of the coordinates, from a gradient (K, d + 1)."""
         g = np.append(*self._working.gradient(G))
-        return self._root.transposed(g[self._free])
+        return self.root.transposed(g[self._free])
 
 
 def newton_on_face(fit, working, H, landing, expected):
@@ -69,8 +73,9 @@ def newton_on_face(fit, working, H, landing, expected):
     -------
     direction, landing, gain, rest
         As of `WorkingSet.step`, but that `rest` is of the face alone. None where the
-        Hessian is too old, or step after step leaves its face, or where the last face
-        has less than half of what was expected: then it is the wrong one.
+        Hessian is too old or nearly singular, passes run out, step after step leaves
+        its face, or the last face has less than half of what was expected: then it is
+        the wrong one.
     """
     penalty, hessian = fit.problem.penalty, fit.problem.hessian(fit.point.theta)
     for _ in range(MAX_FACES):
@@ -97,6 +102,8 @@ def _to_least(fit, working, H, landing, hessian):
     slope = point.gradient + bent
     slope[:, :-1] += pull
     face = Face(working, H, free)
+    if not isinstance(face.root, CholeskyRoot):
+        return None  # a few steps would not see its least curvature
     cg = ConjugateGradients(
         lambda v: face.gradient(hessian(face.step(v))), -face.gradient(slope)
     )

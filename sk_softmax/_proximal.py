@@ -52,6 +52,9 @@ class WorkingSet:
         self.classes, self.features = self.index
         self.n_kinked = len(first[0])
         self._choose_units(problem.penalty, frame)
+        # what the rounding of gradients is relative to
+        far = np.abs(frame.mean[self.features]) * self.scale
+        self._far = np.append(np.maximum(far, 1.0), np.ones(len(chosen)))
         # centred sparse features would be dense; to eliminate the intercepts centres
         # them in the model
         self.centre = np.zeros_like(frame.centre)
@@ -181,7 +184,8 @@ class WorkingSet:
         if damping:
             H = H + damping * np.eye(len(H))
         eps = np.finfo(self.problem.rows.dtype).eps
-        reduced = Reduced(H, np.append(*self.gradient(G)), n, 1e3 * eps)
+        slope = np.append(*self.gradient(G))
+        reduced = Reduced(H, slope, n, 1e3 * eps, self._far[n:])
         index, scale = self._kinked, self.scale[:n]
         part, prior = self._part, self._prior
         u = (W[index] - prior) / scale

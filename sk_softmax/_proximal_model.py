@@ -151,7 +151,13 @@ class Model:
         )
 
     def _completed(self, chosen):
-        """All coefficients, if those that are chosen are nearly all."""
+        """All coefficients, if those that are chosen are nearly all.
+
+        Beside an l1 term a set of which some are at zero says more: what is hidden
+        outside of it.
+        """
+        if self._fit.problem.penalty.has_l1:
+            return chosen
         every = chosen | ~self._fit.frame.constant
         n = every.sum()
         nearly_all = chosen.sum() >= NEARLY_ALL * n and n <= MOST_WORKING_SET

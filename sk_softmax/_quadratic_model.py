@@ -33,6 +33,9 @@ class Reduced:
     N : int
     noise : float
         Curvature up to this part of the greatest is rounding.
+    far : (M,)
+        How far from zero the eliminated variables' features are, in their units: what
+        the rounding of their slopes is relative to.
 
     Attributes
     ----------
@@ -44,15 +47,15 @@ class Reduced:
         What the eliminated ones take off the model while the others stay.
     """
 
-    def __init__(self, H, slope, N, noise):
+    def __init__(self, H, slope, N, noise, far):
         values, vectors, _ = lapack.dsyevd(H[N:, N:])
         # p (1 - p) has an absolute error of eps, however small it is
         known = noise * max(values[-1], 0.01)
-        slopes = np.abs(slope[N:] @ vectors)
-        # where features are nearly collinear the slope is known, and the curvature less
-        sloping = slopes > noise * max(np.linalg.norm(slope[N:]), 1.0)
+        # Where features are nearly collinear the slope is known, and of the curvature
+        # only that there is little. A step that it makes too long is shortened.
+        sloping = np.abs(slope[N:] @ vectors) > noise * (far @ np.abs(vectors))
         moves = (values > known) | sloping
-        vectors, values = vectors[:, moves], np.maximum(values[moves], 0.01 * known)
+        vectors, values = vectors[:, moves], np.maximum(values[moves], 1e-4 * known)
         self._inverse = vectors / values @ vectors.T
         self._cross, self._slope = H[N:, :N], slope[N:]
         back = self._cross.T @ self._inverse

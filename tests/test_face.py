@@ -1,8 +1,11 @@
 """Newton's step on a face of the penalty, corrected for the age of a Hessian."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_softmax import SoftmaxClassifier, _face, _proximal_model
 from sk_softmax._face import newton_on_face
@@ -101,10 +104,29 @@ def test_dear_hessians_are_few(make_rows, monkeypatch):
     for dear in (np.inf, 0):
         monkeypatch.setattr(_proximal_model, "DEAR", dear)
         built.clear()
-        fits.append(SoftmaxClassifier(0.1, l1_ratio=0.5, tol=1e-8).fit(X, y))
+        fits.append(SoftmaxClassifier(0.1, bounds=(-0.3, 0.5), tol=1e-8).fit(X, y))
         counts.append(len(built))
     assert counts[1] < counts[0]
     np.testing.assert_allclose(fits[1].coef_, fits[0].coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize("max_iter", range(6, 22))
+def test_corrections_count_as_passes(make_rows, monkeypatch, max_iter):
+    monkeypatch.setattr(_proximal_model, "DEAR", 0)
+    X, y, _ = make_rows(1000, 30, 4)
+    fit = SoftmaxClassifier(0.1, bounds=(-0.3, 0.5), tol=1e-8, max_iter=max_iter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit.fit(X, y)
+    assert fit.n_iter_[0] <= max_iter
+
+
+def test_a_singular_hessian_corrects_nothing(make_rows):
+    X, y, _ = make_rows(300, 6, 3)
+    X[:, 1] = X[:, 0]
+    fit, working, H = halfway(X, y, 3, bounds=(-9.0, 9.0), factor=np.zeros(6))
+    step = working.step(H, fit.point.theta[:, :-1], fit.point.gradient)
+    assert newton_on_face(fit, working, H, *step[1:3]) is None
 
 
 def test_nearly_all_coefficients_are_all(load, monkeypatch):
@@ -116,6 +138,7 @@ def test_nearly_all_coefficients_are_all(load, monkeypatch):
         "hessian",
         lambda self, theta: sizes.append(self.chosen.sum()) or hessian(self, theta),
     )
+    monkeypatch.setattr(_proximal_model, "LEAST_WORKING_SET", 20)
     for part, most, all_of_them in (
         (0.8, 39, True),
         (1.1, 39, False),
@@ -124,5 +147,5 @@ def test_nearly_all_coefficients_are_all(load, monkeypatch):
         monkeypatch.setattr(_proximal_model, "NEARLY_ALL", part)
         monkeypatch.setattr(_proximal_model, "MOST_WORKING_SET", most)
         sizes.clear()
-        SoftmaxClassifier(l1_ratio=0.01).fit(X, y)
+        SoftmaxClassifier(bounds=(-0.5, np.inf)).fit(X, y)
         assert (sizes[-1] == 39) == all_of_them
