@@ -97,8 +97,9 @@ class Model:
     def __init__(self, fit, on_path):
         self._fit, self._on_path = fit, on_path
         self._working = self._H = None
-        if fit.leftover.coordinates is not None:
-            working, H = fit.leftover.coordinates
+        left = fit.leftover
+        if left.coordinates is not None and left.kind is None:  # a kind is L-BFGS's
+            working, H = left.coordinates
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
         # few coefficients within bounds: all are in the set from the start, none hidden

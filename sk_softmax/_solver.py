@@ -30,6 +30,7 @@ from ._direct import descend_directly
 from ._lbfgs import StageOver, lbfgs
 from ._newton import NEAR, newton
 from ._optimum import Fit, Leftover, null_point
+from ._proximal_model import MOST_WORKING_SET
 from ._proximal_newton import proximal_newton
 from ._row_space import row_space
 from ._sample import draw
@@ -45,6 +46,10 @@ FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 # Coordinates are kept for another stage where the Newton step in them was better, and
 # the distance that it measured is less than this times their own estimate.
 FLATTERED = 4
+# Stages from Hessians of their own after which L-BFGS has met walls: rows whose large
+# features turn their probabilities from certain to wrong within a step. Damped Newton's
+# steps follow such walls, of as many coefficients as a working set can have.
+MANY_HESSIANS = 4
 # Least `tol` for a sample: its optimum is further than this from that of all rows.
 SAMPLE_TOL = 1e-3
 # A gradient greater than this, in the frame, is not rounding.
@@ -151,7 +156,7 @@ def descend(problem, start=None, *, kinds=None, **options):
     debt = 0 if coordinates is None else fit.leftover.debt
     # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
     near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
-    stage, was_stuck, keep = 0, False, False
+    stage, was_stuck, keep, n_hessians = 0, False, False, 0
     while not fit.converged and fit.passes_left() > 0:
         inherited = stage == 0 and coordinates is not None
         if not (inherited or keep):
@@ -192,6 +197,13 @@ def descend(problem, start=None, *, kinds=None, **options):
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
             was_stuck = status == "stuck" and not inherited
+        n_hessians += kind == "hessian" and status != "near" and not inherited
+        walled = n_hessians == MANY_HESSIANS and coordinates.size <= MOST_WORKING_SET
+        if walled and not fit.converged:
+            proximal_newton(fit)
+            n_hessians, keep = np.inf, False  # once
+            if fit.passes_left() > 2:  # conjugate gradients verify its end
+                fit.converged = False
         if fit.converged and _is_blind(fit, coordinates):
             fit.move(fit.point, np.inf, False)
             break

@@ -7,6 +7,7 @@ import pytest
 from conftest import make_problem, objective
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import PolynomialFeatures
 from threadpoolctl import threadpool_limits
 
 from sk_softmax import SoftmaxClassifier, _direct, _solver
@@ -270,6 +271,33 @@ def test_diagonal_coordinates_are_renewed_early(monkeypatch):
         assert result.converged
         passes.append(result.n_iter)
     assert passes[1] < 0.8 * passes[0]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_walls_of_large_features(seed):
+    """Monomials of degree 11: few rows decide, and are certain or wrong within a step.
+
+    The reference has scaled columns, and bounds that hold nothing: proximal Newton.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-3, 3, (300, 2))
+    y = np.digitize(np.sin(x[:, 0]) + x[:, 1] + rng.normal(size=300), [-1, 1])
+    X = PolynomialFeatures(11, include_bias=False).fit_transform(x)
+    classifier = SoftmaxClassifier().fit(X, y)
+    assert classifier.converged_ and classifier.n_iter_[0] < 500
+    size = X.std(axis=0)
+    Z = (X - X.mean(axis=0)) / size
+    best = SoftmaxClassifier(
+        penalty_factor=size**-2.0, bounds=(-1e12, 1e12), tol=1e-9, max_iter=2000
+    )
+    best.fit(Z, y)
+
+    def objective(classifier, X, W):
+        log_p = classifier.predict_log_proba(X)[np.arange(300), y]
+        return -log_p.mean() + np.sum(W**2) / 600
+
+    least = objective(best, Z, best.coef_ / size)
+    assert objective(classifier, X, classifier.coef_) < least + 1e-4
 
 
 @pytest.mark.parametrize("solver", ["auto", "hessian", "blocks"])
