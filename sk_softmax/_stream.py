@@ -54,6 +54,8 @@ from ._solver import descend, refine, solve
 
 # The whole Hessian up to this many parameters: 8 MB at the most.
 MOST_PARAMETERS = 1024
+# Memory of each of the three matrices that are kept, at most: 2 GB.
+MOST_BYTES = 2**31
 # Kept rows have as many entries as H, and at least these: 1 MB.
 LEAST_CAPACITY = 2**17
 # Kept rows are revisited once this part of the weight seen is new.
@@ -370,6 +372,12 @@ def _start(batch, classes, order, fit_intercept, kinds):
         (wanted,) = kinds
     if wanted == "hessian":
         kind, size = HessianCurvature, (q * d1) ** 2
+    if 8 * size > MOST_BYTES:
+        raise ValueError(
+            f"X has {d1 - 1} features: partial_fit would keep three matrices of "
+            f"{8 * size / 1e9:.1f} GB each. Use fewer features, "
+            "such as those of HashingVectorizer(n_features=2**12), or fit."
+        )
     capacity = max(size, LEAST_CAPACITY)
     mass = np.zeros(len(classes))
     return Stream(classes, order, fit_intercept, kind, capacity, 0.0, mass, 0.0, (), 0)

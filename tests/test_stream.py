@@ -715,6 +715,16 @@ def test_a_step_of_a_stream_that_does_not_converge_is_a_revisit(load, monkeypatc
     )
 
 
+@pytest.mark.parametrize("solver", ["auto", "hessian"])
+def test_too_many_features_for_a_stream(solver):
+    """Refused at the first batch, not by the system at the second."""
+    X = sparse.random(20, 2**18, 1e-4, "csr", random_state=0)
+    stream = SoftmaxClassifier(classes=[0, 1, 2], solver=solver)
+    with pytest.raises(ValueError, match=r"262144 features: partial_fit .* GB each"):
+        stream.partial_fit(X, np.arange(20) % 3)
+    assert not hasattr(stream, "coef_")
+
+
 def test_small_batches_of_float32_far_from_zero():
     """Whose steps' rounding would add up, to a log-loss of 8."""
     rng = np.random.default_rng(1)
