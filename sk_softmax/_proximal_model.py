@@ -16,7 +16,7 @@ from ._proximal import WorkingSet
 # move already. Of MOST the Hessian takes 128 MB, and its factor again.
 LEAST_WORKING_SET, MOST_WORKING_SET = 100, 4000
 # If that is this part of all coefficients it takes all: nothing is then outside of it.
-NEARLY_ALL = 0.8
+NEARLY_ALL = 0.9
 # Coefficients that violate their KKT conditions with gradients this times as large are
 # expected to come in soon.
 SOON = 1.2
@@ -170,7 +170,7 @@ class Model:
         old = not (self.fresh or self._on_path or in_turns or self.damping.level)
         if not old or fit.problem.penalty.grouped or not self.trusted:
             return False
-        if 2 * (gain + rest) <= fit.goal(fit.point.value):
+        if 4 * (gain + rest) <= fit.goal(fit.point.value):
             return False
         size = len(self._working.classes)
         return passes_to_build_part(fit.problem, size) > DEAR

@@ -100,6 +100,7 @@ def test_dear_hessians_are_few(make_rows, monkeypatch):
     monkeypatch.setattr(
         WorkingSet, "hessian", lambda *args: built.append(1) or hessian(*args)
     )
+    monkeypatch.setattr(_proximal_model, "NEARLY_ALL", 0.8)
     fits, counts = [], []
     for dear in (np.inf, 0):
         monkeypatch.setattr(_proximal_model, "DEAR", dear)
