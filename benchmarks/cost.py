@@ -73,17 +73,20 @@ class Clock:
 def timed_inside(X, y, C):
     """A fit, with the time of one evaluation and of all coordinates.
 
-    This looks into the engine, at three of its names: the evaluation of value and
-    gradient, the making of coordinates, and passes that make the Hessian too, of which
-    what they take longer than an evaluation is for that.
+    This looks into the engine, at four of its names: the evaluation of value and
+    gradient, the making of coordinates and of working sets' Hessians, and passes that
+    make the Hessian too, of which what they take longer than an evaluation is for that.
     """
     from sk_softmax import _direct, _solver
     from sk_softmax._problem import Problem
+    from sk_softmax._proximal import WorkingSet
 
     build = Clock(_solver.build)
     evaluation = Clock(Problem.value_gradient)
     direct = Clock(_direct._Model.at)
+    hessian = Clock(WorkingSet.hessian)
     with (
+        mock.patch.object(WorkingSet, "hessian", hessian),
         mock.patch.object(_solver, "build", build),
         mock.patch.object(Problem, "value_gradient", evaluation),
         mock.patch.object(_direct._Model, "at", direct),
@@ -93,7 +96,8 @@ def timed_inside(X, y, C):
         s for problem, s in evaluation.calls if problem.rows.shape[0] == X.shape[0]
     )
     hessians = sum(max(s - seconds, 0) for _, s in direct.calls)
-    return estimator, seconds, sum(s for _, s in build.calls) + hessians
+    hessians += sum(s for _, s in build.calls + hessian.calls)
+    return estimator, seconds, hessians
 
 
 def bare_pass(X, K):

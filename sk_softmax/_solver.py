@@ -49,7 +49,7 @@ FLATTERED = 4
 # Stages from Hessians of their own after which L-BFGS has met walls: rows whose large
 # features turn their probabilities from certain to wrong within a step. Damped Newton's
 # steps follow such walls, of as many coefficients as a working set can have.
-MANY_HESSIANS = 4
+MANY_HESSIANS = 5
 # Least `tol` for a sample: its optimum is further than this from that of all rows.
 SAMPLE_TOL = 1e-3
 # A gradient greater than this, in the frame, is not rounding.
