@@ -197,7 +197,7 @@ def descend(problem, start=None, *, kinds=None, **options):
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
             was_stuck = status == "stuck" and not inherited
-        n_hessians += kind == "hessian" and status != "near" and not inherited
+        n_hessians += kind == "hessian" and status == "longer" and not inherited
         walled = n_hessians == MANY_HESSIANS and coordinates.size <= MOST_WORKING_SET
         if walled and not fit.converged:
             proximal_newton(fit)
