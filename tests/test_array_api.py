@@ -179,7 +179,7 @@ def test_the_fit_is_that_of_numpy(backend, K, case, data):
         assert backend.has(answer), name
         answer = to_numpy(answer)
         assert answer.dtype == expected[name].dtype
-        np.testing.assert_allclose(answer, expected[name], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(answer, expected[name], rtol=1e-8, atol=1e-7)
     # accuracies of torch's tensors are float32's
     assert type(its_score) is float
     assert its_score == pytest.approx(score, abs=1e-6)
