@@ -170,7 +170,7 @@ class Model:
         old = not (self.fresh or self._on_path or in_turns or self.damping.level)
         if not old or fit.problem.penalty.grouped or not self.trusted:
             return False
-        if 4 * (gain + rest) <= fit.goal(fit.point.value):
+        if 4 * (gain + rest) <= fit.goal(fit.point.value):  # it may end the fit as is
             return False
         size = len(self._working.classes)
         return passes_to_build_part(fit.problem, size) > DEAR

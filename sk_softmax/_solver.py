@@ -48,7 +48,7 @@ FRESH_PASSES = {"hessian": 2, "blocks": 4, "kronecker": 8, "diagonal": 20}
 FLATTERED = 4
 # Stages from Hessians of their own after which L-BFGS has met walls: rows whose large
 # features turn their probabilities from certain to wrong within a step. Damped Newton's
-# steps follow such walls, of as many coefficients as a working set can have.
+# steps follow such walls.
 MANY_HESSIANS = 5
 # Least `tol` for a sample: its optimum is further than this from that of all rows.
 SAMPLE_TOL = 1e-3
@@ -197,13 +197,10 @@ def descend(problem, start=None, *, kinds=None, **options):
                     fit.converged = fit.distance <= 16 * fit.floor
                     break
             was_stuck = status == "stuck" and not inherited
-        n_hessians += kind == "hessian" and status == "longer" and not inherited
-        walled = n_hessians == MANY_HESSIANS and coordinates.size <= MOST_WORKING_SET
-        if walled and not fit.converged:
-            proximal_newton(fit)
-            n_hessians, keep = np.inf, False  # once
-            if fit.passes_left() > 2:  # conjugate gradients verify its end
-                fit.converged = False
+        if kind == "hessian" and status == "longer" and not inherited:
+            n_hessians += 1
+            if n_hessians == MANY_HESSIANS and not fit.converged:
+                _past_walls(fit)
         if fit.converged and _is_blind(fit, coordinates):
             fit.move(fit.point, np.inf, False)
             break
@@ -211,6 +208,14 @@ def descend(problem, start=None, *, kinds=None, **options):
     least = min(least, fit.softest) if fit.converged else 0.0
     debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
     return fit.result(coordinates, kind, least, debt)
+
+
+def _past_walls(fit):
+    """Damped Newton's steps, of as many coefficients as a working set can have."""
+    if fit.point.theta.size <= MOST_WORKING_SET:
+        proximal_newton(fit)
+        if fit.passes_left() > 2:  # conjugate gradients verify its end
+            fit.converged = False
 
 
 def _passes_if_rebuilt(fit, kind, wanted, builds, inherited):
