@@ -122,6 +122,17 @@ def test_corrections_count_as_passes(make_rows, monkeypatch, max_iter):
     assert fit.n_iter_[0] <= max_iter
 
 
+def test_a_correction_leaves_a_pass_for_its_step(make_rows, monkeypatch):
+    monkeypatch.setattr(_face, "OF_GOAL", 1e-9)
+    monkeypatch.setattr(_face, "OF_GAIN", 0.0)
+    X, y, _ = make_rows(300, 6, 3)
+    fit, working, H = halfway(X, y, 3, **PENALTIES["bounds"])
+    step = working.step(H, fit.point.theta[:, :-1], fit.point.gradient)
+    fit.last_pass = fit.problem.n_evaluations + 2
+    assert newton_on_face(fit, working, H, *step[1:3]) is None
+    assert fit.passes_left() >= 1
+
+
 def test_a_singular_hessian_corrects_nothing(make_rows):
     X, y, _ = make_rows(300, 6, 3)
     X[:, 1] = X[:, 0]
