@@ -15,6 +15,8 @@ NEAR, FAR = 30, 300
 # Relative error of the promised gain at which Newton's model says nothing of the
 # distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
+# Parts of a step that are tried where all of it leads to no better point.
+SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
 MAX_CG = 30
 
@@ -106,15 +108,31 @@ def _newton_step(fit, coordinates, known, rebuild):
     error = fit.error(gain, trial)
     distance, trusted = trusted_distance(distance, error, gain, goal)
     better = _is_better(trial, point, coordinates, fit.eps)
-    # a trial that is not better is no nearer to the optimum
-    end = trial if better else point
-    fit.move(end, distance, trusted and distance <= fit.goal(end.value))
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
+    if better:
+        fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))
+    else:
+        trial = _shorter(fit, trial.theta - point.theta)
+        better = trial is not None
+        fit.move(trial if better else point, distance, False)
     if seen and not known:  # a known bound falls with the penalty, unseen
         fit.softest = least
     # the Hessian at the new point has another least eigenvalue if it differs much
     holds = seen and error <= 0.1 * gain
     return better, again, least if holds else 0.0
+
+
+def _shorter(fit, step):
+    """A better point on the way to one that is not, or None.
+
+    Where probabilities are saturated the model promises too much: the step leads down,
+    but a part of it only, and it has been paid for with many passes.
+    """
+    for length in SHORTER[: fit.passes_left()]:
+        trial = fit.evaluate(fit.point.theta + length * step)
+        if trial.value < fit.point.value - 16 * fit.eps * abs(fit.point.value):
+            return trial
+    return None
 
 
 def trusted_distance(distance, error, gain, goal):
