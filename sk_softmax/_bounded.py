@@ -14,7 +14,7 @@ from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import build_diagonal
 from ._cost import passes_to_build
 from ._lbfgs import StageOver, lbfgs
-from ._newton import trusted_distance
+from ._newton import judged
 from ._optimum import Fit
 from ._proximal_newton import proximal_newton
 
@@ -202,7 +202,6 @@ def _newton_step(fit, axes):
     trial = fit.evaluate(axes.move(point.theta, cg.v))
     missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    error = fit.error(gain, trial)
-    distance, trusted = trusted_distance(distance, error, gain, goal)
-    if trial.value < point.value or (trusted and error == 0):
+    trial, distance, trusted = judged(fit, point, trial, distance, gain, goal)
+    if trial.value < point.value or (trusted and fit.error(gain, trial) == 0):
         fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))

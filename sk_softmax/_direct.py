@@ -14,7 +14,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from ._cost import CALL_FLOPS, build_flops
 from ._frame import framed
 from ._inverse_roots import rounding
-from ._newton import trusted_distance
+from ._newton import judged
 from ._optimum import Point
 from ._problem import Problem
 
@@ -53,11 +53,12 @@ def descend_directly(fit):
         while here.gain >= 0 and fit.passes_left() > 2:
             # convergence is quadratic: after gains b and g the next one is g^3 / b^2
             near = EXPECTED * fit.goal(here.value) * max(before, here.gain) ** 2
+            D = here.D - here.step
             if here.gain**3 <= near:
-                model.end(fit, here)
-                if fit.converged:
+                D = model.end(fit, here)
+                if fit.converged or fit.passes_left() <= 1:
                     return
-            trial, before = model.at(here.D - here.step), here.gain
+            trial, before = model.at(D), here.gain
             fall, flat = here.value - trial.value, 16 * fit.eps * abs(here.value)
             stuck = fall <= flat and not trial.gain < 0.5 * before
             if stuck or not fall >= LEAST_PART * before - flat:
@@ -154,11 +155,14 @@ class _Model:
         return self.Q @ v.reshape(len(self.identity), -1), 0.5 * (gradient @ v)
 
     def end(self, fit, here):
-        """Take the fit the last step further, and measure the distance there."""
+        """Take the fit the last step further, and measure the distance there.
+
+        Returns the steps that led there from the model's start.
+        """
         end = fit.evaluate(self.start + (here.D - here.step) @ self.from_frame)
-        error = fit.error(here.gain, end, here)
         _, left = self._step(here.factor, end.gradient @ self.from_frame.T)
         goal = fit.goal(end.value)
         # fourfold, for the Hessian there may be less than the one before the step
-        distance, trusted = trusted_distance(4 * left, error, here.gain, goal)
+        end, distance, trusted = judged(fit, here, end, 4 * left, here.gain, goal)
         fit.move(end, distance, trusted and distance <= goal)
+        return np.linalg.solve(self.from_frame.T, (end.theta - self.start).T).T

@@ -15,6 +15,9 @@ NEAR, FAR = 30, 300
 # Relative error of the promised gain at which Newton's model says nothing of the
 # distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
+# Above this relative error a step's word is confirmed by another, whose gain has to be at
+# most CONFIRMED times its own; and F must not fall on as far as LONG more such steps.
+SURE, CONFIRMED, LONG = 0.1, 0.6, 10
 # Parts of a step that are tried where all of it leads to no better point.
 SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
@@ -106,15 +109,15 @@ def _newton_step(fit, coordinates, known, rebuild):
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     error = fit.error(gain, trial)
-    distance, trusted = trusted_distance(distance, error, gain, goal)
+    trial, distance, trusted = judged(fit, point, trial, distance, gain, goal)
     better = _is_better(trial, point, coordinates, fit.eps)
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
-    if better:
-        fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))
-    else:
+    if not (better or trusted):
         trial = _shorter(fit, trial.theta - point.theta)
         better = trial is not None
-        fit.move(trial if better else point, distance, False)
+    # a trial that is not better is no nearer to the optimum
+    end = trial if better else point
+    fit.move(end, distance, trusted and distance <= fit.goal(end.value))
     if seen and not known:  # a known bound falls with the penalty, unseen
         fit.softest = least
     # the Hessian at the new point has another least eigenvalue if it differs much
@@ -135,18 +138,46 @@ def _shorter(fit, step):
     return None
 
 
-def trusted_distance(distance, error, gain, goal):
-    """The distance after a step, allowing for the model's error; whether to trust it.
+def judged(fit, before, trial, distance, gain, goal):
+    """What a step's end says of the distance, and whether that is trusted.
 
-    The error is by how much the step missed the gain that it promised.
+    Parameters
+    ----------
+    before, trial : Point
+        The step's ends.
+    distance : float
+        F - F* at the trial by Newton's model.
+    gain : float
+        What the step had promised to take off F.
+    goal : float
+
+    Returns
+    -------
+    end : Point
+        The trial, or a better one beyond.
+    distance : float
+        Greater than given, for the model's error.
+    trusted : bool
     """
+    error = fit.error(gain, trial, before)
     # Where classes are separated F falls like an exponential: each step takes 1.3 times
     # what the model says and leaves twice as much, for ever. A tenth of the goal has
     # room for that.
     if 10 * max(gain, distance) <= goal:
-        return distance, error <= gain
-    trusted = error < BELIEVED * gain
-    return distance / (1 - error / (BELIEVED * gain)) if trusted else distance, trusted
+        trusted = error <= gain
+    elif trusted := error < BELIEVED * gain:
+        distance = distance / (1 - error / (BELIEVED * gain))
+    if trusted and distance <= goal and error > SURE * gain:
+        # Or a row far out that is nearly certain has all the curvature along the step:
+        # a wall that keeps it short, and is gone a few more steps on.
+        trusted = gain <= CONFIRMED * fit.unconfirmed
+        fit.unconfirmed = gain
+        if fit.passes_left() > 0:
+            theta = trial.theta + LONG * (trial.theta - before.theta)
+            beyond = fit.evaluate(fit.feasible(theta))
+            if beyond.value < trial.value - fit.floor:
+                trial, trusted = beyond, False
+    return trial, distance, trusted
 
 
 def _least_eigenvalue_and_bound(cg, at_most):

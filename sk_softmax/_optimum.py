@@ -126,6 +126,8 @@ class Fit:
         What rounding leaves unknown of F.
     softest : float
         That of `Leftover`.
+    unconfirmed : float
+        The gain of the last step whose word awaits another's, or 0.
     """
 
     def __init__(self, problem, start, *, tol, max_iter, progress=None, leftover=None):
@@ -139,7 +141,7 @@ class Fit:
         self.frame, self.softest = leftover.frame, leftover.softest
         nulls = leftover.nulls
         if nulls is None:
-            thetas = map(self._feasible, problem.null_points())
+            thetas = map(self.feasible, problem.null_points())
             with np.errstate(invalid="ignore"):  # it is refused below
                 nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
         self.leftover = replace(leftover, nulls=nulls)
@@ -153,7 +155,7 @@ class Fit:
         if leftover.point is not None:
             self.point = self._with_penalty(leftover.point)
         if start is not None:
-            point = self.evaluate(self._feasible(start))
+            point = self.evaluate(self.feasible(start))
             if self.point.gradient is None and not point.value < self.null.value:
                 self.null = self.point = self.evaluate(self.null.theta)
             if point.value < self.point.value:
@@ -161,15 +163,16 @@ class Fit:
         self.eps = np.finfo(problem.rows.dtype).eps
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
         self.distance, self.converged = np.inf, False
+        self.unconfirmed = 0.0
 
-    def _feasible(self, start):
-        """A start within the bounds, its constant features where they cost least.
+    def feasible(self, theta):
+        """A point within the bounds, its constant features where they cost least.
 
         They will stay there; the intercepts make up for what they moved.
         """
         penalty, still = self.problem.penalty, self.frame.constant
-        theta = start.copy()
-        W = theta[:, :-1] = penalty.feasible(start[:, :-1])
+        theta = theta.copy()
+        W = theta[:, :-1] = penalty.feasible(theta[:, :-1])
         if still.any():
             cheapest = penalty.feasible(np.zeros_like(W) + penalty.prior)
             theta[:, -1] += (W - cheapest)[:, still] @ self.frame.centre[still]
