@@ -8,6 +8,7 @@ from ._array_api import (
     asum,
     dot,
     entries,
+    exp,
     like,
     namespace,
     place,
@@ -178,6 +179,21 @@ def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     Y = Y @ like(U, Y)
     Y *= Y
     return dot(c, Y), asum(c, axis=1)
+
+
+def far_rows(problem, X, P, weight, step):
+    """A block's part of what rows of which a logit moves by more than one could hide.
+
+    That is twice the gain of a step along which they had as little curvature as they
+    may have at its end.
+    """
+    U = problem.linear(X, step)
+    R = problem.loss.curvature_product(P, U) * weight
+    if P.shape[0] > 1:
+        U = U - asum(P * U, axis=0)
+    size = namespace(U).abs(U)
+    least = exp(namespace(U).clip(size, None, 50.0)) * (size > 1)
+    return (asum(R * U * least),)
 
 
 def class_moments(problem, X, P, weight, frame, Q):

@@ -6,6 +6,7 @@ Each measures F - F* on the true Hessian: what coordinates say alone may be too 
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
+from ._curvature import far_rows
 
 # L-BFGS leaves the last NEAR times the goal to Newton's method, since conjugate
 # gradients have to be run anyway, to verify the end. If they fail, it comes nearer.
@@ -16,8 +17,8 @@ NEAR, FAR = 30, 300
 # distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
 # Above this relative error a step's word is confirmed by another, whose gain has to be at
-# most CONFIRMED times its own; and F must not fall on as far as LONG more such steps.
-SURE, CONFIRMED, LONG = 0.1, 0.6, 10
+# most CONFIRMED times its own; and F must not fall on along so many more such steps.
+SURE, CONFIRMED, LONGER = 0.1, 0.6, (10, 2)
 # Parts of a step that are tried where all of it leads to no better point.
 SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
@@ -167,17 +168,33 @@ def judged(fit, before, trial, distance, gain, goal):
         trusted = error <= gain
     elif trusted := error < BELIEVED * gain:
         distance = distance / (1 - error / (BELIEVED * gain))
-    if trusted and distance <= goal and error > SURE * gain:
+    if not (trusted and distance <= goal):
+        return trial, distance, trusted
+    if error > SURE * gain or _far(fit, before, trial) > 1e-3 * goal:
         # Or a row far out that is nearly certain has all the curvature along the step:
         # a wall that keeps it short, and is gone a few more steps on.
         trusted = gain <= CONFIRMED * fit.unconfirmed
         fit.unconfirmed = gain
-        if fit.passes_left() > 0:
-            theta = trial.theta + LONG * (trial.theta - before.theta)
+        for length in LONGER[: fit.passes_left()]:
+            theta = trial.theta + length * (trial.theta - before.theta)
             beyond = fit.evaluate(fit.feasible(theta))
             if beyond.value < trial.value - fit.floor:
-                trial, trusted = beyond, False
+                fit.unconfirmed = 0.0
+                return beyond, distance, False
     return trial, distance, trusted
+
+
+def _far(fit, before, trial):
+    """What rows far out may hide of F's fall along a step, which is a pass."""
+    step, frame = trial.theta - before.theta, fit.frame
+    # no feature is more than one from its centre in the frame
+    W = step[:, :-1] / frame.scale
+    most = np.abs(W).sum(axis=1) + np.abs(step[:, -1] + step[:, :-1] @ frame.centre)
+    if np.max(most) <= 0.5:
+        return 0.0
+    args = far_rows, (step,), fit.problem.pass_flops / 2
+    (hidden,) = fit.problem.curvature_sum(before.theta, *args)
+    return 0.5 * float(hidden)
 
 
 def _least_eigenvalue_and_bound(cg, at_most):
