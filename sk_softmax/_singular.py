@@ -49,13 +49,17 @@ def checked_inverse(likelihood, H, names, classes):
     )
 
 
-def check_separation(likelihood, step, classes):
-    """Raise if the likelihood rises for ever along Newton's step, (N,).
+def check_separation(problem, theta, likelihood, step, classes):
+    """Raise if the likelihood rises for ever along theta or Newton's step, (N,).
 
     There is no optimum if along some direction no row loses likelihood and some gain
     (Albert and Anderson, 1984). Newton's step then goes in such a direction, and moves
-    logits by about one, however far the fit has come. At an optimum it is rounding.
+    logits by about one, however far the fit has come, until the residuals round to
+    zero. At an optimum it is rounding.
     """
+    separated = problem.separated(theta)
+    if separated.any():
+        raise ValueError(_separation(classes, np.flatnonzero(separated)))
     p = likelihood.n_columns
     direction = np.vstack([np.zeros(p), step.reshape(-1, p)])
     least, most = likelihood.margins(direction)

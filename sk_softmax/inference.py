@@ -15,6 +15,7 @@ from . import _arguments as arguments
 from ._effects import marginal_effects
 from ._fitted import (
     column_names,
+    dense_coef,
     fitted_problem,
     free_theta,
     likelihood_of,
@@ -185,7 +186,8 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     )
     step = -bread @ (score + penalty_gradient(clf, problem))
     if not problem.penalty.ridge.all():
-        check_separation(likelihood, step, clf.classes_)
+        coef = np.column_stack([dense_coef(clf), clf.intercept_])
+        check_separation(problem, coef, likelihood, step, clf.classes_)
     _check_optimum(step, bread)
     df = float(np.vdot(bread, information)) if curvature.any() else float(len(bread))
     if cov_type == "cluster":
