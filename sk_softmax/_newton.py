@@ -16,9 +16,10 @@ NEAR, FAR = 30, 300
 # Relative error of the promised gain at which Newton's model says nothing of the
 # distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
-# Above this relative error a step's word is confirmed by another, whose gain has to be at
-# most CONFIRMED times its own; and F must not fall on along so many more such steps.
-SURE, CONFIRMED, LONGER = 0.1, 0.6, (10, 2)
+# Where rows far out may hide more than this part of the goal, a step's word is
+# confirmed by another, whose gain has to be at most CONFIRMED times its own; and F must
+# not fall on along so many more such steps.
+HIDDEN, CONFIRMED, LONGER = 3e-3, 0.6, (10, 2)
 # Parts of a step that are tried where all of it leads to no better point.
 SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
@@ -168,11 +169,8 @@ def judged(fit, before, trial, distance, gain, goal):
         trusted = error <= gain
     elif trusted := error < BELIEVED * gain:
         distance = distance / (1 - error / (BELIEVED * gain))
-    if not (trusted and distance <= goal):
-        return trial, distance, trusted
-    if error > SURE * gain or _far(fit, before, trial) > 1e-3 * goal:
-        # Or a row far out that is nearly certain has all the curvature along the step:
-        # a wall that keeps it short, and is gone a few more steps on.
+    if trusted and distance <= goal and _far(fit, before, trial) > HIDDEN * goal:
+        # a wall that keeps steps short, and is gone a few more steps on
         trusted = gain <= CONFIRMED * fit.unconfirmed
         fit.unconfirmed = gain
         for length in LONGER[: fit.passes_left()]:
@@ -185,7 +183,11 @@ def judged(fit, before, trial, distance, gain, goal):
 
 
 def _far(fit, before, trial):
-    """What rows far out may hide of F's fall along a step, which is a pass."""
+    """What rows far out may hide of F's fall along a step; it takes a pass.
+
+    A row that is nearly certain can have all the curvature there is along a step, if
+    its features are large, and none a few logits further.
+    """
     step, frame = trial.theta - before.theta, fit.frame
     # no feature is more than one from its centre in the frame
     W = step[:, :-1] / frame.scale
