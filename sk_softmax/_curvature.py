@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from ._array_api import (
+    amax,
     asum,
     dot,
     entries,
@@ -181,19 +182,21 @@ def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     return dot(c, Y), asum(c, axis=1)
 
 
-def far_rows(problem, X, P, weight, step):
-    """A block's part of what rows of which a logit moves by more than one could hide.
+def far_rows(problem, X, P, weight, step, least):
+    """A block's part of what rows far out could hide, and of their logits' mean move.
 
-    That is twice the gain of a step along which they had as little curvature as they
+    Rows are far out of which a step moves a logit by more than `least`. What they could
+    hide is twice the gain of a step along which they had as little curvature as they
     may have at its end.
     """
     U = problem.linear(X, step)
     R = problem.loss.curvature_product(P, U) * weight
     if P.shape[0] > 1:
         U = U - asum(P * U, axis=0)
-    size = namespace(U).abs(U)
-    least = exp(namespace(U).clip(size, None, 50.0)) * (size > 1)
-    return (asum(R * U * least),)
+    xp = namespace(U)
+    move = xp.abs(U)
+    hidden = R * U * exp(xp.clip(move, None, 50.0)) * (move > least)
+    return asum(hidden), dot(amax(move, axis=0), weight)
 
 
 def class_moments(problem, X, P, weight, frame, Q):

@@ -16,10 +16,11 @@ NEAR, FAR = 30, 300
 # Relative error of the promised gain at which Newton's model says nothing of the
 # distance: more than the 0.3 that each step shows where classes are separated.
 BELIEVED = 0.45
-# Where rows far out may hide more than this part of the goal, a step's word is
+# Rows are far out where a step moves their logits FAR_OUT times as much as the mean
+# row's. Where these may hide more than a part HIDDEN of the goal, the step's word is
 # confirmed by another, whose gain has to be at most CONFIRMED times its own; and F must
 # not fall on along so many more such steps.
-HIDDEN, CONFIRMED, LONGER = 3e-3, 0.6, (10, 2)
+FAR_OUT, HIDDEN, CONFIRMED, LONGER = 5, 3e-3, 0.6, (10, 2)
 # Parts of a step that are tried where all of it leads to no better point.
 SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
@@ -169,7 +170,7 @@ def judged(fit, before, trial, distance, gain, goal):
         trusted = error <= gain
     elif trusted := error < BELIEVED * gain:
         distance = distance / (1 - error / (BELIEVED * gain))
-    if trusted and distance <= goal and _far(fit, before, trial) > HIDDEN * goal:
+    if trusted and distance <= goal and _hides(fit, before, trial, goal):
         # a wall that keeps steps short, and is gone a few more steps on
         trusted = gain <= CONFIRMED * fit.unconfirmed
         fit.unconfirmed = gain
@@ -182,21 +183,25 @@ def judged(fit, before, trial, distance, gain, goal):
     return trial, distance, trusted
 
 
-def _far(fit, before, trial):
-    """What rows far out may hide of F's fall along a step; it takes a pass.
+def _hides(fit, before, trial, goal):
+    """Whether rows far out may hide how F falls along a step; a pass or two may tell.
 
     A row that is nearly certain can have all the curvature there is along a step, if
     its features are large, and none a few logits further.
     """
     step, frame = trial.theta - before.theta, fit.frame
     # no feature is more than one from its centre in the frame
-    W = step[:, :-1] / frame.scale
-    most = np.abs(W).sum(axis=1) + np.abs(step[:, -1] + step[:, :-1] @ frame.centre)
-    if np.max(most) <= 0.5:
-        return 0.0
-    args = far_rows, (step,), fit.problem.pass_flops / 2
-    (hidden,) = fit.problem.curvature_sum(before.theta, *args)
-    return 0.5 * float(hidden)
+    by_features = np.abs(step[:, :-1] / frame.scale).sum(axis=1)
+    least = 1.0
+    if 2 * np.max(by_features + np.abs(step[:, -1] + step[:, :-1] @ frame.centre)) <= 1:
+        return False
+    for _ in range(2):
+        args = far_rows, (step, least), fit.problem.pass_flops / 2
+        hidden, move = fit.problem.curvature_sum(before.theta, *args)
+        if 0.5 * hidden <= HIDDEN * goal:
+            return False
+        least = max(FAR_OUT * float(move), 1.0)
+    return True
 
 
 def _least_eigenvalue_and_bound(cg, at_most):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import objective
+from conftest import make_problem, objective
 
 from sk_softmax import SoftmaxClassifier, _newton
-from sk_softmax._optimum import Point
+from sk_softmax._optimum import Fit, Point
 
 
 def heavy_tailed(seed):
@@ -24,7 +24,7 @@ def heavy_tailed(seed):
     return X, y, C, options, 10 ** rng.uniform(-8, -4)
 
 
-@pytest.mark.parametrize("seed", [13, 51, 229, 231, 468, 683, 773, 892])
+@pytest.mark.parametrize("seed", [13, 51, 101, 229, 231, 683, 773, 892])
 def test_rows_far_out_hide_nothing(seed):
     """Nearly certain, they have all the curvature of a step and lose it on the way.
 
@@ -41,6 +41,24 @@ def test_rows_far_out_hide_nothing(seed):
     gain = -(part @ np.log(part)) - least
     assert classifier.converged_
     assert value - least <= 4 * tol * gain
+
+
+@pytest.mark.parametrize(
+    ("last", "hides"), [(1, False), (1e3, True)], ids=["alike", "one far out"]
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_are_far_out_beside_others(last, hides, n_classes):
+    """By a step of all rows' logits beyond where their curvature is known."""
+    X = np.array([1.0, -1] * 20)[:, None]
+    X[-1] = last
+    problem = make_problem(X, np.arange(40) % n_classes)
+    fit = Fit(problem, None, tol=1e-6, max_iter=10)
+    way = np.zeros(problem.shape)
+    way[0, 0] = 2
+    trial = fit.evaluate(fit.point.theta + way)
+    assert _newton._hides(fit, fit.point, trial, 1e-6) == hides
+    near = fit.evaluate(fit.point.theta + 1e-4 * way)
+    assert not _newton._hides(fit, fit.point, near, 1e-6)
 
 
 class OnALine:
