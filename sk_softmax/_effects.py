@@ -248,7 +248,8 @@ def _model_covariance(clf, X, sample_weight, offset):
             check_doubt(likelihood, theta, clf.classes_)
         return checked_inverse(
             likelihood,
-            likelihood.sums(theta)[2] + penalty_curvature(problem),
+            likelihood.sums(theta)[2],
+            penalty_curvature(problem),
             column_names(clf),
             clf.classes_,
         )

@@ -26,9 +26,12 @@ class Frame:
         finite = np.isfinite(mean)
         if not finite.all():
             wider = ", or pass X as float64" if rows.dtype == np.float32 else ""
+            j = int(np.argmin(finite))
+            if np.isnan(least[j]):
+                raise ValueError(f"X's feature {j} contains NaN: impute it.")
             raise ValueError(
-                f"X's feature {int(np.argmin(finite))} is so large that its sum "
-                f"overflows in {rows.dtype}: divide it by a constant{wider}."
+                f"X's feature {j} is so large that its sum overflows in {rows.dtype}: "
+                f"divide it by a constant{wider}."
             )
         with np.errstate(over="ignore", divide="ignore"):
             # clipped, so that a constant column becomes exactly zero

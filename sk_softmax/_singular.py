@@ -16,7 +16,7 @@ NEARLY = 1e-5
 LISTED = 8
 
 
-def checked_inverse(likelihood, H, names, classes):
+def checked_inverse(likelihood, information, curvature, names, classes):
     """Inverse of the information plus the penalty's curvature, (N, N).
 
     Raises
@@ -24,6 +24,7 @@ def checked_inverse(likelihood, H, names, classes):
     ValueError
         It has none; the error names the collinear columns or the separated classes.
     """
+    H = information + curvature
     if not np.isfinite(H).all():
         raise ValueError(
             "the information overflows: divide features by constants, and fit again."
@@ -32,20 +33,23 @@ def checked_inverse(likelihood, H, names, classes):
     if covariance is not None:
         return covariance
     gram = likelihood.gram()
+    size = np.sqrt(np.diag(gram) / likelihood.weight.sum())
+    held = np.diag(curvature).reshape(-1, len(gram)).min(axis=0) > 0
+    gram[held, held] *= 2  # a column that is penalised is no combination of others
     sentences = _collinear_columns(likelihood, gram, names)
     if not sentences:
         direction = _flattest(likelihood, H)
         least, most = likelihood.margins(direction)
         margins = np.maximum(np.abs(least), np.abs(most))
-        size = np.abs(direction) * np.sqrt(np.diag(gram) / likelihood.weight.sum())
-        if margins.max() >= NEARLY * size.max():
+        moves = np.abs(direction) * size
+        if margins.max() >= NEARLY * moves.max():
             raise ValueError(_separation(classes, _most_apart(margins)))
-        involved = np.flatnonzero(size.max(axis=0) > 1e-3 * size.max())
+        involved = np.flatnonzero(moves.max(axis=0) > 1e-3 * moves.max())
         nearly = listed(names[j] for j in involved)
         sentences = [f"the columns {nearly} are nearly collinear"]
     raise ValueError(
         f"the information is singular: {'; '.join(sentences)}. Leave columns out, or "
-        "fit with a finite C."
+        "penalise them: a finite C, and a positive penalty_factor."
     )
 
 
@@ -90,7 +94,8 @@ def _separation(classes, codes):
     return (
         f"separated: the features tell rows of class {labels} from the others without "
         "an error, so the coefficients without a penalty are infinite. Fit with a "
-        "finite C, or leave out the features that separate them."
+        "finite C and a positive penalty_factor, or leave out the features that "
+        "separate them."
     )
 
 

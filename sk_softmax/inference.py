@@ -182,7 +182,7 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     value, score, information, meat = likelihood.sums(theta, meat_weight)
     curvature = penalty_curvature(problem)
     bread = checked_inverse(
-        likelihood, information + curvature, column_names(clf), clf.classes_
+        likelihood, information, curvature, column_names(clf), clf.classes_
     )
     step = -bread @ (score + penalty_gradient(clf, problem))
     if not problem.penalty.ridge.all():

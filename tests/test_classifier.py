@@ -9,6 +9,7 @@ import pytest
 from conftest import SHIPPED, objective
 from scipy import sparse
 from scipy.special import log_softmax
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sk_softmax import SoftmaxClassifier, _encode, _loss, _rows
@@ -720,6 +721,16 @@ def test_a_fit_that_rounding_ends_does_not_ask_for_more_passes(iris):
     X, y = iris
     with pytest.warns(ConvergenceWarning, match=r"use float64"):
         SoftmaxClassifier(tol=0).fit((X + 1e6).astype(np.float32), y)
+
+
+def test_what_assume_finite_lets_through_is_named(iris):
+    X, y = iris[0].copy(), iris[1]
+    X[3, 2] = np.nan
+    with (
+        config_context(assume_finite=True),
+        pytest.raises(ValueError, match="feature 2 contains NaN"),
+    ):
+        SoftmaxClassifier().fit(X, y)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

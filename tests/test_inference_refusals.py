@@ -60,6 +60,16 @@ def test_collinear_columns_are_named_past_rounding(make_rows, seed):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
+def test_collinear_columns_that_are_penalised_are_not_named(make_rows, n_classes):
+    X, y, _ = make_rows(200, 4, n_classes)
+    X[:, 1], X[:, 3] = 2 * X[:, 0], 2 * X[:, 2]
+    classifier = SoftmaxClassifier(penalty_factor=[0, 0, 1, 1], tol=1e-10).fit(X, y)
+    with pytest.raises(ValueError, match=r"combination of 'x[01]'\. Leave .* penalise"):
+        infer(classifier, X, y)
+    infer(classifier.set_params(penalty_factor=[0, 1, 1, 0]).fit(X, y), X, y)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
 def test_nearly_collinear_columns_are_not_taken_for_separated_classes(n_classes):
     """Not so near that their Gram matrix is singular, but the information."""
     rng = np.random.default_rng(0)
