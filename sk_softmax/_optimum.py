@@ -128,6 +128,8 @@ class Fit:
         That of `Leftover`.
     unconfirmed : float
         The gain of the last step whose word awaits another's, or 0.
+    last_gain : float
+        What the last move took off F.
     """
 
     def __init__(self, problem, start, *, tol, max_iter, progress=None, leftover=None):
@@ -163,7 +165,7 @@ class Fit:
         self.eps = np.finfo(problem.rows.dtype).eps
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
         self.distance, self.converged = np.inf, False
-        self.unconfirmed = 0.0
+        self.unconfirmed = self.last_gain = 0.0
 
     def feasible(self, theta):
         """A point within the bounds, its constant features where they cost least.
@@ -231,6 +233,8 @@ class Fit:
         It is not called converged where one variable alone could gain more than `goal`.
         """
         goal, at_least = self.goal(point.value), self._single_variable_gain(point)
+        if point is not self.point:
+            self.last_gain = self.point.value - point.value
         self.point, self.distance = point, max(distance, at_least)
         self.converged = bool(converged and at_least <= goal)
         if point.value <= goal:  # F* is not negative
@@ -292,12 +296,16 @@ class Fit:
     def _optimality(self):
         """The distance relative to F0 - F*, at most 1; 1 where it is unknown.
 
-        Where the fit has not converged it is at least `tol`.
+        Where the fit has not converged it is at least `tol`, and what the last move
+        took off F counts as left, for coordinates alone often say too little.
         """
         if not np.isfinite(self.distance):
             return 1.0
+        distance = self.distance
+        if not self.converged:
+            distance = max(distance, self.last_gain)
         part = 0.0
-        if self.distance > 0:
-            gain = self.null.value - self.point.value + self.distance
-            part = float(min(self.distance / max(gain, self.floor), 1.0))
+        if distance > 0:
+            gain = self.null.value - self.point.value + distance
+            part = float(min(distance / max(gain, self.floor), 1.0))
         return part if self.converged else max(part, self.tol)

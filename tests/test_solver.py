@@ -397,6 +397,19 @@ def test_a_certain_row_that_is_wrong_is_not_forgotten(solver):
     assert model.optimality_ == 1
 
 
+@pytest.mark.parametrize("max_iter", [3, 6, 10])
+def test_a_fit_stopped_early_does_not_flatter_itself(load, max_iter):
+    X, y = load("digits")
+    with pytest.warns(ConvergenceWarning):
+        short = SoftmaxClassifier(max_iter=max_iter).fit(X, y)
+    fitted = SoftmaxClassifier(tol=1e-9).fit(X, y)
+    value, least = (
+        objective(X, y, model.coef_, model.intercept_, 1.0) for model in (short, fitted)
+    )
+    part = np.bincount(y) / len(y)
+    assert value - least <= short.optimality_ * (-(part @ np.log(part)) - least)
+
+
 def test_conjugate_gradients_end_where_there_is_no_curvature():
     cg = ConjugateGradients(lambda v: 0 * v, np.ones(3))
     assert not cg.step()
