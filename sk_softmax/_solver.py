@@ -150,64 +150,124 @@ def descend(problem, start=None, *, kinds=None, **options):
         if fit.converged:
             fit.report()
             return fit.result()
-    kinds = kinds or preference(problem)
-    builds = passes_to_build(problem)
-    coordinates, kind, least = _inherit(fit, kinds)
-    debt = 0 if coordinates is None else fit.leftover.debt
-    # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
-    near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
-    stage, was_stuck, keep, n_hessians = 0, False, False, 0
-    while not fit.converged and fit.passes_left() > 0:
-        inherited = stage == 0 and coordinates is not None
-        if not (inherited or keep):
-            coordinates, kind = _fresh_coordinates(fit, kinds, stage, builds)
-            if kind != fit.leftover.kind:  # of other coordinates nothing is known yet
-                fit.softest = np.inf
-            least, debt = 0.0, -fit.passes()
-        rebuild = builds.get(kinds[0], 0)
-        built = 0 if inherited else min(builds.get(kind, 0), 100)
+    return _Stages(fit, kinds or preference(problem)).run()
+
+
+class _Stages:
+    """The stages of a fit, and the coordinates that it is in.
+
+    Parameters
+    ----------
+    fit : Fit
+    kinds : sequence of str
+        Kinds of coordinates in order of preference.
+
+    Attributes
+    ----------
+    coordinates : Hessian, ClassBlocks or Kronecker
+    kind : str
+        Theirs.
+    inherited : bool
+        Whether they are of another fit.
+    keep : bool
+        Whether the next stage is in them too.
+    least : float
+        Lower bound on the Hessian's eigenvalues in them, or 0 where none is known.
+    debt : int
+        Passes before they were built, negative, or that of earlier fits in them.
+    near : float
+        How near the goal a stage ends, as a multiple of it.
+    """
+
+    def __init__(self, fit, kinds):
+        self.fit, self.kinds = fit, list(kinds)
+        self.builds = passes_to_build(fit.problem)
+        self.coordinates, self.kind, self.least = _inherit(fit, kinds)
+        self.inherited = self.keep = self.coordinates is not None
+        self.debt = fit.leftover.debt if self.inherited else 0
+        # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
+        self.near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
+        self.stage, self.n_hessians, self.was_stuck = 0, 0, False
+
+    def run(self):
+        """Go through stages until the end is verified or passes run out."""
+        fit = self.fit
+        while not fit.converged and fit.passes_left() > 0:
+            if not self.keep:
+                self._renew()
+            status, self.keep = self._descend(), False
+            if status == "near" and self.least > 0:
+                fit.move(fit.point, fit.distance / self.least, True)
+            elif status == "stuck" or (status == "near" and not self._outdated()):
+                if fit.passes_left() <= 1:
+                    break  # Newton takes a product and an evaluation
+                if self._verify(stuck=status == "stuck"):
+                    break
+            elif status == "longer" and self.kind == "hessian" and not self.inherited:
+                self.n_hessians += 1
+                if self.n_hessians == MANY_HESSIANS:
+                    _past_walls(fit)
+            if fit.converged and _is_blind(fit, self.coordinates):
+                fit.move(fit.point, np.inf, False)
+                break
+            fit.report()
+            self.stage, self.inherited = self.stage + 1, False
+        least = min(self.least, fit.softest) if fit.converged else 0.0
+        fresh = FRESH_PASSES.get(self.kinds[0], 0)
+        debt = self.debt + max(fit.passes() - fresh, 0)
+        return fit.result(self.coordinates, self.kind, least, debt)
+
+    def _renew(self):
+        """Build coordinates at the point."""
+        fit = self.fit
+        args = fit, self.kinds, self.stage, self.builds
+        self.coordinates, self.kind = _fresh_coordinates(*args)
+        if self.kind != fit.leftover.kind:  # of other coordinates nothing is known yet
+            fit.softest = np.inf
+        self.least, self.debt = 0.0, -fit.passes()
+
+    def _descend(self):
+        """L-BFGS in the coordinates, as long as new ones would not be better."""
+        built = 0 if self.inherited else min(self.builds.get(self.kind, 0), 100)
         # a stage is at least as long as its coordinates took to build, up to 100 passes
-        shortest = max(FIRST_STAGE * GROWTH**stage, built)
-        if_rebuilt = _passes_if_rebuilt(fit, kind, kinds[0], builds, inherited)
+        shortest = max(FIRST_STAGE * GROWTH**self.stage, built)
+        args = self.kind, self.kinds[0], self.builds, self.inherited
+        if_rebuilt = _passes_if_rebuilt(self.fit, *args)
         # F - F* is at most the coordinates' distance over their least eigenvalue; where
         # that is known, no conjugate gradients are needed to verify the end
-        target = least or near
-        status, least = _stage(fit, coordinates, target, shortest, if_rebuilt, least)
-        # the Kronecker product that was exact at the null point no longer is: new
-        # coordinates may cost less than to verify the end in these
-        outdated = stage == 0 and kind != kinds[0] and not inherited
-        outdated &= rebuild + passes_to_verify(kinds[0]) < passes_to_verify(kind)
-        stage, keep = stage + 1, False
-        if status == "near" and least > 0:
-            fit.move(fit.point, fit.distance / least, True)
-        elif status == "stuck" or (status == "near" and not outdated):
-            if fit.passes_left() <= 1:
-                break  # Newton takes a product and an evaluation
-            before = fit.distance
-            better, least = newton(fit, coordinates, least, rebuild)
-            near *= 0.1
-            keep = better and fit.distance < FLATTERED * before
-            least = least if fit.converged else 0.0  # the next end is another point
-            stuck = status == "stuck" and not better and not fit.converged
-            if stuck and not inherited:
-                if len(kinds) > 1:
-                    kinds = kinds[1:]  # these coordinates lead nowhere
-                elif was_stuck:
-                    # stuck twice: F is flat to the last digit in all known directions
-                    fit.converged = fit.distance <= 16 * fit.floor
-                    break
-            was_stuck = status == "stuck" and not inherited
-        if kind == "hessian" and status == "longer" and not inherited:
-            n_hessians += 1
-            if n_hessians == MANY_HESSIANS and not fit.converged:
-                _past_walls(fit)
-        if fit.converged and _is_blind(fit, coordinates):
-            fit.move(fit.point, np.inf, False)
-            break
-        fit.report()
-    least = min(least, fit.softest) if fit.converged else 0.0
-    debt += max(fit.passes() - FRESH_PASSES.get(kinds[0], 0), 0)
-    return fit.result(coordinates, kind, least, debt)
+        args = self.coordinates, self.least or self.near, shortest, if_rebuilt
+        status, self.least = _stage(self.fit, *args, self.least)
+        return status
+
+    def _outdated(self):
+        """Whether new coordinates may cost less than to verify the end in these.
+
+        The Kronecker product that was exact at the null point no longer is.
+        """
+        wanted = self.kinds[0]
+        if self.stage > 0 or self.kind == wanted or self.inherited:
+            return False
+        rebuild = self.builds.get(wanted, 0) + passes_to_verify(wanted)
+        return rebuild < passes_to_verify(self.kind)
+
+    def _verify(self, stuck):
+        """Newton's steps from the end of a stage; whether F is flat there."""
+        fit, before = self.fit, self.fit.distance
+        args = self.coordinates, self.least, self.builds.get(self.kinds[0], 0)
+        better, least = newton(fit, *args)
+        self.near *= 0.1
+        self.keep = better and fit.distance < FLATTERED * before
+        self.least = least if fit.converged else 0.0  # the next end is another point
+        stuck &= not self.inherited
+        if stuck and not better and not fit.converged:
+            if len(self.kinds) > 1:
+                del self.kinds[0]  # these coordinates lead nowhere
+            elif self.was_stuck:
+                # stuck twice: F is flat to the last digit in all known directions
+                fit.converged = fit.distance <= 16 * fit.floor
+                return True
+        self.was_stuck = stuck
+        return False
 
 
 def _past_walls(fit):
