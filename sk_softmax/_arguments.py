@@ -124,7 +124,9 @@ def _soft_targets(Y, classes, dtype):
     bad = to_numpy(xp.nonzero(mass == 0)[0])
     if len(bad):
         raise ValueError(
-            f"y has no positive entry in row {bad[0]}: leave that row out."
+            f"y has no positive entry in row {bad[0]}: leave that row out. (A row has "
+            "one class, or a distribution; for several at once use "
+            "MultiOutputClassifier.)"
         )
     Y /= mass[:, None]
     of_columns = np.arange(Y.shape[1])

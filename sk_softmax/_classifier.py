@@ -393,7 +393,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _report(self, n_iter, value, optimality):
+        left = f"{optimality:.1e}" if optimality < np.inf else "not known yet"
         print(
             f"{type(self).__name__}: {n_iter} passes, objective {value:.8g}, "
-            f"relative suboptimality {optimality:.1e}"
+            f"relative suboptimality {left}"
         )

@@ -104,7 +104,8 @@ def by_feature(value, name, shape, names, default):
     if names is None:
         raise ValueError(
             f"{name} is a dict by feature name, but X has no feature names: pass a "
-            "DataFrame, or an array in the order of the columns."
+            "DataFrame whose columns are named by strings, or an array in the order of "
+            "the columns."
         )
     unknown = set(value) - set(names)
     if unknown:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
+from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -86,7 +86,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
         One fold for "approximate-loo".
     scores_mean_, scores_se_ : ndarrays of shape (n_l1_ratios, n_Cs)
-        Mean over the folds (or rows) and its standard error.
+        Mean over the folds (or rows) and its standard error, NaN of a single fold.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_classes, p)
         Coefficients of each fit. n_classes is 1 for two; p is n_features and, with
         `fit_intercept`, 1 more for the intercepts, which are last.
@@ -270,7 +270,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             return [search.leave_one_out(problem, judged, task)]
         scorer = None
         if self.scoring is not None:
-            scorer = get_scorer(self.scoring), labels, score_params
+            scorer = check_scoring(self, self.scoring), labels, score_params
         n_jobs = effective_n_jobs(self.n_jobs)
         return fit_folds(search, problem, judged, folds, scorer, task, n_jobs)
 
@@ -282,7 +282,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             with np.errstate(invalid="ignore"):  # infinite scores have no deviation
                 self.scores_se_ = scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
         else:
-            self.scores_se_ = np.zeros(scores.shape[1:])
+            self.scores_se_ = np.full(scores.shape[1:], np.nan)
         self.scores_mean_, self.scores_ = scores.mean(axis=0), scores
         self.Cs_, self.l1_ratios_ = search.Cs, search.l1_ratios
 

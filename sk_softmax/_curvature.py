@@ -7,6 +7,7 @@ import numpy as np
 from ._array_api import (
     amax,
     asum,
+    cast,
     dot,
     entries,
     exp,
@@ -195,7 +196,7 @@ def far_rows(problem, X, P, weight, step, least):
         U = U - asum(P * U, axis=0)
     xp = namespace(U)
     move = xp.abs(U)
-    hidden = R * U * exp(xp.clip(move, None, 50.0)) * (move > least)
+    hidden = R * U * exp(xp.clip(move, None, 50.0)) * cast(move > least, move.dtype)
     return asum(hidden), dot(amax(move, axis=0), weight)
 
 

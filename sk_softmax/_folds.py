@@ -2,12 +2,13 @@
 
 import numbers
 import warnings
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 
 import numpy as np
-from sklearn import config_context, metrics
+from sklearn import metrics
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import (
     _raise_for_params,
@@ -174,9 +175,10 @@ def fit_folds(search, problem, judged, folds, scorer, task, n_jobs):
     unseen = np.any(unseen, axis=0)
     if unseen.any():
         warnings.warn(
-            f"Classes {search.classes[unseen].tolist()} have all their rows in one "
-            "fold: it is scored on them by a fit that has seen none of them. Stratify "
-            "or shuffle (cv=5 is stratified), or leave out classes of so few rows.",
+            f"Classes {search.classes[unseen].tolist()} have no row in the training "
+            "part of a fold that is scored on them. Stratify or shuffle (cv=5 is "
+            "stratified), where folds follow time begin later, or leave out classes of "
+            "so few rows.",
             stacklevel=7,
         )
     return outcomes
@@ -291,12 +293,22 @@ def splits(estimator, problem, classes, y, sample_weight, params):
     cv = estimator.cv
     if cv is None:  # scikit-learn refuses more folds than the largest class has rows
         most = len(labels) if is_soft(y) else np.bincount(problem.target).max()
-        cv = int(np.clip(most, 2, 5))
+        if most < 2:
+            raise ValueError(
+                "y has one row of each class: without it no fit would know the class. "
+                "More rows are needed to choose C, or pass a splitter as cv."
+            )
+        cv = min(int(most), 5)
     cv = check_cv(cv, labels, classifier=True)
     folds = list(cv.split(problem.rows.X, labels, **split_params))
     if not folds:
         raise ValueError(
             f"cv={estimator.cv!r} gives no splits: pass an int or a splitter."
+        )
+    if len(folds) == 1 and estimator.selection == "1se":
+        raise ValueError(
+            "selection='1se' needs a standard error, and cv has one split: use more of "
+            "them, or selection='best'."
         )
     return labels, folds, score_params
 
@@ -373,25 +385,26 @@ def _model(C, classes, coef, intercept, offset):
 
 
 def _score(scorer, model, X, y, params):
-    """The scorer's value; the log-loss and Brier's score are given all the classes.
+    """The scorer's value; it is told the classes where it cannot know them.
 
-    The rows may hold only some of them, and scikit-learn takes the labels from y.
+    The rows may hold only some of them, and the log-loss and Brier's score take the
+    labels from y. Of two that are not numbers, the second is the positive one, as for
+    LogisticRegressionCV.
     """
     function, classes = getattr(scorer, "_score_func", None), model.classes_
-    needs_classes = (
-        function in (metrics.log_loss, metrics.brier_score_loss)
-        and "labels" in signature(function).parameters
-        and not is_soft(y)
-        and np.isin(y, classes).all()
-        and not np.isin(classes, y).all()
-    )
-    if not needs_classes:
+    if not callable(function) or is_soft(y) or not np.isin(y, classes).all():
         return scorer(model, X, y, **params)
-    given = {"labels": classes}
-    if len(classes) == 2 and "pos_label" in signature(function).parameters:
-        given["pos_label"] = classes[1]
     own = getattr(scorer, "_kwargs", {})
-    given = {name: value for name, value in given.items() if name not in own}
-    # without routing scorers take no parameters but sample_weight
-    with config_context(enable_metadata_routing=True):
-        return scorer(model, X, y, **given | params)
+    free = signature(function).parameters.keys() - own.keys() - params.keys()
+    some = not np.isin(classes, y).all()
+    given = {}
+    if some and function in (metrics.log_loss, metrics.brier_score_loss):
+        given["labels"] = classes
+    binary = len(classes) == 2 and own.get("average", "binary") == "binary"
+    if binary and (given or 1 not in classes.tolist()):
+        given["pos_label"] = classes[1]
+    given = {name: value for name, value in given.items() if name in free}
+    if given:
+        scorer = copy(scorer)
+        scorer._kwargs = own | given
+    return scorer(model, X, y, **params)

@@ -34,10 +34,10 @@ def check_Cs(Cs, eps, problem, l1_ratios):
     )
     if eps != eps:
         raise ValueError("eps is NaN: it must be between 0 and 1.")
-    if np.ndim(Cs) == 0:
-        check_scalar(Cs, "Cs", (int, np.integer), min_val=1)
-        return grid(problem, l1_ratios, Cs, eps)
     what = "an int, how many to take, or a list of positive numbers"
+    if isinstance(Cs, numbers.Integral):
+        check_scalar(Cs, "Cs", numbers.Integral, min_val=1)
+        return grid(problem, l1_ratios, Cs, eps)
     return np.unique(number_list(Cs, "Cs", what, lambda array: array > 0))
 
 

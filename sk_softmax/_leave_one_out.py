@@ -15,6 +15,7 @@ optimum and uses its coordinates.
 approximate leave-one-out cross-validation", :doi:`10.1111/rssb.12374`).
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -41,6 +42,12 @@ def check_left_out(problem, Cs, classes):
         raise ValueError(
             "penalty_factor is infinite, and cv='approximate-loo' takes no "
             "coefficients that are held fixed: leave out these columns, or use folds."
+        )
+    size = math.prod(problem.shape)
+    if 8 * size**2 > MAX_BYTES:
+        raise ValueError(
+            f"cv='approximate-loo' needs the Hessian of all {size} coefficients, which "
+            "is too large: use folds, such as cv=5."
         )
     if not problem.has_labels:
         return
@@ -86,18 +93,8 @@ def leave_one_out_loss(problem, theta, target):
     Returns
     -------
     losses : ndarray of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        The Hessian is too large for memory.
     """
-    K, d1 = problem.shape
-    if 8 * (K * d1) ** 2 > MAX_BYTES:
-        raise ValueError(
-            f"cv='approximate-loo' needs the Hessian of all {K * d1} coefficients, "
-            "which is too large: use folds, such as cv=5."
-        )
+    d1 = problem.shape[1]
     frame = Frame(problem)
     coordinates = build_hessian(problem, theta, frame)
     Q = coordinates.Q

@@ -37,6 +37,7 @@ from ._array_api import (
 )
 
 
+@np.errstate(under="ignore")
 def proba(logits):
     """Probabilities, (m, K), of logits (m, K) or (m,) for two; may overwrite these."""
     if logits.ndim == 1:
@@ -44,6 +45,7 @@ def proba(logits):
     return Softmax(logits.shape[1]).proba(logits.T).T
 
 
+@np.errstate(under="ignore")
 def log_proba(logits):
     """Logarithms of the probabilities, (m, K), of logits (m, K) or (m,) for two."""
     if logits.ndim == 1:

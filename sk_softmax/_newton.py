@@ -18,9 +18,9 @@ NEAR, FAR = 30, 300
 BELIEVED = 0.45
 # Rows are far out where a step moves their logits FAR_OUT times as much as the mean
 # row's. Where these may hide more than a part HIDDEN of the goal, the step's word is
-# confirmed by another, whose gain has to be at most CONFIRMED times its own; and F must
-# not fall on along so many more such steps.
-FAR_OUT, HIDDEN, CONFIRMED, LONGER = 5, 3e-3, 0.6, (10, 2)
+# confirmed by another, which gains less; and F must not fall by more than that part
+# along so many more such steps.
+FAR_OUT, HIDDEN, LONGER = 5, 3e-3, (10, 2)
 # Parts of a step that are tried where all of it leads to no better point.
 SHORTER = 0.3, 0.09, 0.027
 # Conjugate gradient steps for one Newton step.
@@ -106,7 +106,8 @@ def _newton_step(fit, coordinates, known, rebuild):
             break
     if cg.lengths and not seen:
         least, rest = measured()
-    gain, trial = cg.gain, fit.evaluate(point.theta + coordinates.step(cg.v))
+    gain, step = cg.gain, coordinates.step(cg.v)
+    trial = fit.evaluate(point.theta + step)
     # what the steps left of the model, and what the model itself missed: the triangle
     # inequality for the gradient, in the norm of the inverse Hessian
     missed = coordinates.gradient(trial.gradient) + cg.residual
@@ -116,7 +117,7 @@ def _newton_step(fit, coordinates, known, rebuild):
     better = _is_better(trial, point, coordinates, fit.eps)
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
     if not (better or trusted):
-        trial = _shorter(fit, trial.theta - point.theta)
+        trial = _shorter(fit, step)
         better = trial is not None
     # a trial that is not better is no nearer to the optimum
     end = trial if better else point
@@ -172,19 +173,20 @@ def judged(fit, before, trial, distance, gain, goal):
         distance = distance / (1 - error / (BELIEVED * gain))
     if trusted and distance <= goal and _hides(fit, before, trial, goal):
         # a wall that keeps steps short, and is gone a few more steps on
-        trusted = gain <= CONFIRMED * fit.unconfirmed
-        fit.unconfirmed = gain
+        trusted, fit.unconfirmed = gain < fit.unconfirmed, gain
         for length in LONGER[: fit.passes_left()]:
             theta = trial.theta + length * (trial.theta - before.theta)
             beyond = fit.evaluate(fit.feasible(theta))
-            if beyond.value < trial.value - fit.floor:
+            if trial.value - beyond.value > max(HIDDEN * goal, fit.floor):
                 fit.unconfirmed = 0.0
                 return beyond, distance, False
+    else:
+        fit.unconfirmed = 0.0
     return trial, distance, trusted
 
 
 def _hides(fit, before, trial, goal):
-    """Whether rows far out may hide how F falls along a step; a pass or two may tell.
+    """Whether rows far out may hide how F falls along a step; half a pass or two tell.
 
     A row that is nearly certain can have all the curvature there is along a step, if
     its features are large, and none a few logits further.

@@ -77,9 +77,12 @@ def check_columns(X):
             column = column if hasattr(column, "astype") else np.asarray(column)
             column.astype(float)
         except (TypeError, ValueError) as error:
+            step = "Encode it, for example by OneHotEncoder"
+            if _is_date(dtype):
+                step = "Make numbers of it, such as days since a date"
             raise ValueError(
-                f"X's column {name!r} is of {dtype}: only numbers can be used. "
-                "Encode it, for example by OneHotEncoder, or leave it out."
+                f"X's column {name!r} is of {dtype}: only numbers can be used. {step}, "
+                "or leave it out."
             ) from error
 
 

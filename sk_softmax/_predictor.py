@@ -50,7 +50,10 @@ def read(estimator, X):
 def checked(estimator, X, **options):
     """X after `validate_data`, and after checks that it lacks: for masks and dates."""
     with numbers_only(X), np.errstate(invalid="ignore"):  # its sum may be inf - inf
-        return validate_data(estimator, X, **INPUT | options)
+        X = validate_data(estimator, X, **INPUT | options)
+    if sparse.issparse(X) and X.dtype == bool:  # as of a frame of sparse dummies
+        X = X.astype(np.float64)
+    return X
 
 
 def _is_plain(X):
@@ -103,10 +106,14 @@ def _by_block(method):
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Restore the estimator if the block within raises or is interrupted."""
+    """Restore the estimator if the block within raises or is interrupted.
+
+    Numbers that underflow are zero within it, whatever NumPy has been told to raise.
+    """
     before = estimator.__dict__.copy()
     try:
-        yield
+        with np.errstate(under="ignore"):
+            yield
     except BaseException:
         estimator.__dict__ = before
         raise

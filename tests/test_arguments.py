@@ -724,3 +724,42 @@ def test_the_shape_of_y_is_named(iris, shape):
     wrong = y.reshape(shape) if shape else 3
     with pytest.raises(ValueError, match=r"y has shape \(.*\), and 150 rows"):
         SoftmaxClassifier().fit(X, wrong)
+
+
+def test_sparse_dummies_of_a_frame():
+    """Their dtype is bool, which scikit-learn's check leaves as it is."""
+    pandas = pytest.importorskip("pandas")
+    jobs = pandas.Series(list("abcab") * 10)
+    y = np.arange(50) % 3
+    X = pandas.get_dummies(jobs, sparse=True)
+    classifier = SoftmaxClassifier(tol=1e-10).fit(X, y)
+    dense = SoftmaxClassifier(tol=1e-10).fit(X.to_numpy(dtype=float), y)
+    np.testing.assert_allclose(classifier.coef_, dense.coef_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        classifier.predict_proba(X), dense.predict_proba(X.to_numpy()), rtol=1e-6
+    )
+
+
+def test_names_of_features_are_strings():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.eye(4))
+    with pytest.raises(ValueError, match="columns are named by strings"):
+        SoftmaxClassifier(penalty_factor={0: 0}).fit(X, [0, 1, 0, 1])
+
+
+def test_dates_in_a_frame_are_to_become_numbers():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"when": pandas.date_range("2020", periods=4)})
+    with pytest.raises(ValueError, match=r"'when' .* such as days since a date"):
+        SoftmaxClassifier().fit(X, [0, 1, 0, 1])
+
+
+def test_rows_of_several_classes_or_none():
+    with pytest.raises(ValueError, match=r"entry in row 1: .* MultiOutputClassifier"):
+        SoftmaxClassifier().fit(np.eye(3), [[1, 1], [0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("Cs", [0.5, "10", None])
+def test_a_grid_is_a_number_of_Cs_or_a_list(Cs):
+    with pytest.raises(ValueError, match="Cs must be an int, how many to take, or"):
+        SoftmaxClassifierCV(Cs).fit(np.eye(4), [0, 1, 0, 1])

@@ -132,6 +132,7 @@ CASES = {
     "balanced soft": ({"class_weight": "balanced"}, "s"),
     "class weights": ({"class_weight": {0: 3.0}}, "w"),
     "no penalty": ({"C": np.inf}, ""),
+    "far rows": ({"C": 1e4}, "f"),
     "no intercept": ({"fit_intercept": False}, "w"),
     "hessian": ({"solver": "hessian"}, "w"),
     "blocks": ({"solver": "blocks"}, "w"),
@@ -149,6 +150,8 @@ def fitted(convert, case, K, data, dtype=np.float64, **options):
     """The case's classifier, its arguments and what it answers."""
     parameters, given = CASES[case]
     X, y, weight, offset, soft = data(K, dtype)
+    if "f" in given:
+        X[0] *= 100
     y = convert(soft if "s" in given else y)
     weight = convert(weight) if "w" in given else None
     offset = convert(offset) if "o" in given else None

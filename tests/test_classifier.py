@@ -746,3 +746,15 @@ def test_features_too_small_to_be_seen(load, dtype):
         SoftmaxClassifier(C=np.inf).fit(mixed, y)
     mixed[:, 1:] = scale  # a constant is none of them
     SoftmaxClassifier(C=np.inf).fit(mixed, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+def test_underflow_is_zero_whatever_numpy_is_to_raise(load, name, dtype):
+    X, y = load(name)
+    X = X.astype(dtype)
+    with np.errstate(all="raise"):
+        classifier = SoftmaxClassifier(C=100).fit(X, y)
+        classifier.predict_proba(100 * X)
+        classifier.predict_log_proba(100 * X)
+        classifier.score(100 * X, y)

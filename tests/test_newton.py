@@ -25,7 +25,7 @@ def heavy_tailed(seed):
 
 
 @pytest.mark.parametrize("seed", [13, 51, 101, 229, 231, 683, 773, 892])
-def test_rows_far_out_hide_nothing(seed):
+def test_ends_that_rows_far_out_had_hidden(seed):
     """Nearly certain, they have all the curvature of a step and lose it on the way.
 
     Each of these was called converged at 14 to 1,800 times `tol`.

@@ -14,7 +14,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
-from sklearn.metrics import brier_score_loss, get_scorer, log_loss, make_scorer
+from sklearn.metrics import (
+    brier_score_loss,
+    f1_score,
+    get_scorer,
+    log_loss,
+    make_scorer,
+)
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -29,6 +35,7 @@ from sklearn.utils.fixes import parse_version
 from sk_softmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
+    _folds,
     _leave_one_out,
     _path,
     softmax_path,
@@ -425,11 +432,13 @@ def test_class_missing_from_a_fold(rows):
         cv.fit(X, labels)
     assert len(caught) == 1
     assert caught[0].filename == __file__
-    assert "['c'] have all their rows in one fold" in str(caught[0].message)
+    assert "['c'] have no row in the training part" in str(caught[0].message)
     assert np.isfinite(cv.scores_).all()
     assert cv.coefs_paths_.shape == (1, 1, 4, 3, 5)
-    assert cv.scores_se_.tolist() == [[0, 0, 0, 0]]
-    cv.set_params(Cs=[1.0, np.inf])
+    assert np.isnan(cv.scores_se_).all() and cv.C_1se_ == cv.C_
+    with pytest.raises(ValueError, match=r"selection='1se' needs .* one split"):
+        cv.set_params(selection="1se").fit(X, labels)
+    cv.set_params(Cs=[1.0, np.inf], selection="best")
     with pytest.raises(ValueError, match=r"\['c'\] are absent"):
         cv.fit(X, labels)
 
@@ -443,7 +452,7 @@ def test_folds_of_sorted_rows(rows, scoring):
     tests = np.split(np.arange(len(y)), cuts)
     folds = [(np.setdiff1d(np.arange(len(y)), test), test) for test in tests]
     cv = SoftmaxClassifierCV(CS, cv=folds, scoring=scoring, n_jobs=2)
-    with pytest.warns(UserWarning, match=r"Classes \[0, 1, 2\] have all their rows"):
+    with pytest.warns(UserWarning, match=r"Classes \[0, 1, 2\] have no row"):
         cv.fit(X[order], y[order])
 
 
@@ -1015,3 +1024,42 @@ def test_a_grid_of_penalised_features_too_small_to_be_seen(load):
     path = softmax_path(X, y, Cs=3)
     np.testing.assert_allclose(path.Cs, softmax_path(X[:, :3], y, Cs=3).Cs, rtol=1e-6)
     assert softmax_path(X, y, Cs=3, l1_ratio=0.5).converged.all()
+
+
+@pytest.mark.parametrize(
+    "scoring", ["f1", "precision", "jaccard", "neg_brier_score", "average_precision"]
+)
+@pytest.mark.parametrize("labels", [["no", "yes"], [7, 8], [False, True]])
+def test_of_two_classes_the_second_is_positive(rows, scoring, labels):
+    X, y, _ = rows
+    X, y = X[y != 2], y[y != 2]
+    expected = SoftmaxClassifierCV(CS, cv=3, scoring=scoring).fit(X, y)
+    named = np.array(labels)[y]
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring=scoring).fit(X, named)
+    np.testing.assert_array_equal(cv.scores_, expected.scores_)
+    assert cv.score(X, named) == expected.score(X, y)
+
+
+def test_averages_over_the_classes_have_no_positive_one(rows):
+    X, y, _ = rows
+    X, labels = X[y != 2], np.array(["no", "yes"])[y[y != 2]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # scikit-learn warns of one that it ignores
+        SoftmaxClassifierCV(CS, scoring="f1_macro").fit(X, labels)
+
+
+def test_a_metric_is_no_scorer(rows):
+    with pytest.raises(ValueError, match="metric function rather than a scorer"):
+        SoftmaxClassifierCV(CS, scoring=f1_score).fit(*rows[:2])
+
+
+def test_one_row_of_each_class_makes_no_folds():
+    with pytest.raises(ValueError, match=r"one row of each class: .* splitter as cv"):
+        SoftmaxClassifierCV(CS).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_hessian_too_large_is_refused_before_the_fits(rows, monkeypatch):
+    monkeypatch.setattr(_leave_one_out, "MAX_BYTES", 8)
+    monkeypatch.setattr(_folds, "solve_path", None)
+    with pytest.raises(ValueError, match="needs the Hessian of all 15 coefficients"):
+        SoftmaxClassifierCV(CS, cv=LOO).fit(*rows[:2])
