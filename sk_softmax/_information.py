@@ -30,11 +30,12 @@ from ._rows import Rows
 
 # Most free coefficients N: an information matrix takes 8 N^2 bytes, here 3.2 GB.
 MAX_FREE = 20_000
-# Memory for partial sums of the information matrix, one for each strand of row blocks.
-PARTIAL_BYTES = 2**30
 # If no sparse row has more entries than THIN_ROW, and there are at least THIN_PAIRS
 # pairs of classes, the products of a row's entries are formed once for all pairs.
 THIN_ROW, THIN_PAIRS = 16, 6
+# Memory of a chunk of rows of v x z: about a core's caches; and its least rows, which
+# make up for adding up matrices of (q p)^2 numbers.
+CHUNK_BYTES, LEAST_ROWS = 2**21, 512
 INTERCEPT = "(intercept)"
 
 
@@ -81,8 +82,6 @@ class Likelihood:
                 f"{8e-9 * self.size**2:.0f} GB: leave out features, or use the "
                 "bootstrap for a few coefficients."
             )
-        n_strands = max(1, int(PARTIAL_BYTES / (8 * max(self.size, 1) ** 2)))
-        self.rows.n_strands = min(self.rows.n_strands, n_strands)
         # see THIN_ROW
         self.is_thin = (
             self.rows.is_sparse
@@ -149,28 +148,56 @@ class Likelihood:
         information : ndarray of shape (N, N)
         meat : ndarray of shape (N, N) or None
         """
-        first, second = np.triu_indices(len(theta) - 1)
-        same = (first == second)[:, None]
 
         def block(rows, X):
             design = self.design(X)
             Z = self.logits(rows, design, theta)
             weight = self.weight[rows]
             value, R = self.loss.residual(Z.copy(), self.target[rows], weight)
-            P, R = self.loss.proba(Z)[1:], R[1:]
-            curvature = weight * P[first] * (same - P[second])
-            grams = _pair_grams(design) if self.is_thin else partial(_grams, design)
-            terms = value, R @ design, grams(curvature)
+            moments = self._moments(design)
+            terms = value, R[1:] @ design, moments(self.loss.proba(Z), weight)
             if meat_weight is None:
                 return terms
-            return (*terms, grams(meat_weight[rows] * R[first] * R[second]))
+            return (*terms, moments(R[1:], meat_weight[rows]))
 
-        flops = 2 * len(first) * self.rows.entries * self.n_columns
-        value, score, information, *meat = self.rows.sum(block, flops)
-        information, *meat = (
-            _whole(grams, first, second, self.is_thin) for grams in (information, *meat)
-        )
-        return float(value), score.ravel(), information, meat[0] if meat else None
+        flops = len(theta) ** 2 * self.rows.entries * self.n_columns
+        size = 16 * (len(theta) * self.n_columns) ** 2
+        value, score, products, *meat = self.rows.sum(block, flops, size)
+        # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the
+        # other classes l. That loses no digits where p_k is nearly one.
+        H, classes = -self._whole(products, len(theta)), np.arange(len(theta))
+        H[classes, :, classes] = 0
+        H[classes, :, classes] = -H.sum(axis=2)
+        information = H[1:, :, 1:].reshape(self.size, self.size)
+        if meat:
+            meat = self._whole(meat[0], len(theta) - 1).reshape(self.size, self.size)
+        return float(value), score.ravel(), information, meat if len(meat) else None
+
+    def _moments(self, design):
+        """The sum of (v x z) (v x z)^T over a block's rows z, for V (q, m) and weights.
+
+        As a function of these; of sparse rows by pairs of classes, see `_whole`.
+        """
+        if not sparse.issparse(design):
+            return partial(_outer_products, design)
+        grams = _pair_grams(design) if self.is_thin else partial(_grams, design)
+
+        def moments(V, weight):
+            first, second = np.triu_indices(len(V))
+            return grams(V[first] * V[second] * weight)
+
+        return moments
+
+    def _whole(self, moments, q):
+        """What `_moments` summed, (q, p, q, p)."""
+        p = self.n_columns
+        if not self.rows.is_sparse:
+            return moments.reshape(q, p, q, p)
+        if self.is_thin:  # halves
+            moments = moments + moments.transpose(0, 2, 1)
+        full, (first, second) = np.empty((q, p, q, p)), np.triu_indices(q)
+        full[first, :, second] = full[second, :, first] = moments
+        return full
 
     def cluster_meat(self, theta, groups):
         """Sum over the groups of the outer product of a group's score, (N, N).
@@ -194,9 +221,11 @@ class Likelihood:
         """Sum of x x^T over the rows whose weight is not zero, (p, p)."""
 
         def block(rows, X):
-            return (_grams(self.design(X), (self.weight[rows] > 0)[None])[0],)
+            present = (self.weight[rows] > 0).astype(float)
+            return (self._moments(self.design(X))(np.ones((1, len(present))), present),)
 
-        return self.rows.sum(block, 2 * self.rows.entries * self.n_columns)[0]
+        (moments,) = self.rows.sum(block, 2 * self.rows.entries * self.n_columns)
+        return self._whole(moments, 1)[0, :, 0]
 
     def margins(self, direction):
         """How far a step along `direction` moves rows of each class off the others.
@@ -252,32 +281,31 @@ def null_log_likelihood(likelihood):
     return -terms(b)[0]
 
 
+def _outer_products(design, V, weight):
+    """Sum of (v x z) (v x z)^T over the rows z of the design, (q p, q p)."""
+    size = len(V) * design.shape[1]
+    total, V = np.zeros((size, size)), (V * np.sqrt(weight)).T.copy()
+    step = max(CHUNK_BYTES // (8 * max(size, 1)), LEAST_ROWS)
+    for start in range(0, len(design), step):
+        part = slice(start, start + step)
+        A = V[part, :, None] * design[part, None, :]
+        A = A.reshape(len(A), size)
+        total += A.T @ A
+    return total
+
+
 def _grams(design, weights):
     """design^T diag(w) design for every row w of weights, (len(weights), p, p)."""
     grams = np.empty((len(weights), design.shape[1], design.shape[1]))
     for gram, weight in zip(grams, weights, strict=True):
-        if sparse.issparse(design):
-            gram[...] = (design.T @ design.multiply(weight[:, None])).toarray()
-        else:
-            np.matmul(design.T, weight[:, None] * design, out=gram)
+        gram[...] = (design.T @ design.multiply(weight[:, None])).toarray()
     return grams
 
 
 def _pair_grams(design):
-    """`_grams` for sparse rows with few entries, as a function of the weights.
+    """`_grams` for rows with few entries, as a function of the weights.
 
     It returns halves: a half plus its transpose is the Gram matrix.
     """
     products, p = pairs(design).T, design.shape[1]
     return lambda weights: np.reshape((products @ weights.T.copy()).T, (-1, p, p))
-
-
-def _whole(grams, first, second, are_halves):
-    """The (N, N) matrix from its blocks (p, p), one for each pair of classes."""
-    if are_halves:
-        grams = grams + grams.transpose(0, 2, 1)
-    n, p = first.max(initial=-1) + 1, grams.shape[-1]
-    full = np.empty((n, p, n, p))
-    full[first, :, second] = grams
-    full[second, :, first] = grams
-    return full.reshape(n * p, n * p)

@@ -388,13 +388,18 @@ def test_x_is_not_copied(make_rows, monkeypatch):
 
 
 def test_partial_sums_are_bounded(make_rows, monkeypatch):
-    X, y, _ = make_rows(4000, 5, 3)
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**12)
+    """As many as `Rows.sum` allows for results of that size: two matrices (K p)^2."""
+    X, y, _ = make_rows(300, 4, 3)
     likelihood = _information.Likelihood(X, y, 3, None, None, True)
-    assert likelihood.rows.n_strands > 1
-    monkeypatch.setattr(_information, "PARTIAL_BYTES", 0)
-    likelihood = _information.Likelihood(X, y, 3, None, None, True)
-    assert likelihood.rows.n_strands == 1
+    sizes, own = [], _rows.Rows.sum
+
+    def watched(rows, function, flops, result_bytes=0):
+        sizes.append(result_bytes)
+        return own(rows, function, flops, result_bytes)
+
+    monkeypatch.setattr(_rows.Rows, "sum", watched)
+    likelihood.sums(np.zeros((3, 5)), np.ones(300))
+    assert sizes == [2 * 8 * 15**2]
 
 
 def test_nothing_of_the_data_is_kept():
