@@ -165,7 +165,8 @@ class Likelihood:
         value, score, products, *meat = self.rows.sum(block, flops, size)
         # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the
         # other classes l. That loses no digits where p_k is nearly one.
-        H, classes = -self._whole(products, len(theta)), np.arange(len(theta))
+        H, classes = self._whole(products, len(theta)), np.arange(len(theta))
+        np.negative(H, out=H)
         H[classes, :, classes] = 0
         H[classes, :, classes] = -H.sum(axis=2)
         information = H[1:, :, 1:].reshape(self.size, self.size)
