@@ -20,8 +20,13 @@ from ._fitted import (
 )
 from ._information import Likelihood
 from ._numeric import numeric
+from ._rows import add
 from ._singular import check_doubt, checked_inverse
 from ._tables import normal_table
+
+# Memory of an array (K, K, rows): these are worked on in chunks of rows that stay in a
+# core's caches.
+CHUNK_BYTES = 2**21
 
 
 def marginal_effects(
@@ -142,7 +147,7 @@ def marginal_effects(
     with rows.rows.threads():
         for i, j in enumerate(columns):
             estimate[:, i], J = _mean_effect(rows, theta, j, kind, values.get(j))
-            se[:, i] = np.sqrt(np.einsum("kn,nm,km->k", J, covariance, J))
+            se[:, i] = np.sqrt(((J @ covariance) * J).sum(axis=1))
     return normal_table(
         clf.classes_, [names[j] for j in columns], estimate, se, level, "effect"
     )
@@ -158,14 +163,23 @@ def _mean_effect(likelihood, theta, j, kind, values):
         design = likelihood.design(X)
         x = design[:, [column]]
         x = dense(x)[:, 0] + likelihood.shift[j]
-        Z, w = likelihood.logits(rows, design, theta), theta[:, column]
+        Z, weight = likelihood.logits(rows, design, theta), likelihood.weight[rows]
+        chunk = max(CHUNK_BYTES // (8 * K * K), 1)
+        parts = (slice(i, i + chunk) for i in range(0, len(x), chunk))
+        return add(
+            of_rows(design[part], x[part], Z[:, part], weight[part] / total)
+            for part in parts
+        )
+
+    def of_rows(design, x, Z, weight):
+        w = theta[:, column]
         if kind == "contrast" or values:
             start, stop = values or (x, x + 1)
             terms = _difference(likelihood.loss, Z, w, start - x, stop - x)
         else:
-            terms = _derivative(likelihood.loss.proba(Z), w, x if kind == "eyex" else 1)
+            P = likelihood.loss.proba(np.ascontiguousarray(Z))
+            terms = _derivative(P, w, x if kind == "eyex" else 1)
         effect, by_logit, by_coef = terms
-        weight = likelihood.weight[rows] / total
         J = (by_logit * weight).reshape(K * K, -1) @ design
         J = J.reshape(K, K, p)
         J[:, :, column] += by_coef @ weight
