@@ -55,9 +55,10 @@ def descend_directly(fit):
             near = EXPECTED * fit.goal(here.value) * max(before, here.gain) ** 2
             D = here.D - here.step
             if here.gain**3 <= near:
-                D = model.end(fit, here)
+                model.end(fit, here)
                 if fit.converged or fit.passes_left() <= 1:
                     return
+                D = model.steps_to(fit.point.theta)
             trial, before = model.at(D), here.gain
             fall, flat = here.value - trial.value, 16 * fit.eps * abs(here.value)
             stuck = fall <= flat and not trial.gain < 0.5 * before
@@ -155,14 +156,14 @@ class _Model:
         return self.Q @ v.reshape(len(self.identity), -1), 0.5 * (gradient @ v)
 
     def end(self, fit, here):
-        """Take the fit the last step further, and measure the distance there.
-
-        Returns the steps that led there from the model's start.
-        """
+        """Take the fit the last step further, and measure the distance there."""
         end = fit.evaluate(self.start + (here.D - here.step) @ self.from_frame)
         _, left = self._step(here.factor, end.gradient @ self.from_frame.T)
         goal = fit.goal(end.value)
         # fourfold, for the Hessian there may be less than the one before the step
         end, distance, trusted = judged(fit, here, end, 4 * left, here.gain, goal)
         fit.move(end, distance, trusted and distance <= goal)
-        return np.linalg.solve(self.from_frame.T, (end.theta - self.start).T).T
+
+    def steps_to(self, theta):
+        """The steps that add up to where theta is, in the frame."""
+        return np.linalg.solve(self.from_frame.T, (theta - self.start).T).T

@@ -388,8 +388,8 @@ def _score(scorer, model, X, y, params):
     """The scorer's value; it is told the classes where it cannot know them.
 
     The rows may hold only some of them, and the log-loss and Brier's score take the
-    labels from y. Of two that are not numbers, the second is the positive one, as for
-    LogisticRegressionCV.
+    labels from y. Of two classes of which none is 1 the second is the positive one, as
+    for LogisticRegressionCV.
     """
     function, classes = getattr(scorer, "_score_func", None), model.classes_
     if not callable(function) or is_soft(y) or not np.isin(y, classes).all():
