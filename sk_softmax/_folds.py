@@ -388,22 +388,27 @@ def _score(scorer, model, X, y, params):
     """The scorer's value; it is told the classes where it cannot know them.
 
     The rows may hold only some of them, and the log-loss and Brier's score take the
-    labels from y. Of two classes of which none is 1 the second is the positive one, as
-    for LogisticRegressionCV.
+    labels from y. Of two classes of which none is 1, a metric's default, the second is
+    the positive one, as for LogisticRegressionCV.
     """
     function, classes = getattr(scorer, "_score_func", None), model.classes_
     if not callable(function) or is_soft(y) or not np.isin(y, classes).all():
         return scorer(model, X, y, **params)
     own = getattr(scorer, "_kwargs", {})
-    free = signature(function).parameters.keys() - own.keys() - params.keys()
-    some = not np.isin(classes, y).all()
-    given = {}
-    if some and function in (metrics.log_loss, metrics.brier_score_loss):
+    try:
+        parameters = signature(function).parameters
+    except (TypeError, ValueError):  # some callables have none
+        return scorer(model, X, y, **params)
+    known = {name: parameter.default for name, parameter in parameters.items()} | own
+    given, brier = {}, function is metrics.brier_score_loss
+    if not np.isin(classes, y).all() and (brier or function is metrics.log_loss):
         given["labels"] = classes
-    binary = len(classes) == 2 and own.get("average", "binary") == "binary"
+    binary = len(classes) == 2 and known.get("average", "binary") == "binary"
     if binary and (given or 1 not in classes.tolist()):
-        given["pos_label"] = classes[1]
-    given = {name: value for name, value in given.items() if name in free}
+        if brier or known.get("pos_label") == 1:
+            given["pos_label"] = classes[1]
+    said = own.keys() | params.keys()
+    given = {name: given[name] for name in given.keys() & known.keys() - said}
     if given:
         scorer = copy(scorer)
         scorer._kwargs = own | given

@@ -154,22 +154,26 @@ class Likelihood:
             Z = self.logits(rows, design, theta)
             weight = self.weight[rows]
             value, R = self.loss.residual(Z.copy(), self.target[rows], weight)
-            moments = self._moments(design)
-            terms = value, R[1:] @ design, moments(self.loss.proba(Z), weight)
+            moments, P = self._moments(design), self.loss.proba(Z)
+            V = np.sqrt(P[:1] * P[1:]) if len(P) == 2 else P
+            terms = value, R[1:] @ design, moments(V, weight)
             if meat_weight is None:
                 return terms
             return (*terms, moments(R[1:], meat_weight[rows]))
 
         flops = len(theta) ** 2 * self.rows.entries * self.n_columns
-        size = 16 * (len(theta) * self.n_columns) ** 2
+        q = len(theta) if len(theta) > 2 else 1
+        size = 8 * (q * self.n_columns) ** 2 * (1 if meat_weight is None else 2)
         value, score, products, *meat = self.rows.sum(block, flops, size)
-        # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the
-        # other classes l. That loses no digits where p_k is nearly one.
-        H, classes = self._whole(products, len(theta)), np.arange(len(theta))
-        np.negative(H, out=H)
-        H[classes, :, classes] = 0
-        H[classes, :, classes] = -H.sum(axis=2)
-        information = H[1:, :, 1:].reshape(self.size, self.size)
+        H, classes = self._whole(products, q), np.arange(q)
+        if q > 1:
+            # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over
+            # the other classes l. That loses no digits where p_k is nearly one.
+            np.negative(H, out=H)
+            H[classes, :, classes] = 0
+            H[classes, :, classes] = -H.sum(axis=2)
+            H = H[1:, :, 1:]
+        information = H.reshape(self.size, self.size)
         if meat:
             meat = self._whole(meat[0], len(theta) - 1).reshape(self.size, self.size)
         return float(value), score.ravel(), information, meat if len(meat) else None

@@ -400,6 +400,9 @@ def test_partial_sums_are_bounded(make_rows, monkeypatch):
     monkeypatch.setattr(_rows.Rows, "sum", watched)
     likelihood.sums(np.zeros((3, 5)), np.ones(300))
     assert sizes == [2 * 8 * 15**2]
+    likelihood = _information.Likelihood(X, y > 0, 2, None, None, True)
+    likelihood.sums(np.zeros((2, 5)))
+    assert sizes[1:] == [8 * 5**2]
 
 
 def test_nothing_of_the_data_is_kept():

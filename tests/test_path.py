@@ -1,6 +1,7 @@
 """softmax_path and SoftmaxClassifierCV: each fit as if alone, and the choice."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sklearn.metrics import (
     get_scorer,
     log_loss,
     make_scorer,
+    recall_score,
 )
 from sklearn.model_selection import (
     GridSearchCV,
@@ -1026,9 +1028,7 @@ def test_a_grid_of_penalised_features_too_small_to_be_seen(load):
     assert softmax_path(X, y, Cs=3, l1_ratio=0.5).converged.all()
 
 
-@pytest.mark.parametrize(
-    "scoring", ["f1", "precision", "jaccard", "neg_brier_score", "average_precision"]
-)
+@pytest.mark.parametrize("scoring", ["f1", "precision", "jaccard", "neg_brier_score"])
 @pytest.mark.parametrize("labels", [["no", "yes"], [7, 8], [False, True]])
 def test_of_two_classes_the_second_is_positive(rows, scoring, labels):
     X, y, _ = rows
@@ -1063,3 +1063,36 @@ def test_a_hessian_too_large_is_refused_before_the_fits(rows, monkeypatch):
     monkeypatch.setattr(_folds, "solve_path", None)
     with pytest.raises(ValueError, match="needs the Hessian of all 15 coefficients"):
         SoftmaxClassifierCV(CS, cv=LOO).fit(*rows[:2])
+
+
+def test_a_positive_class_that_a_metric_names_stands(rows):
+    X, y, _ = rows
+    X, labels = X[y != 2], np.array(["no", "yes"])[y[y != 2]]
+
+    def recall(y, y_pred, pos_label="no"):
+        return recall_score(y, y_pred, pos_label=pos_label)
+
+    scorers = [
+        make_scorer(recall_score, pos_label="no"),
+        make_scorer(partial(recall_score, pos_label="no")),
+        make_scorer(recall),
+    ]
+    own, *others = (
+        SoftmaxClassifierCV(CS, scoring=scorer).fit(X, labels).scores_
+        for scorer in scorers
+    )
+    second = SoftmaxClassifierCV(CS, scoring="recall").fit(X, labels).scores_
+    assert (own != second).any()
+    for other in others:
+        np.testing.assert_array_equal(other, own)
+
+
+def test_a_scorer_whose_function_has_no_signature(rows):
+    class Scorer:
+        _score_func = staticmethod(max)
+
+        def __call__(self, model, X, y):
+            return model.score(X, y)
+
+    cv = SoftmaxClassifierCV(CS, scoring=Scorer()).fit(*rows[:2])
+    assert cv.score(*rows[:2]) > 0.5
