@@ -33,6 +33,9 @@ MAX_FREE = 20_000
 # If no sparse row has more entries than THIN_ROW, and there are at least THIN_PAIRS
 # pairs of classes, the products of a row's entries are formed once for all pairs.
 THIN_ROW, THIN_PAIRS = 16, 6
+# From so many columns on a Gram matrix for each pair of classes is the faster way; with
+# fewer these are many and small, and one product of v x z is.
+WIDE = 64
 # Memory of a chunk of rows of v x z: about a core's caches; and its least rows, which
 # make up for adding up matrices of (q p)^2 numbers.
 CHUNK_BYTES, LEAST_ROWS = 2**21, 512
@@ -88,6 +91,7 @@ class Likelihood:
             and n_classes * (n_classes - 1) // 2 >= THIN_PAIRS
             and np.diff(X.indptr).max(initial=0) <= THIN_ROW
         )
+        self.by_pairs = self.rows.is_sparse or self.n_columns >= WIDE
         self.shift = np.zeros(X.shape[1]) if shift is None else shift
         if shift is None and fit_intercept and not self.rows.is_sparse:
             self.shift = self.rows.blocks[0][1].mean(axis=0, dtype=float)
@@ -149,6 +153,9 @@ class Likelihood:
         meat : ndarray of shape (N, N) or None
         """
 
+        q = len(theta) if len(theta) > 2 else 1
+        k = min(q - 1, 1)  # of the information only pairs of two classes are needed
+
         def block(rows, X):
             design = self.design(X)
             Z = self.logits(rows, design, theta)
@@ -156,16 +163,15 @@ class Likelihood:
             value, R = self.loss.residual(Z.copy(), self.target[rows], weight)
             moments, P = self._moments(design), self.loss.proba(Z)
             V = np.sqrt(P[:1] * P[1:]) if len(P) == 2 else P
-            terms = value, R[1:] @ design, moments(V, weight)
+            terms = value, R[1:] @ design, moments(V, weight, k)
             if meat_weight is None:
                 return terms
             return (*terms, moments(R[1:], meat_weight[rows]))
 
         flops = len(theta) ** 2 * self.rows.entries * self.n_columns
-        q = len(theta) if len(theta) > 2 else 1
         size = 8 * (q * self.n_columns) ** 2 * (1 if meat_weight is None else 2)
         value, score, products, *meat = self.rows.sum(block, flops, size)
-        H, classes = self._whole(products, q), np.arange(q)
+        H, classes = self._whole(products, q, k), np.arange(q)
         if q > 1:
             # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over
             # the other classes l. That loses no digits where p_k is nearly one.
@@ -181,26 +187,26 @@ class Likelihood:
     def _moments(self, design):
         """The sum of (v x z) (v x z)^T over a block's rows z, for V (q, m) and weights.
 
-        As a function of these; of sparse rows by pairs of classes, see `_whole`.
+        As a function of these; or by pairs of classes from diagonal k on: `_whole`.
         """
-        if not sparse.issparse(design):
-            return partial(_outer_products, design)
+        if not self.by_pairs:
+            return lambda V, weight, k=0: _outer_products(design, V, weight)
         grams = _pair_grams(design) if self.is_thin else partial(_grams, design)
 
-        def moments(V, weight):
-            first, second = np.triu_indices(len(V))
+        def moments(V, weight, k=0):
+            first, second = np.triu_indices(len(V), k)
             return grams(V[first] * V[second] * weight)
 
         return moments
 
-    def _whole(self, moments, q):
-        """What `_moments` summed, (q, p, q, p)."""
+    def _whole(self, moments, q, k=0):
+        """What `_moments` summed, (q, p, q, p); pairs are those from diagonal k on."""
         p = self.n_columns
-        if not self.rows.is_sparse:
+        if not self.by_pairs:
             return moments.reshape(q, p, q, p)
         if self.is_thin:  # halves
             moments = moments + moments.transpose(0, 2, 1)
-        full, (first, second) = np.empty((q, p, q, p)), np.triu_indices(q)
+        full, (first, second) = np.zeros((q, p, q, p)), np.triu_indices(q, k)
         full[first, :, second] = full[second, :, first] = moments
         return full
 
@@ -303,7 +309,10 @@ def _grams(design, weights):
     """design^T diag(w) design for every row w of weights, (len(weights), p, p)."""
     grams = np.empty((len(weights), design.shape[1], design.shape[1]))
     for gram, weight in zip(grams, weights, strict=True):
-        gram[...] = (design.T @ design.multiply(weight[:, None])).toarray()
+        if sparse.issparse(design):
+            gram[...] = (design.T @ design.multiply(weight[:, None])).toarray()
+        else:
+            np.matmul(design.T, weight[:, None] * design, out=gram)
     return grams
 
 

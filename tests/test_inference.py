@@ -387,6 +387,21 @@ def test_x_is_not_copied(make_rows, monkeypatch):
     assert peak < 0.5 * X.nbytes
 
 
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_sums_by_pairs_of_classes_are_the_same(make_rows, monkeypatch, n_classes):
+    X, y, weight = make_rows(300, 4, n_classes)
+    theta = np.random.default_rng(0).normal(size=(n_classes, 5))
+    sums = []
+    for wide in (64, 1):
+        monkeypatch.setattr(_information, "WIDE", wide)
+        args = X, y, n_classes, weight, None, True
+        likelihood = _information.Likelihood(*args)
+        assert likelihood.by_pairs == (wide == 1)
+        sums.append([*likelihood.sums(theta, np.ones(300)), likelihood.gram()])
+    for ours, theirs in zip(*sums, strict=True):
+        assert_close(ours, theirs, rtol=1e-12)
+
+
 def test_partial_sums_are_bounded(make_rows, monkeypatch):
     """As many as `Rows.sum` allows for results of that size: two matrices (K p)^2."""
     X, y, _ = make_rows(300, 4, 3)
