@@ -83,20 +83,15 @@ def loss_hessian(problem, theta, frame, Q=None):
 def _hessian(problem, X, P, weight, frame):
     """A block's second moments, (K (d + 1))^2, of p x z for its features z."""
     xp, (K, d1) = namespace(P), problem.shape
+    size = K * d1
     if K == 1:
         P = xp.sqrt(problem.loss.curvature(P, None))
     root = xp.sqrt(weight)
-    # A chunk has rows enough to make up for adding (K d1)^2 numbers to H: few, while
-    # these stay in the cache. Larger ones are slower, since their arrays come from the
-    # system afresh each time.
-    (m,) = weight.shape
-    H = zeros((K * d1, K * d1), P)
-    most = GRAM_ROWS if 32 * (K * d1) ** 2 <= CHUNK_BYTES else 1024
-    chunk = min(max(CHUNK_BYTES // (8 * K * d1), 256), most)
-    for part in _chunks(m, chunk):
+    H = zeros((size, size), P)
+    for part in product_chunks(weight.shape[0], size):
         Z = framed(problem, X[part, :], frame)
         A = (P[:, part] * root[part])[:, None, :] * Z
-        A = reshape(A, (K * d1, -1))
+        A = reshape(A, (size, -1))
         H += dot(A, A.T)
     return (H,)
 
@@ -150,6 +145,17 @@ def _misjudged(p):
     p says, and a class's block grows by a tenth at most.
     """
     return (1 - p) * positive_part(0.5 / (1 - namespace(p).log(p + 1e-37)) - p)
+
+
+def product_chunks(m, size):
+    """Slices of m rows, for a sum of the outer products of `size` numbers a row.
+
+    A chunk has rows enough to make up for adding size^2 numbers to the sum: few, while
+    these stay in the cache. Larger ones are slower, since their arrays come from the
+    system afresh each time.
+    """
+    most = GRAM_ROWS if 32 * size**2 <= CHUNK_BYTES else 1024
+    return _chunks(m, min(max(CHUNK_BYTES // (8 * max(size, 1)), 256), most))
 
 
 def _chunks(m, size):

@@ -404,9 +404,9 @@ def _score(scorer, model, X, y, params):
     if not np.isin(classes, y).all() and (brier or function is metrics.log_loss):
         given["labels"] = classes
     binary = len(classes) == 2 and known.get("average", "binary") == "binary"
-    if binary and (given or 1 not in classes.tolist()):
-        if brier or known.get("pos_label") == 1:
-            given["pos_label"] = classes[1]
+    unnamed = brier or known.get("pos_label") == 1
+    if binary and unnamed and (given or 1 not in classes.tolist()):
+        given["pos_label"] = classes[1]
     said = own.keys() | params.keys()
     given = {name: given[name] for name in given.keys() & known.keys() - said}
     if given:

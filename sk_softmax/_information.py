@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from ._array_api import class_masses, dense
+from ._curvature import product_chunks
 from ._loss import Softmax
 from ._pairs import pairs
 from ._problem import best_intercepts
@@ -36,9 +37,6 @@ THIN_ROW, THIN_PAIRS = 16, 6
 # From so many columns on a Gram matrix for each pair of classes is the faster way; with
 # fewer these are many and small, and one product of v x z is.
 WIDE = 64
-# Memory of a chunk of rows of v x z: about a core's caches; and its least rows, which
-# make up for adding up matrices of (q p)^2 numbers.
-CHUNK_BYTES, LEAST_ROWS = 2**21, 512
 INTERCEPT = "(intercept)"
 
 
@@ -154,7 +152,7 @@ class Likelihood:
         """
 
         q = len(theta) if len(theta) > 2 else 1
-        k = min(q - 1, 1)  # of the information only pairs of two classes are needed
+        k = int(q > 1)  # of the information only pairs of two classes are needed
 
         def block(rows, X):
             design = self.design(X)
@@ -180,9 +178,11 @@ class Likelihood:
             H[classes, :, classes] = -H.sum(axis=2)
             H = H[1:, :, 1:]
         information = H.reshape(self.size, self.size)
-        if meat:
-            meat = self._whole(meat[0], len(theta) - 1).reshape(self.size, self.size)
-        return float(value), score.ravel(), information, meat if len(meat) else None
+        meat = [
+            self._whole(moments, len(theta) - 1).reshape(self.size, self.size)
+            for moments in meat
+        ]
+        return float(value), score.ravel(), information, meat[0] if meat else None
 
     def _moments(self, design):
         """The sum of (v x z) (v x z)^T over a block's rows z, for V (q, m) and weights.
@@ -296,9 +296,7 @@ def _outer_products(design, V, weight):
     """Sum of (v x z) (v x z)^T over the rows z of the design, (q p, q p)."""
     size = len(V) * design.shape[1]
     total, V = np.zeros((size, size)), (V * np.sqrt(weight)).T.copy()
-    step = max(CHUNK_BYTES // (8 * max(size, 1)), LEAST_ROWS)
-    for start in range(0, len(design), step):
-        part = slice(start, start + step)
+    for part in product_chunks(len(design), size):
         A = V[part, :, None] * design[part, None, :]
         A = A.reshape(len(A), size)
         total += A.T @ A

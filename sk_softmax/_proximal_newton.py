@@ -8,6 +8,7 @@ its Hessian serves the next round too.
 
 import numpy as np
 
+from ._newton import SHORTER
 from ._proximal_model import IDLE, Model, kkt_violation
 
 # A working set may say that the fit has converged while F can still fall with hidden
@@ -104,7 +105,7 @@ def _search(fit, step, damping):
     # F is not negative, so that a greater promise is false; NaN comes from no curvature
     if not 0 < gain <= value:
         return None
-    lengths = [1.0] if damping else [1.0, 0.3, 0.09, 0.027]
+    lengths = (1.0,) if damping else (1.0, *SHORTER)
     for length in lengths[: fit.passes_left()]:
         theta = fit.point.theta + length * step.direction
         if length == 1.0:

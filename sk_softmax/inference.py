@@ -1,7 +1,7 @@
 """Standard errors and tests of a fitted classifier, and its marginal effects.
 
 `infer` returns an `InferenceResult`, which keeps no reference to the rows. It goes
-over them once, once more where there is no penalty, to look for separated classes, and
+over them once, twice more where there is no penalty, to look for separated classes, and
 once more for clusters. `marginal_effects` says what the coefficients do to the
 probabilities.
 """
