@@ -196,8 +196,8 @@ def _fit_fold(search, problem, judged, i, split, scorer, single, task):
     rest, held = problem.take(train), judged.take(test)
     if not held.total_weight > 0 or not rest.total_weight > 0:
         raise ValueError(
-            f"{name}all rows of its train or test part have sample_weight zero: change "
-            "cv, or leave these rows out."
+            f"{name}its train or its test part has no row of positive sample_weight: "
+            "change cv, or leave rows of weight zero out."
         )
     refuse_infinite(rest, search.Cs, search.classes)
     judge = _log_score(held)
@@ -295,12 +295,14 @@ def splits(estimator, problem, classes, y, sample_weight, params):
         most = len(labels) if is_soft(y) else np.bincount(problem.target).max()
         if most < 2:
             raise ValueError(
-                "y has one row of each class: without it no fit would know the class. "
-                "More rows are needed to choose C, or pass a splitter as cv."
+                f"y has one row{'' if is_soft(y) else ' of each class'}, which can't "
+                "be both fitted and held out: more rows are needed to choose C, or "
+                "pass a splitter as cv."
             )
         cv = min(int(most), 5)
     cv = check_cv(cv, labels, classifier=True)
-    folds = list(cv.split(problem.rows.X, labels, **split_params))
+    splits = cv.split(problem.rows.X, labels, **split_params)
+    folds = [_row_numbers(split, len(labels)) for split in splits]
     if not folds:
         raise ValueError(
             f"cv={estimator.cv!r} gives no splits: pass an int or a splitter."
@@ -311,6 +313,19 @@ def splits(estimator, problem, classes, y, sample_weight, params):
             "them, or selection='best'."
         )
     return labels, folds, score_params
+
+
+def _row_numbers(split, n):
+    """The rows of a split's train and test part, which may be masks."""
+    rows = np.arange(n)
+    try:
+        train, test = split
+        return rows[train], rows[test]
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            "cv must give pairs of a train and a test part, each an array of row "
+            f"numbers below {n} or a mask of {n} bools: {error}."
+        ) from error
 
 
 def _folds_of_chunks(problem, estimator, params):
@@ -403,7 +418,10 @@ def _score(scorer, model, X, y, params):
     given, brier = {}, function is metrics.brier_score_loss
     if not np.isin(classes, y).all() and (brier or function is metrics.log_loss):
         given["labels"] = classes
-    binary = len(classes) == 2 and known.get("average", "binary") == "binary"
+    # of two classes average_precision_score ignores its average
+    ignored = function is metrics.average_precision_score
+    binary = ignored or known.get("average", "binary") == "binary"
+    binary = binary and len(classes) == 2
     unnamed = brier or known.get("pos_label") == 1
     if binary and unnamed and (given or 1 not in classes.tolist()):
         given["pos_label"] = classes[1]

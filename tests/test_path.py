@@ -1028,7 +1028,9 @@ def test_a_grid_of_penalised_features_too_small_to_be_seen(load):
     assert softmax_path(X, y, Cs=3, l1_ratio=0.5).converged.all()
 
 
-@pytest.mark.parametrize("scoring", ["f1", "precision", "jaccard", "neg_brier_score"])
+@pytest.mark.parametrize(
+    "scoring", ["f1", "precision", "jaccard", "neg_brier_score", "average_precision"]
+)
 @pytest.mark.parametrize("labels", [["no", "yes"], [7, 8], [False, True]])
 def test_of_two_classes_the_second_is_positive(rows, scoring, labels):
     X, y, _ = rows
@@ -1048,14 +1050,31 @@ def test_averages_over_the_classes_have_no_positive_one(rows):
         SoftmaxClassifierCV(CS, scoring="f1_macro").fit(X, labels)
 
 
+def test_splits_may_be_masks(rows):
+    X, y, _ = rows
+    train = np.arange(len(y)) % 3 > 0
+    masks = SoftmaxClassifierCV(CS, cv=[(train, ~train), (~train, train)]).fit(X, y)
+    numbers = [np.flatnonzero(train), np.flatnonzero(~train)]
+    expected = SoftmaxClassifierCV(CS, cv=[numbers, numbers[::-1]]).fit(X, y)
+    np.testing.assert_array_equal(masks.scores_, expected.scores_)
+
+
+@pytest.mark.parametrize("test", [[10**6], [0.5], [[True]]])
+def test_splits_that_are_no_rows_are_refused(rows, test):
+    with pytest.raises(ValueError, match=r"cv must give pairs .* row numbers below"):
+        SoftmaxClassifierCV(CS, cv=[(np.arange(20), test)] * 2).fit(*rows[:2])
+
+
 def test_a_metric_is_no_scorer(rows):
     with pytest.raises(ValueError, match="metric function rather than a scorer"):
         SoftmaxClassifierCV(CS, scoring=f1_score).fit(*rows[:2])
 
 
 def test_one_row_of_each_class_makes_no_folds():
-    with pytest.raises(ValueError, match=r"one row of each class: .* splitter as cv"):
+    with pytest.raises(ValueError, match=r"one row of each class, .* splitter as cv"):
         SoftmaxClassifierCV(CS).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"one row, .* splitter as cv"):
+        SoftmaxClassifierCV(CS).fit([[0.0]], [[0.5, 0.5]])
 
 
 def test_a_hessian_too_large_is_refused_before_the_fits(rows, monkeypatch):
