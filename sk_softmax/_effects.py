@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _arguments as arguments
@@ -20,13 +21,11 @@ from ._fitted import (
 )
 from ._information import Likelihood
 from ._numeric import numeric
-from ._rows import add
 from ._singular import check_doubt, checked_inverse
 from ._tables import normal_table
 
-# Memory of an array (K, K, rows): these are worked on in chunks of rows that stay in a
-# core's caches.
-CHUNK_BYTES = 2**21
+# A matrix product of fewer rows leaves BLAS half idle.
+PRODUCT_ROWS = 32
 
 
 def marginal_effects(
@@ -161,17 +160,11 @@ def _mean_effect(likelihood, theta, j, kind, values):
 
     def block(rows, X):
         design = likelihood.design(X)
-        x = design[:, [column]]
-        x = dense(x)[:, 0] + likelihood.shift[j]
-        Z, weight = likelihood.logits(rows, design, theta), likelihood.weight[rows]
-        chunk = max(CHUNK_BYTES // (8 * K * K), 1)
-        parts = (slice(i, i + chunk) for i in range(0, len(x), chunk))
-        return add(
-            of_rows(design[part], x[part], Z[:, part], weight[part] / total)
-            for part in parts
+        x = dense(design[:, [column]])[:, 0] + likelihood.shift[j]
+        Z, share = (
+            likelihood.logits(rows, design, theta),
+            likelihood.weight[rows] / total,
         )
-
-    def of_rows(design, x, Z, weight):
         w = theta[:, column]
         if kind == "contrast" or values:
             start, stop = values or (x, x + 1)
@@ -180,10 +173,9 @@ def _mean_effect(likelihood, theta, j, kind, values):
             P = likelihood.loss.proba(np.ascontiguousarray(Z))
             terms = _derivative(P, w, x if kind == "eyex" else 1)
         effect, by_logit, by_coef = terms
-        J = (by_logit * weight).reshape(K * K, -1) @ design
-        J = J.reshape(K, K, p)
-        J[:, :, column] += by_coef @ weight
-        return effect @ weight, J
+        J = _sum_of(by_logit, share, design)
+        J[:, :, column] += _sum_of(by_coef, share, np.ones((len(x), 1)))[:, :, 0]
+        return effect @ share, J
 
     flops = 2 * K * K * likelihood.rows.entries
     effect, J = likelihood.rows.sum(block, flops)
@@ -193,31 +185,48 @@ def _mean_effect(likelihood, theta, j, kind, values):
 # The next two functions return, for a block of m rows with logits z = W x + b: the
 # effect (K, m), its derivative in z (K, K, m), and its derivative in w_j for fixed z
 # (K, K, m). The derivative in the coefficients is the second times x plus, for those
-# of feature j, the third.
+# of feature j, the third. A derivative is a diagonal D (K, m) and pairs of U and V
+# (K, m): its entry k, l is that of the diagonal less the sum of u_k v_l.
 
 
 def _derivative(P, w, x):
     """dp_k / dx_j (x = 1), or x_j dlog(p_k) / dx_j."""
     slope = w[:, None] - w @ P  # of log(p_k)
-    change = P * slope
-    identity = np.eye(len(P))[:, :, None]
+    change, one = P * slope, np.ones_like(P)
     if np.ndim(x) == 0:
-        jacobian = P[:, None] * (identity - P)
-        return change, (identity - P) * change[:, None] - P[:, None] * change, jacobian
-    by_logit = np.broadcast_to(-x * change, (len(P), *change.shape))
-    return x * slope, by_logit, x * (identity - P)
+        return change, (change, (change, P), (P, change)), (P, (P, P))
+    return x * slope, (0 * P, (one, x * change)), (x * one, (x * one, P))
 
 
 def _difference(loss, Z, w, before, after):
     """p_k at x_j + after minus p_k at x_j + before."""
-    identity = np.eye(len(Z))[:, :, None]
-    P = [
+    P, Q = (
         loss.proba(Z + np.multiply.outer(w, np.broadcast_to(s, Z.shape[1])))
-        for s in (before, after)
-    ]
-    jacobians = [p[:, None] * (identity - p) for p in P]
-    by_coef = jacobians[1] * after - jacobians[0] * before
-    return P[1] - P[0], jacobians[1] - jacobians[0], by_coef
+        for s in (after, before)
+    )
+    by_coef = after * P - before * Q, (after * P, P), (-before * Q, Q)
+    return P - Q, (P - Q, (P, P), (-Q, Q)), by_coef
+
+
+def _sum_of(derivative, share, design):
+    """Weighted sum over the rows of a derivative times each column, (K, K, p)."""
+    D, *pairs = derivative
+    K, p = len(D), design.shape[1]
+    J = np.empty((K, K, p))
+    if p < K and not issparse(design):
+        for a in range(p):
+            x = design[:, a] * share
+            J[:, :, a] = np.diag(D @ x) - sum((U * x) @ V.T for U, V in pairs)
+    else:
+        step = -(-PRODUCT_ROWS // K)
+        for k in range(0, K, step):
+            some = slice(k, k + step)
+            part = -sum(U[some, None] * V for U, V in pairs)
+            i = np.arange(len(part))
+            part[i, k + i] += D[some]
+            part *= share
+            J[some] = (part.reshape(-1, len(share)) @ design).reshape(-1, K, p)
+    return J
 
 
 def _model_covariance(clf, X, sample_weight, offset):
