@@ -24,6 +24,8 @@ Every kind works on features that are centred, which the intercept absorbs, and
 scaled, so that neither a year's 2013 nor a column of 1e200 costs digits.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg import LinAlgError
 
@@ -129,6 +131,17 @@ class _FromLoss:
             return self
         return type(self)(self.loss, self.frame, problem)
 
+    def follow(self, problem, theta):
+        """Move directions without known curvature too, where the gradient says so.
+
+        It takes a pass, if there are any.
+        """
+        some = [i for i, root in enumerate(self.roots) if root.unknown is not None]
+        if some:
+            g = self._in_frame(problem.value_gradient(theta)[1])
+            for i in some:
+                self.roots[i].follow(g[i], np.finfo(problem.rows.dtype).eps)
+
 
 class Hessian(_FromLoss):
     """T from the whole Hessian, (N, N) with N = q (d + 1).
@@ -146,36 +159,28 @@ class Hessian(_FromLoss):
         blocks, feature = H.reshape(q, d1, q, d1), np.arange(d1 - 1)
         penalty = problem.penalty.ridge * frame.scale**2
         blocks[:, feature, :, feature] += Q.T * penalty.T[:, None, :] @ Q
-        self.root = inverse_factor(H, problem)
+        self.roots = [inverse_factor(H, problem)]
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
-        theta = self.root(v).reshape(self.Q.shape[1], -1)
+        theta = self.roots[0](v).reshape(self.Q.shape[1], -1)
         theta[:, :-1] *= self.frame.scale
         theta[:, -1] -= theta[:, :-1] @ self.frame.centre
         return self.Q @ theta
 
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
-        return self.root.transposed(self._in_frame(G))
+        return self.roots[0].transposed(self._in_frame(G)[0])
 
     def _in_frame(self, G):
+        """A gradient (K, d + 1) as one row for each root."""
         G = self.Q.T @ G
         G[:, :-1] = self.frame.gradient(G)
-        return G.ravel()
-
-    def follow(self, problem, theta):
-        """Move directions without known curvature too, where the gradient says so.
-
-        It takes a pass, if there are any.
-        """
-        if self.root.unknown is not None:
-            g = self._in_frame(problem.value_gradient(theta)[1])
-            self.root.follow(g, np.finfo(problem.rows.dtype).eps)
+        return G.reshape(1, -1)
 
     def matrix(self):
         """T, (q, d + 1, size), without Q."""
-        T = self.root.matrix()
+        T = self.roots[0].matrix()
         return _leave_frame(T.reshape(self.Q.shape[1], -1, T.shape[1]), self.frame)
 
 
@@ -201,9 +206,14 @@ class ClassBlocks(_FromLoss):
         self._centred = len(loss) > 1 and problem.penalty.is_symmetric
         blocks, feature = loss.copy(), np.arange(len(frame.scale))
         blocks[:, feature, feature] += problem.penalty.ridge * frame.scale**2
-        T = np.stack([inverse_factor(block, problem).matrix() for block in blocks])
-        self.T = _leave_frame(T, frame)
+        self.roots = [inverse_factor(block, problem) for block in blocks]
         self.size = loss.shape[0] * loss.shape[1]
+
+    @cached_property
+    def T(self):
+        """Of the classes, (K, d + 1, d + 1)."""
+        T = np.stack([root.matrix() for root in self.roots])
+        return _leave_frame(T, self.frame)
 
     def step(self, v):
         """T v as a direction (K, d + 1)."""
@@ -216,6 +226,10 @@ class ClassBlocks(_FromLoss):
             G = G - G.mean(axis=0)
         return (G[:, None, :] @ self.T).ravel()
 
+    def _in_frame(self, G):
+        """A gradient (K, d + 1) as one row for each root."""
+        return np.column_stack([self.frame.gradient(G), G[:, -1]])
+
 
 def _leave_frame(T, frame):
     """Turn T, (K, d + 1, size), for the frame into T for X's units, in place."""
@@ -226,7 +240,10 @@ def _leave_frame(T, frame):
 
 def build_blocks(problem, theta, frame):
     """Coordinates from the Hessian's blocks of one class at theta."""
-    return ClassBlocks(loss_blocks(problem, theta, frame), frame, problem)
+    blocks = loss_blocks(problem, theta, frame)
+    coordinates = ClassBlocks(blocks, frame, problem)
+    coordinates.follow(problem, theta)
+    return coordinates
 
 
 def build_kronecker(problem, theta, frame):
@@ -245,18 +262,25 @@ def build_kronecker(problem, theta, frame):
     penalty = problem.penalty.ridge * frame.scale**2
     plus_ridge = gram * curvature.mean()
     plus_ridge[np.diag_indices(d)] += penalty.mean(axis=0)
-    U = whitening(problem, plus_ridge)
-    if theta[:, :-1].any() or problem.has_offset:
+    root = whitening(plus_ridge, problem)
+    centre = frame.centre + mean / frame.scale
+    if root.unknown is not None:
+        G = Q.T @ problem.value_gradient(theta)[1]
+        g = (G[:, :-1] - G[:, -1:] * centre) * frame.scale
+        root.follow(g, np.finfo(problem.rows.dtype).eps)
+    U = root.T
+    # at the null point all rows have the same probabilities; but the Gram matrix knows
+    # no curvature of what follows the gradient
+    if theta[:, :-1].any() or problem.has_offset or root.unknown is not None:
         args = frame, Q, mean, U
         H, intercept = problem.curvature_sum(theta, rotated_diagonal, args, 2 * flops)
-    else:  # all rows have the same probabilities
+    else:
         H = np.multiply.outer(curvature, (U * (gram @ U)).sum(axis=0))
         intercept = curvature
     ridge = (Q * Q).T @ np.broadcast_to(penalty, (len(Q), d)) @ (U * U)
     H += ridge
     scale = np.column_stack([inverse_root(H), inverse_root(intercept)])
     U *= frame.scale[:, None]
-    centre = frame.centre + mean / frame.scale
     strength = problem.penalty.strength
     return Kronecker(Q, U, scale, centre[None], _ridge_part(ridge, H), strength)
 

@@ -169,7 +169,8 @@ class KroneckerCurvature(_Curvature):
         mean = first / total if total > 0 else np.zeros(len(first))
         gram = features[:-1, :-1] - np.multiply.outer(mean, first)
         penalty = problem.penalty.ridge * frame.scale**2
-        U = whitening(problem, gram * curvature.mean() + np.diag(penalty.mean(axis=0)))
+        plus_ridge = gram * curvature.mean() + np.diag(penalty.mean(axis=0))
+        U = whitening(plus_ridge, problem).T
         H = np.multiply.outer(curvature, np.maximum((gram @ U * U).sum(axis=0), 0))
         penalty = np.broadcast_to(penalty, (len(Q), len(U)))
         H += (Q * Q).T @ penalty @ (U * U)

@@ -64,12 +64,12 @@ class SpectralRoot:
         return self.T.copy()
 
     def follow(self, g, eps):
-        """Move unknown directions too where the gradient g is more than rounding.
+        """Move unknown directions too where a gradient, a row of g, is not rounding.
 
         Exactly collinear columns have no gradient where they differ, and their
         difference stays; nearly collinear ones may have much to gain there.
         """
-        along = np.abs(g @ self.unknown)
+        along = np.abs(np.atleast_2d(g) @ self.unknown).max(axis=0)
         noise = 1e3 * eps * max(np.linalg.norm(g), 1.0)
         used = along > noise * np.linalg.norm(self.unknown, axis=0)
         self.T = np.where(used, self.unknown, self.T)
@@ -84,12 +84,7 @@ def inverse_factor(H, problem):
         return CholeskyRoot(jacobi, L)
     # Collinear features: rounding would make up the last pivots, and with them the
     # whole factor. Eigenvectors keep the other directions exact.
-    eigenvalues, V = np.linalg.eigh(_unit_diagonal(H, jacobi))
-    V *= jacobi[:, None]
-    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
-    known = _known_inverse_root(eigenvalues, noise, problem)
-    unknown = V * np.where(known == 0, root, 0) if not known.all() else None
-    return SpectralRoot(V * known, unknown)
+    return _spectral_root(_unit_diagonal(H, jacobi), jacobi, problem)
 
 
 def _unit_diagonal(H, jacobi):
@@ -100,29 +95,34 @@ def _unit_diagonal(H, jacobi):
     return H
 
 
-def whitening(problem, gram):
-    """U with U^T gram U the identity, as far as it is known in floating point."""
+def whitening(gram, problem):
+    """T with T^T gram T the identity on what moves, whose columns are orthogonal."""
     jacobi = inverse_root(np.diag(gram))
     moves = np.ix_(jacobi > 0, jacobi > 0)  # what does not move must not mix with them
-    jacobi, U = jacobi[jacobi > 0], np.zeros_like(gram)
-    eigenvalues, V = np.linalg.eigh(gram[moves] * jacobi[:, None] * jacobi)
-    V *= jacobi[:, None]
-    V *= _known_inverse_root(eigenvalues, rounding(problem, len(gram)), problem)
-    U[moves] = V
-    return U
-
-
-def _known_inverse_root(eigenvalues, noise, problem):
-    """1 / sqrt of eigenvalues of a matrix of unit diagonal, known up to noise.
-
-    With a penalty, what is below the noise has curvature, and counts as the noise.
-    Without one it may have none at all, and the root is 0: the gradient has to say
-    whether to move that way (`SpectralRoot.follow`).
-    """
-    root = 1 / np.sqrt(np.maximum(eigenvalues, noise))
-    if problem.penalty.strength == 0:
-        root[eigenvalues <= noise] = 0
+    jacobi = jacobi[jacobi > 0]
+    root = _spectral_root(gram[moves] * jacobi[:, None] * jacobi, jacobi, problem)
+    for name in ("T", "unknown"):
+        if (some := getattr(root, name)) is not None:
+            setattr(root, name, whole := np.zeros_like(gram))
+            whole[moves] = some
     return root
+
+
+def _spectral_root(H, jacobi, problem):
+    """T for H of unit diagonal, times jacobi.
+
+    With a penalty, what is below the rounding has curvature, and counts as much.
+    Without one it may have none at all and does not move: the gradient has to say
+    whether it is to (`SpectralRoot.follow`).
+    """
+    noise = rounding(problem, len(H))
+    eigenvalues, V = np.linalg.eigh(H)
+    V *= jacobi[:, None]
+    V *= 1 / np.sqrt(np.maximum(eigenvalues, noise))
+    known = eigenvalues > noise
+    if problem.penalty.strength > 0 or known.all():
+        return SpectralRoot(V)
+    return SpectralRoot(V * known, V * ~known)
 
 
 def inverse_root(curvature):

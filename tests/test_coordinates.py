@@ -309,7 +309,7 @@ def test_a_hessian_has_its_root_as_a_matrix(collinear, n_classes, fit_intercept)
     theta = somewhere(problem)
     coordinates = BUILDERS["hessian"](problem, theta, Frame(problem))
     kind = _inverse_roots.SpectralRoot if collinear else _inverse_roots.CholeskyRoot
-    assert isinstance(coordinates.root, kind)
+    assert isinstance(coordinates.roots[0], kind)
     T, Q = coordinates.matrix(), coordinates.Q
     steps = np.array([coordinates.step(u) for u in np.eye(coordinates.size)])
     expected = np.einsum("kq,qjs->skj", Q, T)

@@ -300,12 +300,13 @@ def test_walls_of_large_features(seed):
     assert objective(classifier, X, classifier.coef_) < least + 1e-4
 
 
-@pytest.mark.parametrize("solver", ["auto", "hessian", "blocks"])
+@pytest.mark.parametrize("solver", ["auto", "hessian", "blocks", "kronecker"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_what_nearly_collinear_columns_differ_in(seed, solver):
+@pytest.mark.parametrize("eps", [3e-7, 5e-8])
+def test_what_nearly_collinear_columns_differ_in(eps, seed, solver):
     """They may have much to gain there, and rounding leaves little of the curvature."""
     rng = np.random.default_rng(seed)
-    Z, eps = rng.normal(size=(300, 4)), 3e-7
+    Z = rng.normal(size=(300, 4))
     y = (Z @ rng.normal(size=(4, 3)) + rng.gumbel(size=(300, 3))).argmax(axis=1)
     X = Z.copy()
     X[:, 3] = 2 * Z[:, 0] + eps * Z[:, 3]
