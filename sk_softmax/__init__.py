@@ -35,6 +35,7 @@ From the top down; imports run down this list only:
 - `_numeric`: arrays of numbers, checked
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
+- `_separation`: classes that X tells from the others without an error
 - `_solver`: L-BFGS in good coordinates; when to stop; what to report
 - `_bounded`: L-BFGS-B, where only bounds are not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth

@@ -15,6 +15,7 @@ from ._next_steps import next_step, separation
 from ._parameters import check_parameters, check_streamable
 from ._predictor import Predictor, all_or_nothing
 from ._progress import CallbackSupportMixin, Rounds, begin_fit, with_callbacks
+from ._separation import separated
 from ._solver import solve
 
 
@@ -241,13 +242,12 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         X = validated(self, X, y, sample_weight, offset)
         problem, classes = problem_for(self, X, y, sample_weight, offset)
         with closing(problem):
-            result, separated, stopped = self._solved(
-                problem, classes, X, y, sample_weight
-            )
+            result, apart, stopped = self._solved(problem, classes, X, y, sample_weight)
         self._unpack(result, classes, problem.rows.dtype, X)
         self._total_weight = float(problem.total_weight)
         self._rows_observed_once = problem.observes_rows_once
-        self._warn(result, classes[separated], stopped)
+        self._apart = classes[apart]
+        self._warn(result, self._apart, stopped)
         return self
 
     def _solved(self, problem, classes, X, y, sample_weight):
@@ -272,9 +272,9 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 **arguments.solver_options(self),
                 progress=progress if self.verbose or task.followed else None,
             )
-            separated = problem.separated(result.theta)
+            apart = separated(problem, result.theta)
         rounds.close(result.theta)
-        return result, separated, rounds.stopped
+        return result, apart, rounds.stopped
 
     @available_if(check_streamable)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -344,6 +344,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._total_weight = float(self._stream.weight)
         # not known of a stream: `marginal_effects` compares the total weight with n
         self.__dict__.pop("_rows_observed_once", None)
+        self._apart = self._stream.classes[:0]  # everything is penalised
         self._warn(result, [], False, stacklevel=4)
         return self
 
@@ -374,12 +375,12 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self.optimality_ = result.optimality
         self.converged_ = bool(result.converged)
 
-    def _warn(self, result, separated, stopped, stacklevel=5):
+    def _warn(self, result, apart, stopped, stacklevel=5):
         """Warn at most once, and say what to do next."""
         if stopped:  # by a callback, so that the user knows
             return
-        if len(separated):
-            message = separation(separated, self.C, result.optimality)
+        if len(apart):
+            message = separation(apart, self.C, result.optimality)
         elif not result.converged:
             step = next_step(self.max_iter, result.n_iter)
             message = (

@@ -32,6 +32,7 @@ from ._parameters import check_choices, is_loo
 from ._path import base_problem, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
+from ._separation import separated
 from ._solver import solve
 
 
@@ -217,10 +218,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         inner = self._inner()
         problem, classes = base_problem(inner, X, y, sample_weight, offset)
         with closing(problem):
-            optimality, separated = self._fit_problem(
+            optimality, apart = self._fit_problem(
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
-        self._warn_of(optimality, classes[separated])
+        self._apart = classes[apart]
+        self._warn_of(optimality, self._apart)
         return self
 
     def _fit_problem(
@@ -257,12 +259,12 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         thetas, scores, self.n_iter_, optimality, converged = search.gather(outcomes)
         self._set_scores(search, scores)
         r, c = self._choose()
-        separated = self._set_solution(
+        apart = self._set_solution(
             problem, search, thetas, (r, c), optimality, converged, task
         )
         last = None if self.fit_intercept else -1
         self.coefs_paths_ = thetas[..., :last].astype(problem.rows.dtype)
-        return optimality, separated
+        return optimality, apart
 
     def _outcomes(self, search, problem, judged, folds, labels, score_params, task):
         """What `Search.fit` returns for each fold, or once for leave-one-out."""
@@ -330,12 +332,12 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             setattr(self, name, value)
         task.end(fitted)
         with problem.rows.threads():
-            return at(problem, self.C_, self.l1_ratio_).separated(theta)
+            return separated(at(problem, self.C_, self.l1_ratio_), theta)
 
-    def _warn_of(self, optimality, separated):
+    def _warn_of(self, optimality, apart):
         """Warn at most once, and say what to do next."""
-        if len(separated):
-            message = separation(separated, self.C_, self.optimality_)
+        if len(apart):
+            message = separation(apart, self.C_, self.optimality_)
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         elif not self.converged_:
             warnings.warn(

@@ -21,7 +21,7 @@ from ._fitted import (
 )
 from ._information import Likelihood
 from ._numeric import numeric
-from ._singular import check_doubt, checked_inverse
+from ._singular import checked_inverse, separation
 from ._tables import normal_table
 
 # A matrix product of fewer rows leaves BLAS half idle.
@@ -261,14 +261,14 @@ def _model_covariance(clf, X, sample_weight, offset):
             "X must be the rows of the fit, each observed once. Pass result, from "
             "infer with the X, y and sample_weight of the fit."
         )
+    if len(clf._apart):
+        raise ValueError(separation(clf._apart))
     # the information does not depend on the labels: any do, if no class is absent
     labels = np.resize(clf.classes_, n)
     problem = fitted_problem(clf, X, labels, None, offset)
     likelihood = likelihood_of(problem)
     theta = likelihood.to_shifted(free_theta(clf))
     with likelihood.rows.threads():
-        if problem.penalty.strength == 0:
-            check_doubt(likelihood, theta, clf.classes_)
         return checked_inverse(
             likelihood,
             likelihood.sums(theta)[2],

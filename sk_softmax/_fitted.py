@@ -55,6 +55,7 @@ def plain(clf):
         "converged_",
         "_total_weight",
         "_rows_observed_once",
+        "_apart",
     ):
         setattr(chosen, name, getattr(clf, name))
     chosen.n_iter_ = np.array([clf.n_iter_.sum()], dtype=np.int32)

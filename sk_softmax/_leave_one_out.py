@@ -27,6 +27,7 @@ from ._expansion import loss_alone
 from ._frame import Frame
 from ._loss import log_proba
 from ._optimum import Leftover
+from ._separation import separated
 from ._solver import descend
 
 # Rows whose logits move by more than FAR are left out in fact: at most MOST_REFITS,
@@ -69,11 +70,11 @@ def check_left_out(problem, Cs, classes):
 
 def refuse_separated(problem, theta, C, classes):
     """Raise where classes are separated: without curvature no row would be missed."""
-    separated = problem.separated(theta)
-    if separated.any():
+    apart = separated(problem, theta)
+    if apart.any():
         raise ValueError(
             f"cv='approximate-loo' cannot judge C={C:g}: X separates the classes "
-            f"{classes[separated].tolist()}, and nothing penalises the coefficients "
+            f"{classes[apart].tolist()}, and nothing penalises the coefficients "
             "that do. Use finite Cs and no penalty_factor of 0, or folds."
         )
 

@@ -22,6 +22,7 @@ from ._next_steps import next_step, separation
 from ._parameters import check_parameters
 from ._progress import begin_fit, set_callbacks, with_callbacks
 from ._row_space import row_space
+from ._separation import separated
 from ._solver import descend, solve
 
 
@@ -154,12 +155,12 @@ def softmax_path(
         )
     classifier = SoftmaxClassifier(**options)
     set_callbacks(classifier, callbacks)
-    path, separated = _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
-    _warn_of(path, path.classes[separated], classifier)
+    path, apart = _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
+    _warn_of(path, path.classes[apart], classifier)
     return path
 
 
-def _warn_of(path, separated, classifier):
+def _warn_of(path, apart, classifier):
     """Warn at most once for the whole path, and say what to do next."""
     messages = []
     bad = np.flatnonzero(~path.converged)
@@ -171,8 +172,8 @@ def _warn_of(path, separated, classifier):
             f"(tol={classifier.tol:g}). "
             + next_step(classifier.max_iter, path.n_iter[bad].max())
         )
-    if len(separated):
-        messages.append(separation(separated, path.Cs[-1], path.optimality[-1]))
+    if len(apart):
+        messages.append(separation(apart, path.Cs[-1], path.optimality[-1]))
     if messages:
         warnings.warn(" ".join(messages), ConvergenceWarning, stacklevel=3)
 
@@ -206,7 +207,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
             if leaf.end(fitted):
                 break
         task.end(fitted)
-        separated = at(problem, C, classifier.l1_ratio).separated(result.theta)
+        apart = separated(at(problem, C, classifier.l1_ratio), result.theta)
     explained, optimality, n_iter, converged = map(np.array, zip(*fits, strict=True))
     path = SoftmaxPath(
         Cs=Cs[: len(fits)],
@@ -219,7 +220,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
         classes=classes,
         feature_names=getattr(classifier, "feature_names_in_", None),
     )
-    return path, separated
+    return path, apart
 
 
 def base_problem(classifier, X, y, sample_weight, offset):

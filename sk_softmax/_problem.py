@@ -21,11 +21,13 @@ from ._array_api import (
     cast,
     class_masses,
     dot,
+    is_foreign,
     like,
     namespace,
     take_rows,
     to_numpy,
     total,
+    widest_float,
 )
 from ._products import combination, linear
 
@@ -105,25 +107,22 @@ class Problem:
     def close(self):
         """Release what is held elsewhere; here that is nothing."""
 
-    def separated(self, theta):
-        """Which classes X separates from the others, (n_classes,) bool.
+    def confusion(self, theta):
+        """Probability of class l summed over the rows of class k, (n_classes,) * 2.
 
-        By the coefficients that neither the penalty nor bounds hold back. If their
-        errors sum to less than half a row, every row is on the right side, and
-        multiplying these coefficients lowers the loss without end.
+        By the coefficients that neither the penalty nor bounds hold back; None where
+        these are none, as in most fits, which saves the pass.
         """
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
-        if not free[:, :-1].any():  # as in most fits: saves the pass
-            return np.zeros(max(len(theta), 2), dtype=bool)
+        if not free[:, :-1].any():
+            return None
         held = (theta - free)[:, :-1]
         if self.fit_intercept and held.any():
             # the intercepts make up for the mean logit of the coefficients left out
             free[:, -1] += held @ self.feature_mean()
-        (misjudged,) = self.sum(_misjudged, (free,), self.pass_flops / 2)
-        misjudged = np.broadcast_to(misjudged, max(len(theta), 2))
-        present = ~self.absent()
-        return (misjudged < 0.5) & (present if len(theta) > 1 else present.all())
+        (confusion,) = self.sum(_confusion, (free,), self.pass_flops / 2)
+        return confusion
 
     def with_penalty(self, penalty):
         """The same problem with another penalty."""
@@ -339,15 +338,20 @@ def best_intercepts(terms, b, weight):
     return best, False
 
 
-def _misjudged(problem, rows, X, theta):
-    """Sum over the rows of |p - t|, by class: over 1/2 for a row on the wrong side."""
-    weight = cast(problem.weights(rows) > 0, X.dtype)
-    target = problem.target[rows, ...]
-    _, R = problem.loss.residual(problem.linear(X, theta), target, weight)
-    R = abs(R)
-    if target.ndim == 2:  # a row that is partly of a class makes it inseparable
-        R += (cast((target > 0) & (target < 1), X.dtype).T * weight)[-R.shape[0] :, :]
-    return (total(R, axis=1),)
+def _confusion(problem, rows, X, theta):
+    """See `Problem.confusion`; a row that is partly of a class is one of its rows."""
+    Z = problem.linear(X, theta)
+    xp, target = namespace(Z), problem.target[rows, ...]
+    if Z.shape[0] == 1:
+        Z = xp.concat([-Z, Z]) if is_foreign(Z) else np.concatenate([-Z, Z])
+    P = problem.loss.proba(Z)
+    if target.ndim == 1:
+        classes = like(np.arange(P.shape[0]), X)
+        member = cast(target, X.dtype) == classes[:, None]
+    else:
+        member = target.T > 0
+    member = cast(member, X.dtype) * cast(problem.weights(rows) > 0, X.dtype)
+    return (cast(dot(member, P.T), widest_float(P)),)
 
 
 def _weighted_total(problem, rows, X):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import cho_solve, eigh, lapack, solve_triangular
 
 from ._information import INTERCEPT
+from ._separation import separated
 
 # Columns that differ from a combination of others by less than 3e-7 of their size
 # count as collinear. This is its square, as a tolerance for the Gram matrix.
@@ -43,7 +44,7 @@ def checked_inverse(likelihood, information, curvature, names, classes):
         margins = np.maximum(np.abs(least), np.abs(most))
         moves = np.abs(direction) * size
         if margins.max() >= NEARLY * moves.max():
-            raise ValueError(_separation(classes, _most_apart(margins)))
+            raise ValueError(separation(classes[_most_apart(margins)]))
         involved = np.flatnonzero(moves.max(axis=0) > 1e-3 * moves.max())
         nearly = listed(names[j] for j in involved)
         sentences = [f"the columns {nearly} are nearly collinear"]
@@ -61,36 +62,19 @@ def check_separation(problem, theta, likelihood, step, classes):
     logits by about one, however far the fit has come, until the residuals round to
     zero. At an optimum it is rounding.
     """
-    separated = problem.separated(theta)
-    if separated.any():
-        raise ValueError(_separation(classes, np.flatnonzero(separated)))
+    apart = separated(problem, theta)
+    if apart.any():
+        raise ValueError(separation(classes[apart]))
     p = likelihood.n_columns
     direction = np.vstack([np.zeros(p), step.reshape(-1, p)])
     least, most = likelihood.margins(direction)
     if most.max() > 0.1 and least.min() >= -0.01 * most.max():
-        raise ValueError(_separation(classes, _most_apart(most)))
+        raise ValueError(separation(classes[_most_apart(most)]))
 
 
-def check_doubt(likelihood, theta, classes):
-    """Raise where all probabilities of a class are nearly 0 or 1: it is separated.
-
-    For rows whose labels are not known. The doubt about a row is min(p, 1 - p). At an
-    optimum the residuals of a class sum to zero: if a single row is on the wrong side,
-    with a residual of more than a half, the doubts about the others sum to a half.
-    """
-
-    def block(rows, X):
-        P = likelihood.loss.proba(likelihood.logits(rows, likelihood.design(X), theta))
-        return (np.minimum(P, 1 - P) @ likelihood.weight[rows],)
-
-    flops = 2 * len(theta) * likelihood.rows.entries
-    (doubt,) = likelihood.rows.sum(block, flops)
-    if doubt.min() < 0.5:
-        raise ValueError(_separation(classes, np.flatnonzero(doubt < 0.5)))
-
-
-def _separation(classes, codes):
-    labels = ", ".join(str(label) for label in classes[codes])
+def separation(classes):
+    """The message where these are separated from the others."""
+    labels = ", ".join(str(label) for label in classes)
     return (
         f"separated: the features tell rows of class {labels} from the others without "
         "an error, so the coefficients without a penalty are infinite. Fit with a "

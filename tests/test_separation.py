@@ -7,6 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, softmax_path
+from sk_softmax.inference import infer, marginal_effects
 
 INF = np.inf
 
@@ -80,6 +81,37 @@ def test_absent_classes_are_not_separated(iris):
     model.fit(X[50:], y[50:])
 
 
+def rows_of(seed, n_classes, n, size):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    Z = X @ rng.normal(size=(2, n_classes)) * size + rng.normal(size=n_classes)
+    return X, (Z + rng.gumbel(size=Z.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-12])
+def test_a_class_surrounded_by_several_borders_has_a_finite_optimum(tol):
+    """All its rows are on the right side, and the others overlap."""
+    X, y = rows_of(83, 3, 40, 4)
+    model = SoftmaxClassifier(C=INF, tol=tol).fit(X, y)
+    own = model.predict_proba(X)[np.arange(40), y]
+    assert (1 - own[y == 1]).sum() < 0.25
+    assert np.abs(model.coef_).max() < 15
+    assert 1 < infer(model, X, y).coef_table()["se"].max() < 10
+    assert marginal_effects(model, X)["se"].max() < 1
+    assert SoftmaxClassifierCV([1.0, INF], cv="approximate-loo").fit(X, y).C_ > 0
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-10])
+def test_groups_of_classes_that_overlap_among_themselves(tol):
+    X, y = rows_of(10, 4, 40, 4)
+    model = SoftmaxClassifier(C=INF, tol=tol)
+    says(lambda: model.fit(X, y), classes=[1, 2], step="finite C")
+    np.testing.assert_array_equal(np.isin(model.predict(X), [1, 2]), np.isin(y, [1, 2]))
+    for ask in (lambda: infer(model, X, y), lambda: marginal_effects(model, X)):
+        with pytest.raises(ValueError, match=r"separated: .* rows of class 1, 2 from"):
+            ask()
+
+
 def test_path(iris):
     X, y = iris
     says(lambda: softmax_path(X, y, Cs=[1.0, INF]), classes=[0], step="finite C")
@@ -110,6 +142,6 @@ def test_no_pass_where_all_is_penalised(iris, monkeypatch):
     """The question costs nothing where it cannot arise."""
     from sk_softmax import _problem
 
-    monkeypatch.setattr(_problem, "_misjudged", None)
+    monkeypatch.setattr(_problem, "_confusion", None)
     SoftmaxClassifier().fit(*iris)
     SoftmaxClassifier(l1_ratio=0.5, penalty_factor=[1, 2, INF, 1]).fit(*iris)
