@@ -13,7 +13,6 @@ from ._array_api import (
     class_masses,
     columns,
     dtype_for,
-    full,
     is_foreign,
     like,
     namespace,
@@ -207,7 +206,6 @@ def sample_weights(sample_weight, n, dtype, target):
         sample_weight = float(sample_weight) * ones(n, dtype, target)
     dtype = dtype_for(sample_weight, dtype)
     weight = numeric(sample_weight, "sample_weight", dtype, ensure_2d=False, copy=True)
-    weight = full((n,), weight, weight) if weight.ndim == 0 else weight
     xp = namespace(weight)
     if weight.shape != (n,):
         raise ValueError(

@@ -71,7 +71,7 @@ def descend_in_bounds(problem, start=None, **options):
         _lbfgs_b(fit, axes, near, stop)
         outdated = stop <= fit.passes() < deadline
         if not outdated and a_hessian > NEWTON_PASSES and fit.passes_left() > 2:
-            _newton_step(fit, axes)
+            _step_on_face(fit, axes)
         _shift_intercepts(fit, start_theta)
         fit.report()
         if fit.converged:
@@ -177,7 +177,7 @@ def _lbfgs_b(fit, axes, near, stop):
     fit.move(best, np.inf, False)  # the distance is for Newton's step to measure
 
 
-def _newton_step(fit, axes):
+def _step_on_face(fit, axes):
     """Newton's step on the face, by conjugate gradients, and the distance after it.
 
     The distance is trusted if the step took off F what Newton's model had promised.
@@ -203,5 +203,5 @@ def _newton_step(fit, axes):
     missed = axes.slope(trial) + cg.residual * axes.free(trial)
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
     trial, distance, trusted = judged(fit, point, trial, distance, gain, goal)
-    if trial.value < point.value or (trusted and fit.error(gain, trial) == 0):
+    if trial.value < point.value or (trusted and fit.error(gain, point, trial) == 0):
         fit.move(trial, distance, trusted and distance <= fit.goal(trial.value))

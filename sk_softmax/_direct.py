@@ -102,7 +102,7 @@ class _Iterate:
     D: np.ndarray
     theta: np.ndarray
     value: float
-    factor: np.ndarray | None
+    factor: np.ndarray | None = None
     step: np.ndarray | None = None
     gain: float = np.nan
 
@@ -139,7 +139,7 @@ class _Model:
         value, R = problem.loss.residual(logits, problem.target, self.weight)
         penalty, gradient = problem.penalty.value_gradient(theta[:, :-1])
         gradient = gradient @ self.from_frame[:, :-1].T + (R @ Z.T) / S
-        here = _Iterate(D, theta, float(value) / S + float(penalty), None)
+        here = _Iterate(D, theta, float(value) / S + float(penalty))
         C = (self.identity - p) * p[:, None] * self.share
         H = ((C[:, :, None, :] * Z) @ Z.T).transpose(0, 2, 1, 3)
         H = H.reshape(self.penalty.shape) + self.penalty

@@ -10,10 +10,10 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _arguments as arguments
 from ._array_api import dense
 from ._fitted import (
+    beta_of,
     column_names,
     feature_names,
     fitted_problem,
-    free_theta,
     likelihood_of,
     penalty_curvature,
     position,
@@ -127,7 +127,7 @@ def marginal_effects(
     clf, X, sample_weight, offset = validated(clf, X, sample_weight, offset)
     names = feature_names(clf)
     rows = _rows(clf, X, sample_weight, offset)
-    theta = rows.to_shifted(free_theta(clf))
+    beta = rows.to_shifted(beta_of(clf))
     if result is None:
         covariance = _model_covariance(clf, X, sample_weight, offset)
     else:
@@ -142,19 +142,19 @@ def marginal_effects(
         )
     if not (isinstance(at, str) and at == "overall"):
         rows = _mean_row(rows, at, names)
-    estimate, se = np.empty((2, len(theta), len(columns)))
+    estimate, se = np.empty((2, len(beta), len(columns)))
     with rows.rows.threads():
         for i, j in enumerate(columns):
-            estimate[:, i], J = _mean_effect(rows, theta, j, kind, values.get(j))
+            estimate[:, i], J = _mean_effect(rows, beta, j, kind, values.get(j))
             se[:, i] = np.sqrt(((J @ covariance) * J).sum(axis=1))
     return normal_table(
         clf.classes_, [names[j] for j in columns], estimate, se, level, "effect"
     )
 
 
-def _mean_effect(likelihood, theta, j, kind, values):
-    """Mean effect of feature j, (K,), and its derivative in the free theta, (K, N)."""
-    K, p = theta.shape
+def _mean_effect(likelihood, beta, j, kind, values):
+    """Mean effect of feature j, (K,), and its derivative in the free beta, (K, N)."""
+    K, p = beta.shape
     column = j + p - likelihood.rows.shape[1]
     total = likelihood.weight.sum()
 
@@ -162,10 +162,10 @@ def _mean_effect(likelihood, theta, j, kind, values):
         design = likelihood.design(X)
         x = dense(design[:, [column]])[:, 0] + likelihood.shift[j]
         Z, share = (
-            likelihood.logits(rows, design, theta),
+            likelihood.logits(rows, design, beta),
             likelihood.weight[rows] / total,
         )
-        w = theta[:, column]
+        w = beta[:, column]
         if kind == "contrast" or values:
             start, stop = values or (x, x + 1)
             terms = _difference(likelihood.loss, Z, w, start - x, stop - x)
@@ -267,11 +267,11 @@ def _model_covariance(clf, X, sample_weight, offset):
     labels = np.resize(clf.classes_, n)
     problem = fitted_problem(clf, X, labels, None, offset)
     likelihood = likelihood_of(problem)
-    theta = likelihood.to_shifted(free_theta(clf))
+    beta = likelihood.to_shifted(beta_of(clf))
     with likelihood.rows.threads():
         return checked_inverse(
             likelihood,
-            likelihood.sums(theta)[2],
+            likelihood.sums(beta)[2],
             penalty_curvature(problem),
             column_names(clf),
             clf.classes_,
@@ -281,7 +281,7 @@ def _model_covariance(clf, X, sample_weight, offset):
 def _check_same_fit(clf, result):
     """Raise unless `result` has the coefficients of the classifier."""
     same = np.array_equal(result.classes, clf.classes_) and np.array_equal(
-        result.free_coef, free_theta(clf)[1:]
+        result.free_coef, beta_of(clf)[1:]
     )
     if not same:
         raise ValueError("result is of another fit than clf: pass that of infer(clf).")

@@ -81,6 +81,12 @@ class Continued(Problem):
         return lambda delta: product(delta) + past(delta) / self.total_weight
 
 
+def build_continued(problem, theta, frame):
+    """Coordinates of a Continued problem, from curvature of the kind of its past."""
+    past = problem.past.curvature
+    return (past + past.of(problem, theta, frame)).coordinates(problem)
+
+
 class _Curvature:
     """A Hessian of the summed loss in a frame; `_product` is its product there."""
 

@@ -154,12 +154,12 @@ def penalty_gradient(clf, problem):
     return np.column_stack([intercepts, gradient]).ravel()
 
 
-def free_theta(clf):
+def beta_of(clf):
     """Coefficients of the classes against the first, (K, p)."""
-    theta = dense_coef(clf).astype(float)
+    beta = dense_coef(clf).astype(float)
     if clf.fit_intercept:
-        theta = np.column_stack([clf.intercept_.astype(float), theta])
-    return np.vstack([0 * theta, theta]) if len(theta) == 1 else theta - theta[0]
+        beta = np.column_stack([clf.intercept_.astype(float), beta])
+    return np.vstack([0 * beta, beta]) if len(beta) == 1 else beta - beta[0]
 
 
 def position(names, feature):
@@ -196,5 +196,5 @@ def feature_names(clf):
 
 
 def column_names(clf):
-    """Names of theta's columns."""
+    """Names of beta's columns."""
     return [INTERCEPT] * bool(clf.fit_intercept) + feature_names(clf)

@@ -64,16 +64,16 @@ class Search:
 
         Returns
         -------
-        fields : tuple of thetas, scores, n_iter, optimality, converged
-            Each a list by l1 ratio of lists by C; scores are what ``judge(theta, C)``
-            returns.
+        paths : list by l1 ratio of lists by C
+            Of tuples (theta, score, n_iter, optimality, converged); the score is what
+            ``judge(theta, C)`` returns.
         last : bool
             Whether a callback asked to skip the folds after this one.
         """
-        thetas, scores, n_iter, optimality, converged = fields = [], [], [], [], []
+        paths = []
         for r, l1_ratio in enumerate(self.l1_ratios):
-            for field in fields:
-                field.append([])
+            path = []
+            paths.append(path)
             results = solve_path(problem, self.Cs, l1_ratio, **self.options)
             for c in range(len(self.Cs)):
                 if c >= self.n_Cs:
@@ -82,15 +82,13 @@ class Search:
                 result = next(results)
                 score = judge(result.theta, self.Cs[c])
                 self.report(name, (r, c), result, score)
-                thetas[-1].append(result.theta)
-                scores[-1].append(score)
-                n_iter[-1].append(np.int32(result.n_iter))
-                optimality[-1].append(result.optimality)
-                converged[-1].append(result.converged)
+                n_iter = np.int32(result.n_iter)
+                end = result.optimality, result.converged
+                path.append((result.theta, score, n_iter, *end))
                 fitted = partial(self.attributes, problem, result.theta)
                 if leaf.end(fitted):
                     self.n_Cs = min(self.n_Cs, c + 1)
-        return fields, task.end(fitted)
+        return paths, task.end(fitted)
 
     def attributes(self, problem, theta):
         """The fitted attributes at theta, see `Task.end`."""
@@ -98,21 +96,21 @@ class Search:
         return fitted | {"n_features_in_": problem.rows.shape[1]}
 
     def gather(self, outcomes):
-        """The fields of the folds as arrays (n_folds, n_l1_ratios, n_Cs, ...).
+        """What `fit` put together for each fit, as arrays by fold, l1 ratio and C.
 
         A C that some fold skipped, since a callback asked to stop, is left out of all.
         """
         folds = []
-        for fields, last in outcomes:
-            folds.append(fields)
+        for paths, last in outcomes:
+            folds.append(paths)
             if last:
                 break
-        n_Cs = min(len(path) for fields in folds for path in fields[0])
+        n_Cs = min(len(path) for paths in folds for path in paths)
         self.Cs = self.Cs[:n_Cs]
-        return (
-            np.array([[path[:n_Cs] for path in paths] for paths in field])
-            for field in zip(*folds, strict=True)
-        )
+        shape = len(folds), len(self.l1_ratios), n_Cs
+        fits = [fit for paths in folds for path in paths for fit in path[:n_Cs]]
+        fields = map(np.array, zip(*fits, strict=True))
+        return (field.reshape(*shape, *field.shape[1:]) for field in fields)
 
     def leave_one_out(self, problem, judged, task):
         """What `fit` returns, scored by approximate leave-one-out: pairs (mean, se)."""
@@ -205,11 +203,11 @@ def _fit_fold(search, problem, judged, i, split, scorer, single, task):
         judge = _named_score(scorer, problem.rows.X, test, held, search.classes)
     task = search.begin_paths(task, "fold", i, _some_data(task, train))
     with single_threaded_blas if single else rest.rows.threads():
-        fields, last = search.fit(rest, judge, name, task)
+        paths, last = search.fit(rest, judge, name, task)
     if last:
         search.n_folds = min(search.n_folds, i + 1)
     unseen = rest.absent() & ~problem.absent() & ~held.absent()
-    return (fields, last), unseen
+    return (paths, last), unseen
 
 
 def _log_score(held):

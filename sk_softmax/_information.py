@@ -1,10 +1,10 @@
 r"""Score and information at a fitted point, summed over row blocks.
 
 Adding the same to the coefficients of every class changes no probability. Inference
-removes that freedom: theta, of shape (K, p), holds each class's coefficients less those
+removes that freedom: beta, of shape (K, p), holds each class's coefficients less those
 of the first, whose row is zero. Columns are the intercept, if there is one, then the
 features; two classes are no special case. The N = (K - 1) p *free* coefficients are
-theta[1:], flattened class by class. With residuals
+beta[1:], flattened class by class. With residuals
 :math:`r_i = p_i - t_i` of the classes after the first,
 
 .. math::
@@ -41,7 +41,7 @@ INTERCEPT = "(intercept)"
 
 
 class Likelihood:
-    """The rows' log-likelihood as a function of theta.
+    """The rows' log-likelihood as a function of beta.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ class Likelihood:
     fit_intercept : bool
     shift : ndarray of shape (d,) or None
         Subtracted from the features; None is about the mean of dense ones, if there is
-        an intercept. `to_shifted` converts theta.
+        an intercept. `to_shifted` converts beta.
 
     Attributes
     ----------
-    counts : ndarray of shape (K,)
+    mass : ndarray of shape (K,)
         Weight of each class.
     """
 
@@ -70,7 +70,7 @@ class Likelihood:
         self.target = target
         self.loss = Softmax(n_classes)
         self.weight = np.ones(len(target)) if weight is None else weight.astype(float)
-        self.counts = class_masses(target, self.weight, n_classes)
+        self.mass = class_masses(target, self.weight, n_classes)
         if offset is not None and offset.shape[1] == 1:  # the sigmoid's one logit
             offset = np.column_stack([0 * offset, offset])
         self.offset = offset
@@ -104,18 +104,18 @@ class Likelihood:
         np.subtract(X, self.shift, out=design[:, int(self.fit_intercept) :])
         return design
 
-    def logits(self, rows, design, theta):
+    def logits(self, rows, design, beta):
         """Logits of a block, (K, m)."""
-        Z = np.ascontiguousarray(theta @ design.T)
+        Z = np.ascontiguousarray(beta @ design.T)
         if self.offset is not None:
             Z += self.offset[rows].T
         return Z
 
-    def to_shifted(self, theta):
-        """Theta for the features as they are -> theta for the shifted features."""
+    def to_shifted(self, beta):
+        """Beta for the features as they are -> beta for the shifted features."""
         if not self.shift.any():
-            return theta
-        return np.column_stack([theta[:, 0] + theta[:, 1:] @ self.shift, theta[:, 1:]])
+            return beta
+        return np.column_stack([beta[:, 0] + beta[:, 1:] @ self.shift, beta[:, 1:]])
 
     def covariance_from_shifted(self, covariance):
         """Covariance for the shifted features -> for the features as they are."""
@@ -134,12 +134,12 @@ class Likelihood:
         cov[..., 0] += cov[..., 1:] @ shift
         return cov.reshape(covariance.shape)
 
-    def sums(self, theta, meat_weight=None):
+    def sums(self, beta, meat_weight=None):
         """Minus the log-likelihood and its derivatives: one pass over the rows.
 
         Parameters
         ----------
-        theta : ndarray of shape (K, p)
+        beta : ndarray of shape (K, p)
         meat_weight : ndarray of shape (n,) or None
             m_i / s_i^2, since R contains s_i; None leaves out the meat.
 
@@ -151,12 +151,12 @@ class Likelihood:
         meat : ndarray of shape (N, N) or None
         """
 
-        q = len(theta) if len(theta) > 2 else 1
+        q = len(beta) if len(beta) > 2 else 1
         k = int(q > 1)  # of the information only pairs of two classes are needed
 
         def block(rows, X):
             design = self.design(X)
-            Z = self.logits(rows, design, theta)
+            Z = self.logits(rows, design, beta)
             weight = self.weight[rows]
             value, R = self.loss.residual(Z.copy(), self.target[rows], weight)
             moments, P = self._moments(design), self.loss.proba(Z)
@@ -166,7 +166,7 @@ class Likelihood:
                 return terms
             return (*terms, moments(R[1:], meat_weight[rows]))
 
-        flops = len(theta) ** 2 * self.rows.entries * self.n_columns
+        flops = len(beta) ** 2 * self.rows.entries * self.n_columns
         size = 8 * (q * self.n_columns) ** 2 * (1 if meat_weight is None else 2)
         value, score, products, *meat = self.rows.sum(block, flops, size)
         H, classes = self._whole(products, q, k), np.arange(q)
@@ -179,7 +179,7 @@ class Likelihood:
             H = H[1:, :, 1:]
         information = H.reshape(self.size, self.size)
         meat = [
-            self._whole(moments, len(theta) - 1).reshape(self.size, self.size)
+            self._whole(moments, len(beta) - 1).reshape(self.size, self.size)
             for moments in meat
         ]
         return float(value), score.ravel(), information, meat[0] if meat else None
@@ -210,16 +210,16 @@ class Likelihood:
         full[first, :, second] = full[second, :, first] = moments
         return full
 
-    def cluster_meat(self, theta, groups):
+    def cluster_meat(self, beta, groups):
         """Sum over the groups of the outer product of a group's score, (N, N).
 
         One pass in a single thread, since a group's rows may be in any block.
         `groups` are codes from 0 on, (n,).
         """
-        scores = np.zeros((groups.max() + 1, len(theta) - 1, self.n_columns))
+        scores = np.zeros((groups.max() + 1, len(beta) - 1, self.n_columns))
         for rows, X in self.rows.blocks:
             design = self.design(X)
-            Z = self.logits(rows, design, theta)
+            Z = self.logits(rows, design, beta)
             _, R = self.loss.residual(Z, self.target[rows], self.weight[rows])
             present, local = np.unique(groups[rows], return_inverse=True)
             for k, residual in enumerate(R[1:]):
@@ -262,7 +262,7 @@ class Likelihood:
 
 def null_log_likelihood(likelihood):
     """Log-likelihood of the best model without features, by Newton's method."""
-    K, fit_intercept = len(likelihood.counts), likelihood.fit_intercept
+    K, fit_intercept = len(likelihood.mass), likelihood.fit_intercept
     null = Likelihood(
         np.empty((len(likelihood.target), 0)),
         likelihood.target,
@@ -271,19 +271,19 @@ def null_log_likelihood(likelihood):
         likelihood.offset,
         fit_intercept,
     )
-    theta = np.zeros((K, int(fit_intercept)))
+    beta = np.zeros((K, int(fit_intercept)))
     if not fit_intercept:
-        return -null.sums(theta)[0]
-    theta[:, 0] = np.log(likelihood.counts)
+        return -null.sums(beta)[0]
+    beta[:, 0] = np.log(likelihood.mass)
     if likelihood.offset is not None:
-        theta[:, 0] -= likelihood.weight @ likelihood.offset / likelihood.weight.sum()
-    theta -= theta[0]
+        beta[:, 0] -= likelihood.weight @ likelihood.offset / likelihood.weight.sum()
+    beta -= beta[0]
 
     def terms(b):
-        theta[1:, 0] = b
-        return null.sums(theta)[:3]
+        beta[1:, 0] = b
+        return null.sums(beta)[:3]
 
-    b, settled = best_intercepts(terms, theta[1:, 0].copy(), null.weight.sum())
+    b, settled = best_intercepts(terms, beta[1:, 0].copy(), null.weight.sum())
     if not settled:
         raise ValueError(
             "the model without features did not converge: check offset for very large "

@@ -139,7 +139,6 @@ def _refit(problem, theta, coordinates, frame, i):
         point=loss_alone(rest, theta),
         coordinates=coordinates,
         kind="hessian",
-        strength=problem.penalty.strength,
     )
     # tol is relative to all of F, of which this row is about 1 / n
     tol = 1e-6 / problem.rows.shape[0]

@@ -87,11 +87,6 @@ def _newton_step(fit, coordinates, known, rebuild):
     least, seen = known or 1.0, False
     at_most = known or fit.softest
     rest = 0.5 * cg.rr / least
-
-    def measured():
-        least, bound = _least_eigenvalue_and_bound(cg, at_most)
-        return least, max(0.5 * cg.rr * bound, 0.0)  # rounding may leave it below
-
     while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
@@ -101,18 +96,18 @@ def _newton_step(fit, coordinates, known, rebuild):
         seen = known > 0 or (len(cg.lengths) > 1 and cg.rr <= 0.01 * cg.first_rr)
         far = FAR if len(cg.lengths) < rebuild else NEAR
         if seen:
-            least, rest = measured()
+            least, rest = _least_eigenvalue_and_rest(cg, at_most)
         if (seen and rest <= 0.3 * goal) or cg.gain > far * goal:
             break
     if cg.lengths and not seen:
-        least, rest = measured()
+        least, rest = _least_eigenvalue_and_rest(cg, at_most)
     gain, step = cg.gain, coordinates.step(cg.v)
     trial = fit.evaluate(point.theta + step)
     # what the steps left of the model, and what the model itself missed: the triangle
     # inequality for the gradient, in the norm of the inverse Hessian
     missed = coordinates.gradient(trial.gradient) + cg.residual
     distance = (np.sqrt(rest) + np.sqrt(0.5 * (missed @ missed) / least)) ** 2
-    error = fit.error(gain, trial)
+    error = fit.error(gain, point, trial)
     trial, distance, trusted = judged(fit, point, trial, distance, gain, goal)
     better = _is_better(trial, point, coordinates, fit.eps)
     again = better and error <= 0.3 * gain <= 0.3 * FAR * goal
@@ -163,7 +158,7 @@ def judged(fit, before, trial, distance, gain, goal):
         Greater than given, for the model's error.
     trusted : bool
     """
-    error = fit.error(gain, trial, before)
+    error = fit.error(gain, before, trial)
     # Where classes are separated F falls like an exponential: each step takes 1.3 times
     # what the model says and leaves twice as much, for ever. A tenth of the goal has
     # room for that.
@@ -206,19 +201,19 @@ def _hides(fit, before, trial, goal):
     return True
 
 
-def _least_eigenvalue_and_bound(cg, at_most):
+def _least_eigenvalue_and_rest(cg, at_most):
     """From what conjugate gradients have seen.
 
     The least eigenvalue is taken for half the least Ritz value, and for `at_most` at
-    most. If no eigenvalue is less, then the bound times the squared residual is at
-    least the squared error in the Hessian's norm.
+    most. If no eigenvalue is less, they have left `rest` of the quadratic at most: half
+    the squared error in the Hessian's norm, by a bound times the squared residual.
     """
     least = 0.5 * cg.least_ritz_value()
     least = max(min(least, at_most), 1e-12)
     bound = 1 / least
     for length, ratio in zip(cg.lengths, cg.ratios, strict=True):
         bound = (bound - length) / (least * (bound - length) + ratio)
-    return least, bound
+    return least, max(0.5 * cg.rr * bound, 0.0)  # rounding may leave it below
 
 
 def _is_better(trial, point, coordinates, eps):

@@ -34,7 +34,6 @@ class Leftover:
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian, ClassBlocks or Kronecker, or None
-        Of proximal Newton, the pair of its working set and the Hessian.
     kind : str or None
         Of the coordinates.
     least : float
@@ -45,6 +44,8 @@ class Leftover:
         Of the penalty.
     debt : int
         Passes that up-to-date coordinates would have saved since these were built.
+    working : pair of WorkingSet and its Hessian, or None
+        Proximal Newton's, which has no coordinates.
     """
 
     frame: Frame
@@ -56,6 +57,7 @@ class Leftover:
     softest: float = np.inf
     strength: float = 0.0
     debt: int = 0
+    working: tuple | None = None
 
 
 @dataclass
@@ -176,7 +178,7 @@ class Fit:
         theta = theta.copy()
         W = theta[:, :-1] = penalty.feasible(theta[:, :-1])
         if still.any():
-            cheapest = penalty.feasible(np.zeros_like(W) + penalty.prior)
+            cheapest = penalty.feasible(penalty.prior)
             theta[:, -1] += (W - cheapest)[:, still] @ self.frame.centre[still]
             theta[:, :-1][:, still] = cheapest[:, still]
         return theta
@@ -218,12 +220,8 @@ class Fit:
         """Changes of F that rounding may make, also where F itself is nearly zero."""
         return 1e3 * self.eps * max(abs(point.value), abs(self.null.value))
 
-    def error(self, gain, point, before=None):
-        """By how much F's fall along a step missed the gain promised, beyond rounding.
-
-        The step is from `before`, or from where the fit is, to the point.
-        """
-        before = self.point if before is None else before
+    def error(self, gain, before, point):
+        """By how much F's fall between the points missed `gain`, beyond rounding."""
         missed = abs(before.value - point.value - gain)
         return max(missed - self.noise(before), 0.0)
 
@@ -263,8 +261,8 @@ class Fit:
             if self.progress(self.passes(), self.point, self.distance / gain):
                 self.last_pass = self.problem.n_evaluations
 
-    def result(self, coordinates=None, kind=None, least=0.0, debt=0):
-        """The Result at `point`, with the coordinates to be left."""
+    def result(self, coordinates=None, kind=None, least=0.0, debt=0, working=None):
+        """The Result at `point`, with the coordinates or working set to be left."""
         point, problem = self.point, self.problem
         violation = np.abs(point.gradient)
         if not problem.penalty.is_smooth:
@@ -289,6 +287,7 @@ class Fit:
                 least=least,
                 softest=self.softest,
                 debt=debt,
+                working=working,
                 strength=problem.penalty.strength,
             ),
         )

@@ -315,8 +315,9 @@ def _extrapolate(optima, t):
 
 
 def _light(result):
-    """The result without its coordinates, which take much memory."""
-    return replace(result, leftover=replace(result.leftover, coordinates=None))
+    """The result without what it leaves to the next fit, which takes much memory."""
+    light = replace(result.leftover, coordinates=None, working=None)
+    return replace(result, leftover=light)
 
 
 def log_loss(problem, theta):

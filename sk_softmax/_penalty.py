@@ -54,7 +54,7 @@ class Penalty:
         excluded = np.isinf(factor)
         self.factor = np.where(excluded, 0.0, factor)
         self.has_prior = prior is not None and bool(np.any(prior))
-        self.prior = prior if self.has_prior else 0.0
+        self.prior = np.broadcast_to(prior if self.has_prior else 0.0, shape)
         with np.errstate(over="ignore", invalid="ignore"):
             self.ridge = strength * (1 - l1_ratio) * self.factor
             l1 = strength * l1_ratio * self.factor
@@ -86,11 +86,6 @@ class Penalty:
     def rest(self):
         """The feasible coefficients nearest to the prior mean, broadcastable."""
         return self.feasible(self.prior) if self.has_bounds else self.prior
-
-    @cached_property
-    def mean(self):
-        """The prior mean, (K, d)."""
-        return np.broadcast_to(self.prior, self.l1.shape)
 
     @cached_property
     def kinked(self):
@@ -206,7 +201,7 @@ class Penalty:
         -------
         Separable or Grouped, of variables (w - m) / scale
         """
-        prior = self.mean[index]
+        prior = self.prior[index]
         lower = (self.lower[index] - prior) / scale
         upper = (self.upper[index] - prior) / scale
         l1 = self.l1[index]

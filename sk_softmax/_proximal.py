@@ -51,6 +51,8 @@ class WorkingSet:
         self.index = tuple(map(np.append, first, rest))
         self.classes, self.features = self.index
         self.n_kinked = len(first[0])
+        n = self.n_kinked
+        self._kinked = self.classes[:n], self.features[:n]
         self._choose_units(problem.penalty, frame)
         # what the rounding of gradients is relative to
         far = np.abs(frame.mean[self.features]) * self.scale
@@ -78,10 +80,9 @@ class WorkingSet:
 
     def _adopt(self, problem):
         """Keep what depends on the problem's penalty, which `with_penalty` changes."""
-        self.problem, penalty, n = problem, problem.penalty, self.n_kinked
-        self._kinked = self.classes[:n], self.features[:n]
-        self._part = penalty.part(self._kinked, self.scale[:n])
-        self._prior = penalty.mean[self._kinked]
+        self.problem, penalty = problem, problem.penalty
+        self._part = penalty.part(self._kinked, self.scale[: self.n_kinked])
+        self._prior = penalty.prior[self._kinked]
 
     def gradient(self, G):
         """Of the variables (N,) and the intercepts (K,), from a gradient (K, d + 1)."""

@@ -97,9 +97,8 @@ class Model:
     def __init__(self, fit, on_path):
         self._fit, self._on_path = fit, on_path
         self._working = self._H = None
-        left = fit.leftover
-        if left.coordinates is not None and left.kind is None:  # a kind is L-BFGS's
-            working, H = left.coordinates
+        if fit.leftover.working is not None:
+            working, H = fit.leftover.working
             self._working, self._H = working.with_penalty(fit.problem, H)
         self.fresh, self.trusted = False, self._H is not None
         # few coefficients within bounds: all are in the set from the start, none hidden
@@ -260,7 +259,7 @@ class Model:
             self.damping.raise_()
         return True
 
-    def leftover(self):
+    def working(self):
         """The working set and its Hessian for the next fit of a path, or None."""
         useful = self._fit.converged and self._H is not None
         return (self._working, self._H) if useful else None

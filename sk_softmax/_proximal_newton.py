@@ -86,7 +86,7 @@ def proximal_newton(fit, on_path=False):
             model.widen(hidden)
         elif not (fit.converged or model.recover(step)):
             break
-    return fit.result(model.leftover())
+    return fit.result(working=model.working())
 
 
 def _most_gain(fit, point, violation):

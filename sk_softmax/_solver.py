@@ -117,13 +117,7 @@ def _sample_optimum(problem, kinds, options):
     if not (problem.has_offset or problem.penalty.has_prior):
         # known without a pass; a start that is better needs no more of it
         nulls = [null_point(problem, problem.class_mass())]
-    leftover = Leftover(
-        frame,
-        nulls=nulls,
-        coordinates=coordinates,
-        kind=kind,
-        strength=problem.penalty.strength,
-    )
+    leftover = Leftover(frame, nulls=nulls, coordinates=coordinates, kind=kind)
     return start, leftover, int(np.ceil(part * sample.n_evaluations))
 
 
@@ -220,24 +214,61 @@ class _Stages:
     def _renew(self):
         """Build coordinates at the point."""
         fit = self.fit
-        args = fit, self.kinds, self.stage, self.builds
-        self.coordinates, self.kind = _fresh_coordinates(*args)
+        kinds = ["kronecker"] * self._kronecker_is_exact() + self.kinds
+        built = build(fit.problem, fit.point.theta, fit.frame, kinds)
+        self.coordinates, self.kind = built
         if self.kind != fit.leftover.kind:  # of other coordinates nothing is known yet
             fit.softest = np.inf
         self.least, self.debt = 0.0, -fit.passes()
+
+    def _kronecker_is_exact(self):
+        """Whether the Kronecker product is the whole Hessian, and cheaper to build.
+
+        At the null point all rows have the same probabilities, and the Hessian is such
+        a product: those coordinates see all of it. They are the dearer ones only where
+        features are few, or where the others are built from pairs of entries.
+        """
+        fit, wanted, builds = self.fit, self.kinds[0], self.builds
+        if self.stage > 0 or fit.point is not fit.null or fit.problem.shape[0] == 1:
+            return False
+        if fit.null.theta[:, :-1].any() or pairs_pay(fit.problem, wanted):
+            return False
+        dear = wanted == "hessian" and builds["kronecker"] < builds["hessian"]
+        return wanted == "blocks" or dear
 
     def _descend(self):
         """L-BFGS in the coordinates, as long as new ones would not be better."""
         built = 0 if self.inherited else min(self.builds.get(self.kind, 0), 100)
         # a stage is at least as long as its coordinates took to build, up to 100 passes
         shortest = max(FIRST_STAGE * GROWTH**self.stage, built)
-        args = self.kind, self.kinds[0], self.builds, self.inherited
-        if_rebuilt = _passes_if_rebuilt(self.fit, *args)
         # F - F* is at most the coordinates' distance over their least eigenvalue; where
         # that is known, no conjugate gradients are needed to verify the end
-        args = self.coordinates, self.least or self.near, shortest, if_rebuilt
-        status, self.least = _stage(self.fit, *args, self.least)
+        status, self.least = _stage(
+            self.fit,
+            self.coordinates,
+            self.least or self.near,
+            shortest,
+            self._passes_if_rebuilt(),
+            self.least,
+        )
         return status
+
+    def _passes_if_rebuilt(self):
+        """How many passes it is to the end if the wanted coordinates are built now.
+
+        Less those that verify the end in the present ones: they are saved then.
+        It is negative for the Kronecker product at the null point, whose stage
+        therefore ends once it is as long as it has to be.
+        """
+        fit, wanted = self.fit, self.kinds[0]
+        passes = passes_to_end(fit.problem).get(wanted, 0)
+        passes -= passes_to_verify(self.kind)
+        if fit.point is fit.null and not self.inherited:
+            # the probabilities move so far from there that new ones are built anyway
+            passes -= self.builds.get(wanted, 0)
+        if self.kind == "diagonal":  # which costs little to build anew
+            passes = min(passes, FRESH_PASSES[self.kind])
+        return passes
 
     def _outdated(self):
         """Whether new coordinates may cost less than to verify the end in these.
@@ -253,8 +284,8 @@ class _Stages:
     def _verify(self, stuck):
         """Newton's steps from the end of a stage; whether F is flat there."""
         fit, before = self.fit, self.fit.distance
-        args = self.coordinates, self.least, self.builds.get(self.kinds[0], 0)
-        better, least = newton(fit, *args)
+        rebuild = self.builds.get(self.kinds[0], 0)
+        better, least = newton(fit, self.coordinates, self.least, rebuild)
         self.near *= 0.1
         self.keep = better and fit.distance < FLATTERED * before
         self.least = least if fit.converged else 0.0  # the next end is another point
@@ -276,22 +307,6 @@ def _past_walls(fit):
         proximal_newton(fit)
         if fit.passes_left() > 2:  # conjugate gradients verify its end
             fit.converged = False
-
-
-def _passes_if_rebuilt(fit, kind, wanted, builds, inherited):
-    """How many passes it is to the end if coordinates are built now, as `wanted`.
-
-    Less those that verify the end in coordinates of this kind: they are saved then.
-    It is negative for the Kronecker product at the null point, whose stage therefore
-    ends once it is as long as it has to be.
-    """
-    if_rebuilt = passes_to_end(fit.problem).get(wanted, 0) - passes_to_verify(kind)
-    if fit.point is fit.null and not inherited:
-        # the probabilities move so far from there that new ones are built anyway
-        if_rebuilt -= builds.get(wanted, 0)
-    if kind == "diagonal":  # which costs little to build anew
-        if_rebuilt = min(if_rebuilt, FRESH_PASSES[kind])
-    return if_rebuilt
 
 
 def _is_blind(fit, coordinates):
@@ -337,7 +352,7 @@ def _inherit(fit, kinds):
     """
     left = fit.leftover
     outdated = left.debt > passes_to_build(fit.problem).get(kinds[0], 0)
-    if left.kind is None or outdated:  # without a kind: none, or proximal Newton's
+    if left.coordinates is None or outdated:
         return None, None, 0.0
     strength = fit.problem.penalty.strength
     with np.errstate(all="ignore"):  # what is not finite is caught below
@@ -349,22 +364,6 @@ def _inherit(fit, kinds):
     if strength < left.strength:
         least *= strength / left.strength
     return coordinates, left.kind, least
-
-
-def _fresh_coordinates(fit, kinds, stage, builds):
-    """Coordinates at the point, and their kind."""
-    # At the null point all rows have the same probabilities, and the Hessian is a
-    # Kronecker product: those coordinates see all of it. They are the dearer ones only
-    # where features are few, or where the others are built from pairs of entries.
-    exact = stage == 0 and fit.point is fit.null and fit.problem.shape[0] > 1
-    exact = exact and not fit.null.theta[:, :-1].any()
-    exact = exact and not pairs_pay(fit.problem, kinds[0])
-    exact = exact and (
-        kinds[0] == "blocks"
-        or (kinds[0] == "hessian" and builds["kronecker"] < builds["hessian"])
-    )
-    kinds = ["kronecker"] * exact + list(kinds)
-    return build(fit.problem, fit.point.theta, fit.frame, kinds)
 
 
 def _stage(fit, coordinates, near, shortest, if_rebuilt, least=0.0):

@@ -42,6 +42,7 @@ from ._expansion import (
     Expansion,
     HessianCurvature,
     KroneckerCurvature,
+    build_continued,
     loss_alone,
 )
 from ._frame import Frame
@@ -348,13 +349,8 @@ def _warm_start(stream, problem):
 
 def _descend(problem, stream, frame, options):
     """The solver's result on kept rows and past, from the stream's point."""
-
-    def with_past(problem, theta, frame):
-        curvature = problem.past.curvature + stream.kind.of(problem, theta, frame)
-        return curvature.coordinates(problem)
-
     leftover = _leftover(stream, problem, frame)
-    return descend(problem, **options | {"kinds": [with_past]}, leftover=leftover)
+    return descend(problem, **options | {"kinds": [build_continued]}, leftover=leftover)
 
 
 def _leftover(stream, problem, frame):

@@ -14,10 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _arguments as arguments
 from ._effects import marginal_effects
 from ._fitted import (
+    beta_of,
     column_names,
     dense_coef,
     fitted_problem,
-    free_theta,
     likelihood_of,
     penalty_curvature,
     penalty_gradient,
@@ -160,7 +160,7 @@ def infer(
     return InferenceResult(
         classes=clf.classes_,
         feature_names=column_names(clf),
-        free_coef=free_theta(clf)[1:],
+        free_coef=beta_of(clf)[1:],
         free_covariance=covariance,
         cov_type=cov_type,
         weight_type=weight_type,
@@ -175,11 +175,11 @@ def infer(
 
 def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     """Covariance of the free coefficients, degrees of freedom, log-likelihood."""
-    theta = likelihood.to_shifted(free_theta(clf))
+    beta = likelihood.to_shifted(beta_of(clf))
     meat_weight = None
     if cov_type == "robust":
         meat_weight = np.divide(1, counts, out=np.zeros(len(counts)), where=counts > 0)
-    value, score, information, meat = likelihood.sums(theta, meat_weight)
+    value, score, information, meat = likelihood.sums(beta, meat_weight)
     curvature = penalty_curvature(problem)
     bread = checked_inverse(
         likelihood, information, curvature, column_names(clf), clf.classes_
@@ -192,7 +192,7 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     df = float(np.vdot(bread, information)) if curvature.any() else float(len(bread))
     if cov_type == "cluster":
         n_groups = groups.max() + 1
-        meat = likelihood.cluster_meat(theta, groups) * (n_groups / (n_groups - 1))
+        meat = likelihood.cluster_meat(beta, groups) * (n_groups / (n_groups - 1))
     covariance = bread if meat is None else bread @ meat @ bread
     return likelihood.covariance_from_shifted(covariance), df, -value
 
