@@ -246,7 +246,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._unpack(result, classes, problem.rows.dtype, X)
         self._total_weight = float(problem.total_weight)
         self._rows_observed_once = problem.observes_rows_once
-        self._apart = classes[apart]
+        self._apart = classes[apart].tolist()
         self._warn(result, self._apart, stopped)
         return self
 
@@ -344,8 +344,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._total_weight = float(self._stream.weight)
         # not known of a stream: `marginal_effects` compares the total weight with n
         self.__dict__.pop("_rows_observed_once", None)
-        self._apart = self._stream.classes[:0]  # everything is penalised
-        self._warn(result, [], False, stacklevel=4)
+        self._apart = []  # a stream is not asked
+        self._warn(result, self._apart, False, stacklevel=4)
         return self
 
     @property

@@ -221,7 +221,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
             optimality, apart = self._fit_problem(
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
-        self._apart = classes[apart]
+        self._apart = classes[apart].tolist()
         self._warn_of(optimality, self._apart)
         return self
 

@@ -2,13 +2,13 @@
 
 
 def separation(classes, C, optimality):
-    """The message where the optimum is at infinity."""
+    """The message where the optimum of a list of classes is at infinity."""
     free, step = f"C={C:g}", "Use a finite C, such as 1."
     if C < 1e290:  # a larger C is none: 1 / (C S) may underflow
         free = "penalty_factor=0"
         step = "Give the features that separate them a positive penalty_factor."
     return (
-        f"X separates classes {classes.tolist()} from all others without an error, so "
+        f"X separates classes {classes} from all others without an error, so "
         f"that with {free} the optimum is at infinity. The coefficients are finite "
         "only because the fit stopped at a relative suboptimality of "
         f"{optimality:.0e}. {step}"

@@ -156,7 +156,7 @@ def softmax_path(
     classifier = SoftmaxClassifier(**options)
     set_callbacks(classifier, callbacks)
     path, apart = _fit_path(classifier, X, y, Cs, eps, sample_weight, offset)
-    _warn_of(path, path.classes[apart], classifier)
+    _warn_of(path, path.classes[apart].tolist(), classifier)
     return path
 
 
