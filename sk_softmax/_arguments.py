@@ -102,6 +102,21 @@ def is_soft(y):
     return y.ndim == 2 and y.shape[1] > 1
 
 
+def named_columns(y):
+    """A list of the names of soft labels' columns, or None."""
+    return list(y.columns) if is_soft(y) and hasattr(y, "columns") else None
+
+
+def in_class_order(Y, classes):
+    """Soft labels (n, K), an ndarray whose columns are in the order of `classes_`.
+
+    As they come, a frame's columns are named, and others in the order of `classes`.
+    """
+    names = getattr(Y, "columns", classes)
+    Y = np.asarray(Y)
+    return Y if names is None else Y[:, np.argsort(np.asarray(names), kind="stable")]
+
+
 def _soft_targets(Y, classes, dtype):
     names = getattr(Y, "columns", None)
     dtype = dtype_for(Y, dtype)

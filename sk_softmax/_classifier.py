@@ -247,6 +247,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._total_weight = float(problem.total_weight)
         self._rows_observed_once = problem.observes_rows_once
         self._apart = classes[apart].tolist()
+        self._column_classes = arguments.named_columns(y)
         self._warn(result, self._apart, stopped)
         return self
 
@@ -354,8 +355,11 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
 
         `SelectFromModel` reads it: after an l1 fit it drops only the zeros.
         """
-        ratio = getattr(self, "l1_ratio_", None)  # the choice of SoftmaxClassifierCV
-        ratio = self.l1_ratio if ratio is None else ratio
+        # SoftmaxClassifierCV has chosen one, or is yet to choose one of these
+        ratios = getattr(self, "l1_ratios", None)
+        ratio = getattr(self, "l1_ratio_", None)
+        if ratio is None:
+            ratio = self.l1_ratio if ratios is None else min(ratios)
         return "l2" if ratio == 0 else "l1" if ratio == 1 else "elasticnet"
 
     @staticmethod

@@ -222,6 +222,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
         self._apart = classes[apart].tolist()
+        self._column_classes = arguments.named_columns(y)
         self._warn_of(optimality, self._apart)
         return self
 

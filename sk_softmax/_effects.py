@@ -330,8 +330,14 @@ def _mean_row(rows, at, names):
         positions = _positions(names, at)
         if len(set(positions)) < len(positions):
             raise ValueError(f"at={at!r} has two values for the same feature.")
+        values = list(at.values())
+        if any(map(np.ndim, values)):
+            raise ValueError(
+                f"at={at!r} must have one value for each feature: call it for each row "
+                "of values."
+            )
         mean[0, positions] = numeric(
-            list(at.values()), "at", ensure_2d=False, ensure_min_samples=0
+            values, "at", ensure_2d=False, ensure_min_samples=0
         )
     elif at != "mean":
         raise ValueError(

@@ -5,7 +5,7 @@ import warnings
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
+from inspect import Parameter, signature
 
 import numpy as np
 from sklearn import metrics
@@ -30,6 +30,15 @@ from ._parameters import is_loo
 from ._path import log_loss, refuse_infinite, solve_path
 from ._progress import fit_data
 from ._separable_model import quiet
+
+# Metrics that take the classes from y, unless they get them as `labels`.
+OF_LABELS = {
+    "brier_score_loss",
+    "d2_brier_score",
+    "d2_log_loss_score",
+    "log_loss",
+    "top_k_accuracy_score",
+}
 
 
 @dataclass
@@ -274,8 +283,16 @@ def splits(estimator, problem, classes, y, sample_weight, params):
             "holds soft labels: use scoring=None, which is the log-loss, or a callable "
             "(estimator, X, y)."
         )
-    labels = np.asarray(y) if is_soft(y) else classes[problem.target]
+    if is_soft(y):
+        labels = arguments.in_class_order(y, estimator.classes)
+    else:
+        labels = classes[problem.target]
     if is_loo(estimator):
+        if params:
+            raise ValueError(
+                f"cv='approximate-loo' leaves out single rows and takes no "
+                f"{sorted(params)}: for groups pass a splitter as cv."
+            )
         return labels, [None], {}
     if _routing_enabled():
         if estimator.scoring is not None:  # else `judged` has the weights already
@@ -287,6 +304,7 @@ def splits(estimator, problem, classes, y, sample_weight, params):
         _raise_for_params(params, estimator, "fit")
         score_params = {}
         if arguments.drop_if_scalar(sample_weight) is not None:
+            _check_weighted(estimator.scoring)
             score_params = {"sample_weight": sample_weight}
     cv = estimator.cv
     if cv is None:  # scikit-learn refuses more folds than the largest class has rows
@@ -311,6 +329,22 @@ def splits(estimator, problem, classes, y, sample_weight, params):
             "them, or selection='best'."
         )
     return labels, folds, score_params
+
+
+def _check_weighted(scoring):
+    """Raise where a scorer takes no weights."""
+    scorer = metrics.get_scorer(scoring) if isinstance(scoring, str) else scoring
+    try:
+        parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):  # None, or a callable without a signature
+        return
+    kinds = [parameter.kind for parameter in parameters.values()]
+    if not ("sample_weight" in parameters or Parameter.VAR_KEYWORD in kinds):
+        raise ValueError(
+            f"scoring={scoring!r} takes no sample_weight, which the fit has: pass a "
+            "callable (estimator, X, y, sample_weight=None) or a metric of weighted "
+            "rows, or say with metadata routing that it gets none."
+        )
 
 
 def _row_numbers(split, n):
@@ -383,6 +417,8 @@ def score_by_name(estimator, X, y, sample_weight, offset, params):
     model = _model(estimator.C_, estimator.classes_, coef, intercept, offset)
     if hasattr(estimator, "feature_names_in_"):
         model.feature_names_in_ = estimator.feature_names_in_
+    if is_soft(y):
+        y = arguments.in_class_order(y, estimator.classes)
     return _score(metrics.get_scorer(estimator.scoring), model, X, y, params)
 
 
@@ -400,9 +436,9 @@ def _model(C, classes, coef, intercept, offset):
 def _score(scorer, model, X, y, params):
     """The scorer's value; it is told the classes where it cannot know them.
 
-    The rows may hold only some of them, and the log-loss and Brier's score take the
-    labels from y. Of two classes of which none is 1, a metric's default, the second is
-    the positive one, as for LogisticRegressionCV.
+    The rows may hold only some of them, where some metrics take them from y. Of two
+    classes of which none is 1, a metric's default, the second is the positive one, as
+    for LogisticRegressionCV.
     """
     function, classes = getattr(scorer, "_score_func", None), model.classes_
     if not callable(function) or is_soft(y) or not np.isin(y, classes).all():
@@ -413,14 +449,15 @@ def _score(scorer, model, X, y, params):
     except (TypeError, ValueError):  # some callables have none
         return scorer(model, X, y, **params)
     known = {name: parameter.default for name, parameter in parameters.items()} | own
-    given, brier = {}, function is metrics.brier_score_loss
-    if not np.isin(classes, y).all() and (brier or function is metrics.log_loss):
+    given, name = {}, getattr(function, "__name__", None)
+    name = name if function is getattr(metrics, str(name), None) else None
+    if not np.isin(classes, y).all() and name in OF_LABELS:
         given["labels"] = classes
     # of two classes average_precision_score ignores its average
-    ignored = function is metrics.average_precision_score
+    ignored = name == "average_precision_score"
     binary = ignored or known.get("average", "binary") == "binary"
     binary = binary and len(classes) == 2
-    unnamed = brier or known.get("pos_label") == 1
+    unnamed = "brier" in str(name) or known.get("pos_label") == 1
     if binary and unnamed and (given or 1 not in classes.tolist()):
         given["pos_label"] = classes[1]
     said = own.keys() | params.keys()

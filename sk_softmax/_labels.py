@@ -19,6 +19,7 @@ def refuse_single(labels):
 def labels_of(y):
     """The labels found in y, sorted, and the code of each row."""
     refuse_missing(y, "y")
+    y = _plain(y)
     plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
     if not plain:  # the check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
@@ -28,6 +29,18 @@ def labels_of(y):
     if found.dtype.kind not in "biuU":  # this check takes as long as a small fit
         check_classification_targets(y)
     return found, codes
+
+
+def _plain(labels):
+    """Pandas' nullable integers and bools as NumPy's: others would make them floats."""
+    dtype = getattr(labels, "dtype", None)
+    if isinstance(dtype, np.dtype) or getattr(dtype, "kind", None) not in (
+        "b",
+        "i",
+        "u",
+    ):
+        return labels
+    return np.asarray(labels, dtype=dtype.numpy_dtype)
 
 
 def refuse_missing(labels, name):
@@ -71,7 +84,7 @@ def _sorted(labels, name):
 def label_set(classes, name="classes"):
     """The full set of labels that the user gave, sorted."""
     refuse_missing(classes, name)
-    given, classes = classes, np.asarray(to_numpy(classes))
+    given, classes = classes, np.asarray(to_numpy(_plain(classes)))
     if classes.dtype.kind == "U" and not hasattr(given, "dtype"):
         # NumPy has made strings of numbers beside strings: refuse such a list
         _sorted(np.asarray(given, dtype=object), name)

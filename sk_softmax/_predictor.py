@@ -245,10 +245,13 @@ class Predictor(ClassifierMixin, BaseEstimator):
         logp = self.predict_log_proba(X, offset)
         arguments.check_length(logp, y)
         classes = to_numpy(self.classes_)
-        labels = self.classes  # the order of soft labels' columns in fit
+        # the order of soft labels' columns in fit
+        labels, stream = self.classes, getattr(self, "_stream", None)
         if labels is None:
-            stream = getattr(self, "_stream", None)
-            labels = classes if stream is None else stream.class_order
+            columns = getattr(self, "_column_classes", None)
+            labels = columns if stream is None else stream.class_order
+        if labels is None:
+            labels = classes
         if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:
