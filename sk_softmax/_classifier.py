@@ -94,7 +94,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Labels of the classes, sorted.
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two
         Coefficients, in the dtype of X (float64 or float32). With more than two
-        classes and an l2 penalty they sum to zero over the classes.
+        classes and an l2 penalty that is the same for all of them they sum to zero over
+        the classes, or to the sum of `coef_prior`.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
         Intercepts; zero without `fit_intercept`. With more than two classes they sum
         to zero.

@@ -17,8 +17,9 @@ class InferenceResult:
     one, and the features) are (K - 1) p free numbers, for adding the same to every
     class changes nothing. They are stored for each class against the first; what is
     shown depends on the gauge, the convention that picks one of the many equal sets:
-    by default that of ``coef_``, in which they sum to zero over the classes (for two
-    classes: the second against the first), or contrasts against a `reference` class.
+    by default they sum to zero over the classes (for two classes: the second against
+    the first), as ``coef_`` does unless it has a prior mean or the classes penalties of
+    their own; or they are contrasts against a `reference` class.
     Rows are class by class, in a class the intercept and then the features.
 
     Attributes
@@ -97,7 +98,7 @@ class InferenceResult:
 
     @property
     def coef(self):
-        """Coefficients in the gauge of ``coef_``, (K, p); (1, p) for two classes."""
+        """Coefficients that sum to zero, (K, p); (1, p) for two classes."""
         return self._gauge(None)[1] @ self.free_coef
 
     @property
@@ -136,7 +137,7 @@ class InferenceResult:
         level : float, default=0.95
             Of the confidence intervals, which are Wald's.
         reference : label of a class, default=None
-            Class to contrast the others with; None is the gauge of ``coef_``.
+            Class to contrast the others with; None lets them sum to zero.
         exponentiate : bool, default=False
             Whether to give odds ratios, with standard errors by the delta method
             and the limits transformed; z and p stay those of the coefficients.
@@ -176,7 +177,7 @@ class InferenceResult:
         level : float, default=0.95
             Of the intervals, which are Wald's.
         reference : label of a class, default=None
-            Class to contrast the others with; None is the gauge of ``coef_``.
+            Class to contrast the others with; None lets them sum to zero.
 
         Returns
         -------

@@ -496,6 +496,17 @@ def test_labels_of_any_kind(iris, labels):
     )
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "UInt64"])
+def test_nullable_labels_that_floats_cannot_tell_apart(iris, dtype):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    labels = pandas.Series(np.array([2**53, 2**53 + 1, 2**53 + 5])[y], dtype=dtype)
+    for classes in None, labels.unique():
+        classifier = SoftmaxClassifier(classes=classes).fit(X, labels)
+        assert classifier.classes_.tolist() == [2**53, 2**53 + 1, 2**53 + 5]
+    assert classifier.score(X, labels) > 0.9
+
+
 def test_verbose_prints_a_line_for_each_set_of_coordinates(iris, capsys):
     SoftmaxClassifier(verbose=1).fit(*iris)
     lines = capsys.readouterr().out.splitlines()

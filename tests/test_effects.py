@@ -218,6 +218,8 @@ def test_values_of_at_are_one_number_for_each_feature():
         marginal_effects(classifier, X, at={"x0": 1, 0: 3})
     with pytest.raises(ValueError, match="at"):
         marginal_effects(classifier, X, at={0: "a"})
+    with pytest.raises(ValueError, match=r"at=.* one value for each feature"):
+        marginal_effects(classifier, X, at={0: [1, 2]})
     with pytest.raises(ValueError, match="level='a' must be between"):
         marginal_effects(classifier, X, level="a")
     assert_close(

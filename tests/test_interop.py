@@ -170,6 +170,8 @@ def test_selection_by_a_lasso(make_rows):
     X = np.hstack([X, noise])
     lasso = SoftmaxClassifier(C=0.03, l1_ratio=1.0)
     select = SelectFromModel(lasso).fit(X, y)
+    chosen = SoftmaxClassifierCV([0.03], l1_ratios=[1.0])
+    assert SelectFromModel(chosen).fit(X, y).threshold_ == select.threshold_ == 1e-5
     support = select.get_support()
     np.testing.assert_array_equal(support, select.estimator_.coef_.any(axis=0))
     assert support[:5].sum() == 3

@@ -26,6 +26,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     LeaveOneGroupOut,
     LeaveOneOut,
     ShuffleSplit,
@@ -478,6 +479,52 @@ def test_soft_labels_are_labels(rows):
     np.testing.assert_allclose(hard.scores_, soft.scores_, rtol=1e-6)
     np.testing.assert_allclose(hard.score(X, y), soft.score(X, np.eye(3)[y]))
     assert SoftmaxClassifierCV(CS).fit(X, np.eye(3)[y]).scores_.shape == (5, 1, 4)
+
+
+@pytest.mark.parametrize("kind", ["classes", "frame"])
+def test_scorers_get_soft_labels_in_the_order_of_classes(rows, kind):
+    X, y, _ = rows
+    Y, order = 0.9 * np.eye(3)[y] + 0.1 / 3, [2, 0, 1]
+    turned, options = Y[:, order], {"classes": order}
+    if kind == "frame":
+        turned = pytest.importorskip("pandas").DataFrame(turned, columns=order)
+        options = {}
+
+    def own(model, X, Y):
+        return np.mean(np.sum(Y * model.predict_log_proba(X), axis=1))
+
+    expected = SoftmaxClassifierCV(CS, cv=KFold(3)).fit(X, Y)
+    for scoring in (own, lambda model, X, Y: model.score(X, Y)):
+        cv = SoftmaxClassifierCV(CS, cv=KFold(3), scoring=scoring, **options)
+        cv.fit(X, turned)
+        np.testing.assert_allclose(cv.scores_, expected.scores_, rtol=1e-9)
+        assert cv.score(X, turned) == pytest.approx(expected.score(X, Y))
+
+
+@pytest.mark.parametrize("params", [{"groups": [0, 1]}, {"bogus": 1}], ids=str)
+def test_leaving_out_single_rows_takes_no_groups(rows, params):
+    with pytest.raises(ValueError, match=r"approximate-loo' .* takes no \['(gr|bo)"):
+        SoftmaxClassifierCV(CS, cv=LOO).fit(*rows[:2], **params)
+
+
+@pytest.mark.parametrize(
+    "scoring", ["rand_score", lambda model, X, y: 0.0], ids=["metric", "callable"]
+)
+def test_scorers_that_take_no_weights(rows, scoring):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, scoring=scoring)
+    cv.fit(X, y)
+    with pytest.raises(ValueError, match=r"takes no sample_weight, .* pass a callable"):
+        cv.fit(X, y, np.ones(len(y)))
+
+
+def test_metrics_of_a_part_without_some_class(rows):
+    X, y, _ = rows
+    own = [np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:3]]
+    splits = [(np.arange(len(y)), part) for part in own]
+    for scoring in ("top_k_accuracy", "d2_log_loss_score", "neg_log_loss"):
+        cv = SoftmaxClassifierCV(CS, cv=splits, scoring=scoring).fit(X, y)
+        assert np.isfinite(cv.scores_).all()
 
 
 def test_class_weights_of_soft_labels_are_not_in_the_scores(rows):
