@@ -111,16 +111,18 @@ def whitening(gram, problem):
 def _spectral_root(H, jacobi, problem):
     """T for H of unit diagonal, times jacobi.
 
-    With a penalty, what is below the rounding has curvature, and counts as much.
-    Without one it may have none at all and does not move: the gradient has to say
-    whether it is to (`SpectralRoot.follow`).
+    Where all is penalised what is below the rounding has curvature, and counts as much.
+    Else it may have none at all and does not move: the gradient has to say whether it
+    is to (`SpectralRoot.follow`).
     """
     noise = rounding(problem, len(H))
     eigenvalues, V = np.linalg.eigh(H)
     V *= jacobi[:, None]
     V *= 1 / np.sqrt(np.maximum(eigenvalues, noise))
     known = eigenvalues > noise
-    if problem.penalty.strength > 0 or known.all():
+    penalty = problem.penalty
+    penalised = penalty.ridge.all() if penalty.is_smooth else penalty.strength > 0
+    if penalised or known.all():
         return SpectralRoot(V)
     return SpectralRoot(V * known, V * ~known)
 

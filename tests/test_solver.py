@@ -315,6 +315,22 @@ def test_what_nearly_collinear_columns_differ_in(eps, seed, solver):
     np.testing.assert_allclose(found, expected, atol=1e-2)  # the digits are BLAS's
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_warm_start_where_unpenalised_columns_are_collinear(seed):
+    """Rounding is no curvature where a part of the columns has a penalty, either."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(70, 4)) @ rng.normal(size=(4, 10))
+    X /= np.linalg.norm(X, axis=1)[:, None]
+    y = (X[:, :3] * 10 + rng.gumbel(size=(70, 3))).argmax(axis=1)
+    factor = np.repeat([0.0, 1.0], [6, 4])
+    clf = SoftmaxClassifier(warm_start=True, penalty_factor=factor).fit(X, y)
+    first = clf.coef_
+    clf.fit(X, y)
+    assert clf.converged_
+    assert clf.n_iter_[0] <= 12
+    np.testing.assert_allclose(clf.coef_, first, atol=0.1)
+
+
 @pytest.mark.parametrize("solver", ["auto", "hessian", "blocks"])
 def test_exactly_collinear_columns_depend_on_no_order_of_the_rows(solver):
     """Two dummies for each row, without one left out, and no penalty."""
