@@ -234,6 +234,11 @@ class Separable:
         self.bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
     @cached_property
+    def is_smooth(self):
+        """Whether there is neither an l1 term nor a bound."""
+        return not (self.bounded or self.weight.any())
+
+    @cached_property
     def is_lasso(self):
         """Whether there are no bounds, and scaling can make all weights one."""
         return not self.bounded and self.weight.min() > 1e-8 * self.weight.max()

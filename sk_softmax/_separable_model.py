@@ -44,6 +44,8 @@ def minimise_separable(H, q, u, part, size, goal):
     -------
     v : (N,)
     """
+    if part.is_smooth:
+        return last_digits(H, q, u, part, u - solve_singular(H, q))[0]
     if not part.is_lasso:
         v, settled = semismooth_newton(H, q, u, part, size)
         return v if settled else walk(H, q, u, part, v, goal)
