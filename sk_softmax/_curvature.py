@@ -30,6 +30,8 @@ GRAM_ROWS = 512
 # A row that is certain of its class has this curvature at least in that class's block:
 # where all rows are certain, steps would take the gradient's rounding far.
 CERTAIN = 1e-6
+# Moves of a logit, from one that matters to one after which a row is certain.
+MOVES = np.geomspace(1, 50, 12)
 
 
 def class_directions(problem):
@@ -189,21 +191,23 @@ def rotated_diagonal(problem, X, P, weight, frame, Q, mean, U):
     return dot(c, Y), asum(c, axis=1)
 
 
-def far_rows(problem, X, P, weight, step, least):
+def far_rows(problem, X, P, weight, step):
     """A block's part of what rows far out could hide, and of their logits' mean move.
 
-    Rows are far out of which a step moves a logit by more than `least`. What they could
-    hide is twice the gain of a step along which they had as little curvature as they
-    may have at its end.
+    Rows are far out of which a step moves a logit by more than each of MOVES. What they
+    could hide is twice the gain of a step along which they had as little curvature as
+    they may have at its end. In the mean a move is the greatest of MOVES at most: that
+    of a single row could be more than all others'.
     """
     U = problem.linear(X, step)
     R = problem.loss.curvature_product(P, U) * weight
     if P.shape[0] > 1:
         U = U - asum(P * U, axis=0)
-    xp = namespace(U)
-    move = xp.abs(U)
-    hidden = R * U * exp(xp.clip(move, None, 50.0)) * cast(move > least, move.dtype)
-    return asum(hidden), dot(amax(move, axis=0), weight)
+    xp, far = namespace(U), like(MOVES, U)
+    move = xp.clip(xp.abs(U), None, float(MOVES[-1]))
+    most = amax(move, axis=0)
+    hidden = asum(R * U * exp(move), axis=0)  # exp overwrites
+    return cast(most >= far[:, None], most.dtype) @ hidden, dot(most, weight)
 
 
 def class_moments(problem, X, P, weight, frame, Q):

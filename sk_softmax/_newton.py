@@ -6,7 +6,7 @@ Each measures F - F* on the true Hessian: what coordinates say alone may be too 
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
-from ._curvature import far_rows
+from ._curvature import MOVES, far_rows
 
 # L-BFGS leaves the last NEAR times the goal to Newton's method, since conjugate
 # gradients have to be run anyway, to verify the end. If they fail, it comes nearer.
@@ -166,7 +166,7 @@ def judged(fit, before, trial, distance, gain, goal):
         trusted = error <= gain
     elif trusted := error < BELIEVED * gain:
         distance = distance / (1 - error / (BELIEVED * gain))
-    if trusted and distance <= goal and _hides(fit, before, trial, goal):
+    if trusted and distance <= goal and hides(fit, before, trial, goal):
         # a wall that keeps steps short, and is gone a few more steps on
         trusted, fit.unconfirmed = gain < fit.unconfirmed, gain
         for length in LONGER[: fit.passes_left()]:
@@ -180,8 +180,8 @@ def judged(fit, before, trial, distance, gain, goal):
     return trial, distance, trusted
 
 
-def _hides(fit, before, trial, goal):
-    """Whether rows far out may hide how F falls along a step; half a pass or two tell.
+def hides(fit, before, trial, goal):
+    """Whether rows far out may hide how F falls along a step; half a pass tells.
 
     A row that is nearly certain can have all the curvature there is along a step, if
     its features are large, and none a few logits further.
@@ -189,16 +189,12 @@ def _hides(fit, before, trial, goal):
     step, frame = trial.theta - before.theta, fit.frame
     # no feature is more than one from its centre in the frame
     by_features = np.abs(step[:, :-1] / frame.scale).sum(axis=1)
-    least = 1.0
     if 2 * np.max(by_features + np.abs(step[:, -1] + step[:, :-1] @ frame.centre)) <= 1:
         return False
-    for _ in range(2):
-        args = far_rows, (step, least), fit.problem.pass_flops / 2
-        hidden, move = fit.problem.curvature_sum(before.theta, *args)
-        if 0.5 * hidden <= HIDDEN * goal:
-            return False
-        least = max(FAR_OUT * float(move), 1.0)
-    return True
+    args = far_rows, (step,), fit.problem.pass_flops / 2
+    hidden, move = fit.problem.curvature_sum(before.theta, *args)
+    further = hidden[FAR_OUT * move <= MOVES]
+    return len(further) > 0 and 0.5 * further[0] > HIDDEN * goal
 
 
 def _least_eigenvalue_and_rest(cg, at_most):

@@ -28,7 +28,7 @@ from ._cost import (
 from ._direct import applies as applies_directly
 from ._direct import descend_directly
 from ._lbfgs import StageOver, lbfgs
-from ._newton import NEAR, newton
+from ._newton import NEAR, hides, newton
 from ._optimum import Fit, Leftover, null_point
 from ._proximal_model import MOST_WORKING_SET
 from ._proximal_newton import proximal_newton
@@ -171,6 +171,8 @@ class _Stages:
         Passes before they were built, negative, or that of earlier fits in them.
     near : float
         How near the goal a stage ends, as a multiple of it.
+    built_at : Point
+        Where the coordinates were built, or are used first if they are inherited.
     """
 
     def __init__(self, fit, kinds):
@@ -181,6 +183,7 @@ class _Stages:
         self.debt = fit.leftover.debt if self.inherited else 0
         # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
         self.near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
+        self.built_at = fit.point
         self.stage, self.n_hessians, self.was_stuck = 0, 0, False
 
     def run(self):
@@ -201,6 +204,8 @@ class _Stages:
                 self.n_hessians += 1
                 if self.n_hessians == MANY_HESSIANS:
                     _past_walls(fit)
+            if fit.converged and self._hides():
+                fit.converged = self.keep = False
             if fit.converged and _is_blind(fit, self.coordinates):
                 fit.move(fit.point, np.inf, False)
                 break
@@ -219,7 +224,7 @@ class _Stages:
         self.coordinates, self.kind = built
         if self.kind != fit.leftover.kind:  # of other coordinates nothing is known yet
             fit.softest = np.inf
-        self.least, self.debt = 0.0, -fit.passes()
+        self.least, self.debt, self.built_at = 0.0, -fit.passes(), fit.point
 
     def _kronecker_is_exact(self):
         """Whether the Kronecker product is the whole Hessian, and cheaper to build.
@@ -269,6 +274,18 @@ class _Stages:
         if self.kind == "diagonal":  # which costs little to build anew
             passes = min(passes, FRESH_PASSES[self.kind])
         return passes
+
+    def _hides(self):
+        """Whether rows far out may have hidden a way down since the coordinates' point.
+
+        What they take for curvature there is gone, and conjugate gradients, which start
+        with the steps that the coordinates think longest, end before they see it.
+        """
+        fit, before = self.fit, self.built_at
+        goal = fit.goal(fit.point.value)
+        if before.value - fit.point.value <= NEAR * goal or fit.passes_left() <= 3:
+            return False
+        return hides(fit, before, fit.point, goal)
 
     def _outdated(self):
         """Whether new coordinates may cost less than to verify the end in these.
