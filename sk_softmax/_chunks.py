@@ -69,14 +69,14 @@ def dtype_of(X):
     return np.dtype(np.float32 if dtypes == {np.dtype(np.float32)} else np.float64)
 
 
-def chunks_of(X):
+def _chunks_of(X):
     """The chunks of rows of a dask array or DataFrame, a list of Delayed."""
     if not hasattr(X, "columns") and X.ndim == 2 and X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     return np.ravel(X.to_delayed()).tolist()
 
 
-def lengths_of(X):
+def _lengths_of(X):
     """The number of rows in each chunk; NaN where that is unknown."""
     return X.chunks[0] if hasattr(X, "chunks") else (np.nan,) * X.npartitions
 
@@ -95,7 +95,7 @@ def aligned(X, name, argument):
     -------
     parts : list of Delayed, arrays, numbers or None
     """
-    lengths = lengths_of(X)
+    lengths = _lengths_of(X)
     if sparse.issparse(argument):
         raise TypeError(f"{name} is sparse: pass a dense array, {name}.toarray().")
     if argument is None or (not is_dask(argument) and np.ndim(argument) == 0):
@@ -116,7 +116,7 @@ def aligned(X, name, argument):
         ends = np.cumsum((0, *lengths))
         return [rows[start:end] for start, end in pairwise(ends)]
     _check_collection(name, argument)
-    theirs = lengths_of(argument)
+    theirs = _lengths_of(argument)
     if known and not np.isnan(theirs).any():
         _check_length(name, sum(theirs), sum(lengths))
         if theirs != lengths:
@@ -126,7 +126,7 @@ def aligned(X, name, argument):
             f"X has {len(lengths)} chunks of rows and {name} has {len(theirs)}, of "
             f"unknown lengths. {UNKNOWN}"
         )
-    return chunks_of(argument)
+    return _chunks_of(argument)
 
 
 def _check_collection(name, collection):
@@ -171,7 +171,7 @@ def lazily(method):
 def chunks_with(X, **arguments):
     """X's chunks, each with its part of each of the other arguments."""
     parts = [aligned(X, name, argument) for name, argument in arguments.items()]
-    return zip(chunks_of(X), *parts, strict=True)
+    return zip(_chunks_of(X), *parts, strict=True)
 
 
 def mean_score(estimator, X, y, sample_weight, offset):
@@ -213,7 +213,7 @@ def _predictions(estimator, method, X, offset):
     meta = getattr(estimator, method)(
         np.zeros((1, X.shape[1]), dtype), None if offset is None else np.zeros(shape)
     )[:0]
-    parts = zip(chunks_with(X, offset=offset), lengths_of(X), strict=True)
+    parts = zip(chunks_with(X, offset=offset), _lengths_of(X), strict=True)
     model = delayed(estimator, pure=True, traverse=False)
     predict = delayed(_predict, pure=True)
     chunks = [
@@ -230,7 +230,7 @@ def _predictions(estimator, method, X, offset):
 def _score(i, estimator, X, y, sample_weight, offset, dtype):
     """The score of a chunk and its weight."""
     with in_chunk(i):
-        X = entries(X, dtype)
+        X = checked_chunk(X, dtype)
         n = X.shape[0]
         weight = np.ones(n)
         if sample_weight is not None:
@@ -241,7 +241,7 @@ def _score(i, estimator, X, y, sample_weight, offset, dtype):
         return estimator.score(X, y, sample_weight, offset), weight @ mass
 
 
-def entries(X, dtype, **options):
+def checked_chunk(X, dtype, **options):
     """A chunk of X as an array or CSR matrix of this dtype, checked."""
     options |= {"accept_sparse": "csr", "ensure_min_samples": 0, "input_name": "X"}
     with numbers_only(X):
@@ -251,5 +251,5 @@ def entries(X, dtype, **options):
 def _predict(i, estimator, method, X, offset, dtype, meta):
     """A predict method's result for chunk i."""
     with in_chunk(i):
-        X = entries(X, dtype)
+        X = checked_chunk(X, dtype)
         return getattr(estimator, method)(X, offset) if X.shape[0] else meta

@@ -17,7 +17,7 @@ def penalty_factors(penalty_factor, shape, names, classes, grouped):
     """Factors of the penalty, broadcastable to (K, d)."""
     if penalty_factor is None:
         return 1.0
-    factor = in_order(penalty_factor, "penalty_factor", names, classes)
+    factor = _in_order(penalty_factor, "penalty_factor", names, classes)
     factor = by_feature(factor, "penalty_factor", shape, names, default=1.0)
     if not (factor >= 0).all():
         raise ValueError(
@@ -47,7 +47,7 @@ def bounds(bounds, shape, names, classes):
         lower = {name: _pair(pair)[0] for name, pair in bounds.items()}
         upper = {name: _pair(pair)[1] for name, pair in bounds.items()}
     else:
-        pair = [in_order(bound, "bounds", names, classes) for bound in _pair(bounds)]
+        pair = [_in_order(bound, "bounds", names, classes) for bound in _pair(bounds)]
         lower, upper = pair
     lower = by_feature(lower, "bounds", shape, names, default=-np.inf)
     upper = by_feature(upper, "bounds", shape, names, default=np.inf)
@@ -75,7 +75,7 @@ def _pair(pair):
     return pair
 
 
-def in_order(value, name, names, classes):
+def _in_order(value, name, names, classes):
     """A pandas object in the order of the features and, if it has them, classes."""
     if not hasattr(value, "iloc"):
         return value
@@ -147,7 +147,7 @@ def prior_mean(coef_prior, shape, classes, names):
                 "an array of shape (K, d) in the order of X's columns instead."
             )
         coef_prior = coef_prior.coef_
-    coef_prior = in_order(dense(coef_prior), "coef_prior", names, classes)
+    coef_prior = _in_order(dense(coef_prior), "coef_prior", names, classes)
     prior = numeric(to_numpy(coef_prior), "coef_prior", ensure_2d=False)
     if prior.shape != shape:
         raise ValueError(

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from . import _arguments as arguments
-from ._chunks import chunks_with, dtype_of, entries, in_chunk
+from ._chunks import checked_chunk, chunks_with, dtype_of, in_chunk
 from ._cluster import Cluster, Scratch, groups_of, worker
 from ._labels import labels_of, refuse_single
 from ._loss import loss_of
@@ -252,7 +252,7 @@ class _Chunk:
     def __init__(self, i, X, y, sample_weight, offset, dtype, n_features, name):
         self.i, self.name = i, name
         with in_chunk(i):
-            self.X = entries(X, dtype, ensure_all_finite=False, estimator=name)
+            self.X = checked_chunk(X, dtype, ensure_all_finite=False, estimator=name)
             n, d = self.X.shape
             if d != n_features:
                 raise ValueError(

@@ -19,7 +19,7 @@ OF_GOAL, OF_GAIN = 0.1, 0.03
 MAX_FACES = 4
 
 
-class Face:
+class _Face:
     """Coordinates of the variables that are free on a face, from an old Hessian.
 
     Parameters
@@ -101,7 +101,7 @@ def _to_least(fit, working, H, landing, hessian):
     pull = np.where(free, penalty.gradient(landing), 0)
     slope = point.gradient + bent
     slope[:, :-1] += pull
-    face = Face(working, H, free)
+    face = _Face(working, H, free)
     if not isinstance(face.root, CholeskyRoot):
         return None  # a few steps would not see its least curvature
     cg = ConjugateGradients(

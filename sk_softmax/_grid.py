@@ -44,10 +44,10 @@ def check_Cs(Cs, eps, problem, l1_ratios):
 def grid(problem, l1_ratios, n_Cs, eps):
     """Cs from the strongest useful penalty to the weakest, over all l1 ratios."""
     strengths = []
-    curvature = feature_curvature(problem)
+    curvature = _feature_curvature(problem)
     for l1_ratio in l1_ratios:
         if at(problem, 1.0, l1_ratio).penalty.has_l1:
-            strongest = zeroing_strength(problem, l1_ratio)
+            strongest = _zeroing_strength(problem, l1_ratio)
             # the smaller a feature's units, the weaker the penalty at which it enters
             scale = np.sqrt(np.median(curvature) / curvature.max())
             strengths += [strongest, eps * scale * strongest]
@@ -57,7 +57,7 @@ def grid(problem, l1_ratios, n_Cs, eps):
     return np.geomspace(Cs.min(), Cs.max(), n_Cs)
 
 
-def zeroing_strength(problem, l1_ratio):
+def _zeroing_strength(problem, l1_ratio):
     """The least strength at which all coefficients with an l1 term are zero.
 
     With a prior mean they are there instead, or at the bound nearest to it.
@@ -89,7 +89,7 @@ def zeroing_strength(problem, l1_ratio):
     return strength if strength > 0 else 1 / problem.total_weight
 
 
-def feature_curvature(problem):
+def _feature_curvature(problem):
     """Each penalised feature's curvature over its penalty factor, a mean over classes.
 
     At the null point. Features without curvature are left out.

@@ -30,9 +30,9 @@ from ._optimum import Leftover
 from ._separation import separated
 from ._solver import descend
 
-# Rows whose logits move by more than FAR are left out in fact: at most MOST_REFITS,
-# those that move the most.
-FAR, MOST_REFITS = 0.5, 100
+# Rows whose logits move by more than MOST_MOVE are left out in fact: of these at most
+# MOST_REFITS, that move the most.
+MOST_MOVE, MOST_REFITS = 0.5, 100
 # Memory for the arrays of the rows that are worked on together.
 CHUNK_BYTES = 2**24
 
@@ -119,7 +119,7 @@ def leave_one_out_loss(problem, theta, target):
             move = left_out - Z
             moves[part] = abs(move[0]) if len(Z) == 1 else np.ptp(move, axis=0)
     for i in np.argsort(-moves, kind="stable")[:MOST_REFITS]:
-        if moves[i] > FAR:
+        if moves[i] > MOST_MOVE:
             row = slice(i, i + 1)
             refitted = _refit(problem, theta, coordinates, frame, i)
             X = problem.rows.take([i]).X

@@ -57,15 +57,15 @@ def refuse_masked(value, name):
 def numbers_only(X):
     """Around scikit-learn's check of X: what it lets pass, and the column to blame."""
     refuse_masked(X, "X")
-    refuse_dates(X)
+    _refuse_dates(X)
     try:
         yield
     except (TypeError, ValueError):
-        check_columns(X)
+        _check_columns(X)
         raise
 
 
-def check_columns(X):
+def _check_columns(X):
     """Raise where a column of a frame holds dates or text instead of numbers."""
     for name, dtype in _columns(X):
         if _is_number(dtype):
@@ -86,10 +86,10 @@ def check_columns(X):
             ) from error
 
 
-def refuse_dates(X):
+def _refuse_dates(X):
     """Raise for dates, times and structured dtypes: NumPy makes numbers of them."""
     if any(_is_date(dtype) for _, dtype in _columns(X)):
-        check_columns(X)
+        _check_columns(X)
     if _is_date(getattr(X, "dtype", None)):
         raise ValueError(
             f"X is of {X.dtype}: only numbers can be used. Make numbers of it, such "

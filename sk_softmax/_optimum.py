@@ -15,11 +15,14 @@ MOST_GAIN = 10.0
 
 @dataclass
 class Point:
-    """A point, and F and its gradient there: one pass over the data."""
+    """A point, and F and its gradient there: one pass over the data.
+
+    The gradient is None where it is not known, as of the null point from class weights.
+    """
 
     theta: np.ndarray
     value: float
-    gradient: np.ndarray
+    gradient: np.ndarray | None
 
 
 @dataclass

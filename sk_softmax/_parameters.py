@@ -42,7 +42,7 @@ def check_parameters(classifier):
     if classifier.l1_ratio > 1:
         raise ValueError(f"l1_ratio={classifier.l1_ratio!r} must be at most 1.")
     for name in ("fit_intercept", "warm_start"):
-        check_bool(getattr(classifier, name), name)
+        _check_bool(getattr(classifier, name), name)
     if not isinstance(classifier.verbose, (numbers.Integral, np.bool_)):
         raise TypeError(f"verbose={classifier.verbose!r} must be an int or a bool.")
     group = classifier.penalty_group
@@ -56,7 +56,7 @@ def check_parameters(classifier):
         )
 
 
-def check_bool(value, name):
+def _check_bool(value, name):
     """Raise where it is not a bool, as scikit-learn does."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r} must be True or False.")
@@ -70,7 +70,7 @@ def check_choices(classifier):
         "a list of numbers in [0, 1], such as [1.0]",
         lambda array: (array >= 0) & (array <= 1),
     )
-    check_bool(classifier.refit, "refit")
+    _check_bool(classifier.refit, "refit")
     if not isinstance(classifier.n_jobs, (numbers.Integral, type(None))):
         raise TypeError(f"n_jobs={classifier.n_jobs!r} must be an int or None.")
     selection = classifier.selection

@@ -29,7 +29,7 @@ TRUSTED, BELIEVED = 0.2, 0.33
 DEAR = 15
 # After a step that promised more than this off F, a mean over the rows, the logits have
 # moved too far for the old Hessian, however well its model held.
-FAR = 1.0
+MOST_PROMISED = 1.0
 # The gains to come are summed as a geometric series, with a ratio of this at most.
 SLOWEST = 0.97
 # A step that promises at most this part of the goal is idle. If F does not fall even by
@@ -226,7 +226,7 @@ class Model:
         slow = gain > 0.5 * self._last_gain
         self._last_gain, self.fresh = gain, False
         self.idle = self.idle + 1 if gain <= max(IDLE * goal, fit.floor) else 0
-        outdated = not self.trusted or slow or gain > FAR
+        outdated = not self.trusted or slow or gain > MOST_PROMISED
         if outdated or self._worth_building(error - noise, gain, goal):
             self.drop()
         else:

@@ -86,7 +86,7 @@ def taken_and_left(H, q, u, part, v):
         return taken, 0.5 * np.sum(left * (left / size))
 
 
-def minimise_model(H, q, u, part, ridge=1e-14, diagonal=0.0):
+def minimise_model(H, q, u, part, ridge, diagonal):
     """argmin over v of q^T (v - u) + (v - u)^T H (v - u) / 2 + penalty(v).
 
     Parameters

@@ -134,7 +134,7 @@ class Stream:
     coordinates: object = None
 
 
-def class_order(stream, classes, classifier):
+def _class_order(stream, classes, classifier):
     """All labels, in the order of soft labels' columns: as passed now, or before."""
     known = classifier.classes if stream is None else stream.class_order
     order = classifier.classes if classes is None else classes
@@ -154,7 +154,7 @@ def class_order(stream, classes, classifier):
     return order
 
 
-def read(classifier, X, y, classes, sample_weight):
+def _batch_of(classifier, X, y, classes, sample_weight):
     """The labels, and validated X with its targets and weights as a Batch."""
     dtype = X.dtype
     classes, target, mass = arguments.targets(y, classes, dtype)
@@ -188,8 +188,8 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             f"fit_intercept={intercept} is not that of the first call to partial_fit. "
             "Start a new stream, with a clone of the estimator."
         )
-    order = class_order(stream, classes, classifier)
-    classes, batch = read(classifier, X, y, order, sample_weight)
+    order = _class_order(stream, classes, classifier)
+    classes, batch = _batch_of(classifier, X, y, order, sample_weight)
     if not batch.weight.any():
         if stream is None:
             raise ValueError(
@@ -238,10 +238,10 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
     options = arguments.solver_options(classifier)
     if stream is None:
         stream = _start(batch, classes, order, intercept, options["kinds"])
-    return advance(stream, batch, options, model)
+    return _advance(stream, batch, options, model)
 
 
-def advance(stream, batch, options, model):
+def _advance(stream, batch, options, model):
     """The stream after another batch, and the solver's result.
 
     Parameters

@@ -12,6 +12,8 @@ from sk_softmax import _sample, _solver
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._penalty import Penalty
 from sk_softmax._problem import Problem
+from sk_softmax._proximal import RIDGE
+from sk_softmax._quadratic_model import minimise_model
 from sk_softmax._rows import Rows
 
 SHIPPED = {
@@ -60,6 +62,11 @@ def make_rows():
         return np.asarray(X, dtype, order=order), y, weight.astype(dtype)
 
     return make_rows
+
+
+def model_minimum(H, q, u, part, diagonal=0.0):
+    """`minimise_model` with the ridge of float64 fits."""
+    return minimise_model(H, q, u, part, RIDGE * np.finfo(np.float64).eps, diagonal)
 
 
 def objective(X, y, coef, intercept, C, weight=None, offset=0.0):

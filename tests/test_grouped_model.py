@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import model_minimum
 
 from sk_softmax import SoftmaxClassifier, _grouped_model
 from sk_softmax._penalty import Grouped
-from sk_softmax._quadratic_model import minimise_model, taken_and_left
+from sk_softmax._quadratic_model import taken_and_left
 
 INF = np.inf
 N, SIZE = 60, 3
@@ -54,7 +55,7 @@ def test_models_of_collinear_features_are_solved(kind, weight, rank, least):
         H, q = quadratic(rng, rank, least)
         start = rng.normal(size=N) if seed % 2 else np.zeros(N)
         u = part.prox(start, np.full(N, 1e-3))
-        v = minimise_model(H, q, u, part)
+        v = model_minimum(H, q, u, part)
         assert (part.lower <= v).all() and (v <= part.upper).all()
         # MODEL_TOL, and what the model's ridge changes
         assert left(H, q, u, part, v) <= 2e-6
@@ -68,7 +69,7 @@ def test_smoothed_norms_alone_lead_to_the_minimum(kind, monkeypatch):
     part = groups(rng, 1e-2, kind)
     H, q = quadratic(rng, 40, 1e-2)
     u = part.prox(np.zeros(N), np.ones(N))
-    assert left(H, q, u, part, minimise_model(H, q, u, part)) <= 1e-6
+    assert left(H, q, u, part, model_minimum(H, q, u, part)) <= 1e-6
 
 
 def test_few_steps_solve_a_model(monkeypatch):
@@ -84,7 +85,7 @@ def test_few_steps_solve_a_model(monkeypatch):
     part = groups(rng, 1.0, "free")
     H, q = quadratic(rng, N, 1e-1)
     u = part.prox(np.zeros(N), np.ones(N))
-    v = minimise_model(H, q, u, part)
+    v = model_minimum(H, q, u, part)
     assert left(H, q, u, part, v) <= 1e-6
     assert 0 < (part.norms(v) == 0).sum() < N // SIZE
     assert len(steps) <= 8
@@ -97,7 +98,7 @@ def test_a_weak_norm_counts_where_nothing_else_does():
     q, u = np.repeat([3.0, 0.0], 3), np.repeat([0.0, 0.5], 3)
     one = np.ones(6)
     part = Grouped(1e-8 * one, one, np.repeat([0, 1], 3), -INF * one, INF * one)
-    v = minimise_model(H, q, u, part)
+    v = model_minimum(H, q, u, part)
     np.testing.assert_allclose(v, np.repeat([-3.0, 0.0], 3), atol=1e-7)
 
 
@@ -106,9 +107,9 @@ def test_a_start_that_is_the_minimum_stays():
     part = groups(rng, 1e3, "free")
     H, q = quadratic(rng, N, 1e-1)
     zero = np.zeros(N)
-    assert not minimise_model(H, q, zero, part).any()
+    assert not model_minimum(H, q, zero, part).any()
     H[:] = np.nan  # and nobody knows
-    assert not minimise_model(H, q, zero, groups(rng, 1e-3, "free")).any()
+    assert not model_minimum(H, q, zero, groups(rng, 1e-3, "free")).any()
 
 
 def test_groups_over_many_collinear_features():
@@ -135,7 +136,7 @@ def test_a_model_that_is_not_convex_gets_a_ridge_until_it_is():
     H = H * np.outer(*[np.repeat([1.0, 1e-8], N // 2)] * 2) + noise + noise.T
     assert np.linalg.eigvalsh(H)[0] < 0
     u = np.zeros(N)
-    v = minimise_model(H, q, u, part, diagonal=1.0)
+    v = model_minimum(H, q, u, part, diagonal=1.0)
     d = v - u
     assert v.any() and np.abs(v).max() < 1e8
     assert d @ H @ d >= -1e-6 * (d @ d)
@@ -185,7 +186,7 @@ def test_what_an_unsolved_model_leaves():
     H, q, u = np.diag([1.0, 1e-6]), np.array([-1.0, -1e-3]), np.zeros(2)
     free = np.full(2, INF)
     part = Grouped(np.full(2, 1e-6), np.ones(2), np.arange(2), -free, free)
-    solved = minimise_model(H, q, u, part)
+    solved = model_minimum(H, q, u, part)
     taken, left = taken_and_left(H, q, u, part, solved)
     assert 0.9 < taken < 1.1 and left < 1e-9
     assert taken_and_left(H, q, u, part, np.array([1.0, 0.0]))[1] == INF

@@ -940,7 +940,7 @@ def test_progress_is_a_line_a_fit(rows, capsys):
     assert lines[-1].startswith("SoftmaxClassifierCV: all rows, ")
 
 
-def test_X_is_not_copied_whole_nor_written_to(load):
+def test_X_is_not_written_to(load):
     X, y = load("wine")  # read-only
     SoftmaxClassifierCV(CS, cv=3).fit(X, y)
 

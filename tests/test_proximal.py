@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import model_minimum
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
@@ -33,7 +34,7 @@ from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_model import Damping, Model, kkt_violation
 from sk_softmax._proximal_newton import proximal_newton
-from sk_softmax._quadratic_model import minimise_model, taken_and_left
+from sk_softmax._quadratic_model import taken_and_left
 from sk_softmax._rows import Rows
 from sk_softmax._separable_model import semismooth_newton, walk
 from sk_softmax._solver import solve
@@ -220,7 +221,7 @@ def test_model_minimum(name, kind, start):
     H, q = A.T @ A / 60, rng.normal(size=n)
     u = np.zeros(n) if start == "zero" else rng.normal(size=n)
     u = part.prox(u, np.full(n, 1e-3))
-    found = minimise_model(H, q, u, part)
+    found = model_minimum(H, q, u, part)
     expected = slow_minimum(H, q, u, part)
     assert (part.lower <= found).all() and (found <= part.upper).all()
     least = model_value(H, q, u, part, expected)
@@ -255,7 +256,7 @@ def test_faces_that_go_in_circles_lead_to_the_minimum(l1):
     H = A @ np.linalg.qr(rng.normal(size=(n, n)))[0]
     H = H.T @ H + 1e-6 * np.eye(n)
     q, u = H @ rng.normal(size=n), np.zeros(n)
-    found = minimise_model(H, q, u, part)
+    found = model_minimum(H, q, u, part)
     size = np.sqrt(np.diag(H))
     before = (part.violation(u, q) / size).max()
     after = (part.violation(found, q + H @ (found - u)) / size).max()
@@ -268,7 +269,7 @@ def test_no_curvature_is_no_end_without_an_end(curvature):
     H, q = np.diag([1.0, curvature]), np.array([-1.0, 0.08])
     zero = np.zeros(2)
     part = Separable(np.full(2, 1e-3), np.full(2, -INF), np.full(2, INF))
-    assert np.isfinite(minimise_model(H, q, zero, part)).all()
+    assert np.isfinite(model_minimum(H, q, zero, part)).all()
     if np.isfinite(curvature):
         assert np.isfinite(walk(H, q, zero, part, zero, 1e-9)).all()
 
@@ -287,7 +288,7 @@ def test_weak_penalties_of_collinear_variables(name):
     A = A @ rng.normal(size=(n // 2, n))
     H, q = A.T @ A / 100, A.T @ rng.normal(size=100) / 100
     u = part.prox(np.zeros(n), np.ones(n))
-    found = minimise_model(H, q, u, part)
+    found = model_minimum(H, q, u, part)
     size = np.sqrt(np.diag(H))
     before = (part.violation(u, q) / size).max()
     after = (part.violation(found, q + H @ (found - u)) / size).max()
@@ -416,7 +417,7 @@ def test_nobody_knows_what_is_left_without_curvature():
 def test_model_without_variables():
     none = np.zeros(0)
     part = Separable(none, none, none)
-    assert len(minimise_model(np.zeros((0, 0)), none, none, part)) == 0
+    assert len(model_minimum(np.zeros((0, 0)), none, none, part)) == 0
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.6])
