@@ -53,10 +53,11 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         "balanced" is inversely proportional to the classes' weighted frequencies.
     solver : {"auto", "hessian", "blocks", "kronecker", "diagonal"}, default="auto"
         Coordinates in which L-BFGS moves (combinations of the coefficients in which
-        the objective bends about alike), all with the same result: from the whole
+        the objective bends about alike), all to the same optimum: from the whole
         Hessian, its blocks of one class, its nearest Kronecker product or its
         diagonal. "auto" takes those with the cheapest fit, or where the data are small
-        Newton's method.
+        Newton's method. In those from the diagonal a fit can end too early over columns
+        that are nearly collinear.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / (F0 - F*) at which to stop, F0 being the
         objective of the best model without features or, if that is less, of
