@@ -102,9 +102,13 @@ def is_soft(y):
     return y.ndim == 2 and y.shape[1] > 1
 
 
-def named_columns(y):
-    """A list of the names of soft labels' columns, or None."""
-    return list(y.columns) if is_soft(y) and hasattr(y, "columns") else None
+def check_columns(labels, classes):
+    """Raise unless the columns of soft labels, sorted, are the classes of a fit."""
+    if not np.array_equal(labels, classes):
+        raise ValueError(
+            f"y has columns {labels.tolist()}, but the classes of the fit are "
+            f"{classes.tolist()}: pass a column for each of them."
+        )
 
 
 def in_class_order(Y, classes):

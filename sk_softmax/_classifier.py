@@ -95,8 +95,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         Labels of the classes, sorted.
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two
         Coefficients, in the dtype of X (float64 or float32). With more than two
-        classes and an l2 penalty that is the same for all of them they sum to zero over
-        the classes, or to the sum of `coef_prior`.
+        classes and an l2 penalty that is the same for all of them, and no bounds, they
+        sum to zero over the classes, or to the sum of `coef_prior`.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two
         Intercepts; zero without `fit_intercept`. With more than two classes they sum
         to zero.
@@ -249,7 +249,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._total_weight = float(problem.total_weight)
         self._rows_observed_once = problem.observes_rows_once
         self._apart = classes[apart].tolist()
-        self._column_classes = arguments.named_columns(y)
         self._warn(result, self._apart, stopped)
         return self
 
@@ -361,7 +360,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         ratios = getattr(self, "l1_ratios", None)
         ratio = getattr(self, "l1_ratio_", None)
         if ratio is None:
-            ratio = self.l1_ratio if ratios is None else min(ratios)
+            ratio = self.l1_ratio if ratios is None else np.min(ratios, initial=1)
         return "l2" if ratio == 0 else "l1" if ratio == 1 else "elasticnet"
 
     @staticmethod

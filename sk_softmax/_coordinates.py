@@ -139,8 +139,11 @@ class _FromLoss:
         some = [i for i, root in enumerate(self.roots) if root.unknown is not None]
         if some:
             g = self._in_frame(problem.value_gradient(theta)[1])
+            eps = np.finfo(problem.rows.dtype).eps
+            rounding = np.append(self.frame.rounding, eps)
             for i in some:
-                self.roots[i].follow(g[i], np.finfo(problem.rows.dtype).eps)
+                times = g.shape[1] // len(rounding)
+                self.roots[i].follow(g[i], np.tile(rounding, times))
 
 
 class Hessian(_FromLoss):
@@ -267,7 +270,7 @@ def build_kronecker(problem, theta, frame):
     if root.unknown is not None:
         G = Q.T @ problem.value_gradient(theta)[1]
         g = (G[:, :-1] - G[:, -1:] * centre) * frame.scale
-        root.follow(g, np.finfo(problem.rows.dtype).eps)
+        root.follow(g, frame.rounding)
     U = root.T
     # at the null point all rows have the same probabilities; but the Gram matrix knows
     # no curvature of what follows the gradient

@@ -222,7 +222,6 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
         self._apart = classes[apart].tolist()
-        self._column_classes = arguments.named_columns(y)
         self._warn_of(optimality, self._apart)
         return self
 
@@ -297,10 +296,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     def _choose(self):
         """Index of the chosen l1 ratio and C; sets C_1se_."""
         mean = self.scores_mean_
-        if np.isnan(mean).all():
+        if not np.isfinite(mean).any():
             raise ValueError(
-                f"scoring={self.scoring!r} is NaN for every C: check the scorer, and "
-                "whether each fold has the rows that it needs."
+                f"scoring={self.scoring!r} is NaN or infinite for every C: check the "
+                "scorer, and whether each fold has the rows that it needs."
             )
         r, best = np.unravel_index(np.nanargmax(mean), mean.shape)
         within = mean[r] >= mean[r, best] - np.nan_to_num(self.scores_se_[r, best])

@@ -25,6 +25,7 @@ from ._chunks import is_dask
 from ._classifier import SoftmaxClassifier
 from ._dask import DaskProblem
 from ._grid import at
+from ._labels import plain_labels
 from ._leave_one_out import leave_one_out_loss, refuse_separated
 from ._parameters import is_loo
 from ._path import log_loss, refuse_infinite, solve_path
@@ -39,6 +40,8 @@ OF_LABELS = {
     "log_loss",
     "top_k_accuracy_score",
 }
+# Of these, what compares with the frequencies of y has no meaning for one class.
+NOT_OF_ONE_CLASS = {"d2_brier_score", "d2_log_loss_score"}
 
 
 @dataclass
@@ -288,10 +291,10 @@ def splits(estimator, problem, classes, y, sample_weight, params):
     else:
         labels = classes[problem.target]
     if is_loo(estimator):
-        if params:
+        if given := sorted(name for name in params if params[name] is not None):
             raise ValueError(
-                f"cv='approximate-loo' leaves out single rows and takes no "
-                f"{sorted(params)}: for groups pass a splitter as cv."
+                f"cv='approximate-loo' leaves out single rows and takes no {given}: "
+                "for groups pass a splitter as cv."
             )
         return labels, [None], {}
     if _routing_enabled():
@@ -349,10 +352,14 @@ def _check_weighted(scoring):
 
 def _row_numbers(split, n):
     """The rows of a split's train and test part, which may be masks."""
-    rows = np.arange(n)
+    rows, parts = np.arange(n), []
     try:
-        train, test = split
-        return rows[train], rows[test]
+        for part in split:
+            index = np.asarray(part)
+            parts.append(rows[index if index.size else []])
+        if [part.ndim for part in parts] != [1, 1]:
+            raise IndexError("there are not two, or one is not one-dimensional")
+        return parts
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(
             "cv must give pairs of a train and a test part, each an array of row "
@@ -412,13 +419,18 @@ def score_by_name(estimator, X, y, sample_weight, offset, params):
         )
         params = routed.scorer.score
     elif sample_weight is not None:
+        _check_weighted(estimator.scoring)
         params = {"sample_weight": sample_weight}
     coef, intercept = estimator.coef_, estimator.intercept_
     model = _model(estimator.C_, estimator.classes_, coef, intercept, offset)
     if hasattr(estimator, "feature_names_in_"):
         model.feature_names_in_ = estimator.feature_names_in_
     if is_soft(y):
+        if hasattr(y, "columns"):
+            arguments.check_columns(np.sort(np.asarray(y.columns)), estimator.classes_)
         y = arguments.in_class_order(y, estimator.classes)
+    else:
+        y = plain_labels(y)
     return _score(metrics.get_scorer(estimator.scoring), model, X, y, params)
 
 
@@ -451,7 +463,8 @@ def _score(scorer, model, X, y, params):
     known = {name: parameter.default for name, parameter in parameters.items()} | own
     given, name = {}, getattr(function, "__name__", None)
     name = name if function is getattr(metrics, str(name), None) else None
-    if not np.isin(classes, y).all() and name in OF_LABELS:
+    of_labels = OF_LABELS if len(np.unique(y)) > 1 else OF_LABELS - NOT_OF_ONE_CLASS
+    if not np.isin(classes, y).all() and name in of_labels:
         given["labels"] = classes
     # of two classes average_precision_score ignores its average
     ignored = name == "average_precision_score"

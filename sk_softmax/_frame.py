@@ -16,6 +16,9 @@ class Frame:
         is zero, else the mean.
     constant : bool ndarray of shape (d,)
         Features that beside an intercept are constant, up to rounding.
+    rounding : float64 ndarray of shape (d,)
+        What rounding may make of gradients of size one: more, where features are far
+        from zero.
     """
 
     def __init__(self, problem):
@@ -51,6 +54,8 @@ class Frame:
         self.constant = problem.fit_intercept & (most - least <= rounding)
         if rows.is_sparse:  # an entry may be held in parts: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
+        far = np.maximum(np.abs(self.mean) * self.scale, 1.0)
+        self.rounding = np.finfo(rows.dtype).eps * far
         _refuse_tiny(problem, size, self.constant)
 
     def hold_constants(self):

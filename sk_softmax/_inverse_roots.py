@@ -63,15 +63,21 @@ class SpectralRoot:
         """T, a new array."""
         return self.T.copy()
 
-    def follow(self, g, eps):
+    def follow(self, g, rounding):
         """Move unknown directions too where a gradient, a row of g, is not rounding.
 
         Exactly collinear columns have no gradient where they differ, and their
         difference stays; nearly collinear ones may have much to gain there.
+
+        Parameters
+        ----------
+        g : (N,) or (q, N)
+        rounding : (N,)
+            That of each entry of a gradient of size one.
         """
         along = np.abs(np.atleast_2d(g) @ self.unknown).max(axis=0)
-        noise = 1e3 * eps * max(np.linalg.norm(g), 1.0)
-        used = along > noise * np.linalg.norm(self.unknown, axis=0)
+        noise = 1e3 * max(np.linalg.norm(g), 1.0)
+        used = along > noise * (rounding @ np.abs(self.unknown))
         self.T = np.where(used, self.unknown, self.T)
 
 

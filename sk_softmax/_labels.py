@@ -19,7 +19,7 @@ def refuse_single(labels):
 def labels_of(y):
     """The labels found in y, sorted, and the code of each row."""
     refuse_missing(y, "y")
-    y = _plain(y)
+    y = plain_labels(y)
     plain = type(y) is np.ndarray and y.size and y.dtype.kind in "biu"
     if not plain:  # the check takes as long as a pass over small data
         y = numeric(y, "y", None, ensure_2d=False)
@@ -31,16 +31,12 @@ def labels_of(y):
     return found, codes
 
 
-def _plain(labels):
+def plain_labels(labels):
     """Pandas' nullable integers and bools as NumPy's: others would make them floats."""
-    dtype = getattr(labels, "dtype", None)
-    if isinstance(dtype, np.dtype) or getattr(dtype, "kind", None) not in (
-        "b",
-        "i",
-        "u",
-    ):
+    dtype = getattr(getattr(labels, "dtype", None), "numpy_dtype", None)
+    if dtype is None or dtype.kind not in "biu":
         return labels
-    return np.asarray(labels, dtype=dtype.numpy_dtype)
+    return np.asarray(labels, dtype=dtype)
 
 
 def refuse_missing(labels, name):
@@ -84,7 +80,7 @@ def _sorted(labels, name):
 def label_set(classes, name="classes"):
     """The full set of labels that the user gave, sorted."""
     refuse_missing(classes, name)
-    given, classes = classes, np.asarray(to_numpy(_plain(classes)))
+    given, classes = classes, np.asarray(to_numpy(plain_labels(classes)))
     if classes.dtype.kind == "U" and not hasattr(given, "dtype"):
         # NumPy has made strings of numbers beside strings: refuse such a list
         _sorted(np.asarray(given, dtype=object), name)

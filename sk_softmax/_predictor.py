@@ -24,6 +24,7 @@ from ._array_api import (
     to_numpy,
 )
 from ._chunks import is_dask, lazily, mean_score, refuse_dask
+from ._labels import plain_labels
 from ._loss import log_proba, proba
 from ._numeric import is_plain, numbers_only
 from ._rows import (
@@ -221,6 +222,8 @@ class Predictor(ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) of labels, or (n_samples, n_classes) of \
                 distributions or counts
+            A DataFrame's columns name the classes; an array's are in the order of
+            the parameter `classes`, or else of ``classes_``.
         sample_weight : array-like of shape (n_samples,), default=None
         offset : array-like, default=None
             As in `decision_function`.
@@ -234,7 +237,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
             return mean_score(self, X, y, sample_weight, offset)
         refuse_dask(y=y, sample_weight=sample_weight)
         if not is_soft(y):
-            predicted = self.predict(X, offset)
+            predicted, y = self.predict(X, offset), plain_labels(y)
             sample_weight = arguments.drop_if_scalar(sample_weight)
             y, sample_weight = follow(predicted, y, sample_weight)
             return accuracy_score(y, predicted, sample_weight=sample_weight)
@@ -245,23 +248,16 @@ class Predictor(ClassifierMixin, BaseEstimator):
         logp = self.predict_log_proba(X, offset)
         arguments.check_length(logp, y)
         classes = to_numpy(self.classes_)
-        # the order of soft labels' columns in fit
-        labels, stream = self.classes, getattr(self, "_stream", None)
+        labels = self.classes  # the order of soft labels' columns in fit
         if labels is None:
-            columns = getattr(self, "_column_classes", None)
-            labels = columns if stream is None else stream.class_order
-        if labels is None:
-            labels = classes
+            stream = getattr(self, "_stream", None)
+            labels = classes if stream is None else stream.class_order
         if is_soft(y) and hasattr(y, "columns"):  # they name the classes, in any order
             labels = None
         else:
             y = follow(logp, y)
         labels, target, mass = arguments.targets(y, labels, logp.dtype)
-        if not np.array_equal(labels, classes):
-            raise ValueError(
-                f"y has columns {labels.tolist()}, but the classes of the fit are "
-                f"{classes.tolist()}: pass a column for each of them."
-            )
+        arguments.check_columns(labels, classes)
         target, mass, weight = follow(logp, target, mass, sample_weight)
         weight = arguments.row_weights(weight, None, labels, target, mass, logp.dtype)
         if target.ndim == 1:

@@ -25,8 +25,11 @@ def separated(problem, theta):
     confusion = problem.confusion(theta)
     if confusion is None:
         return apart
-    # less than half a row between any two groups
-    links = (confusion + confusion.T)[np.ix_(present, present)] >= 2 / n**2
+    between = (confusion + confusion.T)[np.ix_(present, present)]
+    np.fill_diagonal(between, 0)
+    certain = between.sum(axis=1) < 0.5
+    # between any two groups of the others, too, it is less than half a row
+    links = (between >= 2 / n**2) & ~(certain | certain[:, None])
     n_groups, group = connected_components(links, directed=False)
     if n_groups == 1:
         return apart
@@ -39,7 +42,7 @@ def separated(problem, theta):
 
     before = errors(confusion)
     for _ in range(TIMES if n_groups < n else 0):
-        least = before[alone].min() / problem.total_weight
+        least = before[alone].min() / problem.rows.shape[0]
         if least <= rounding:  # F tells no further
             break
         # F0 - F is at most about log(K)

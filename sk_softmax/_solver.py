@@ -283,7 +283,8 @@ class _Stages:
         """
         fit, before = self.fit, self.built_at
         goal = fit.goal(fit.point.value)
-        if before.value - fit.point.value <= NEAR * goal or fit.passes_left() <= 3:
+        small = max(NEAR * goal, fit.noise(fit.point))
+        if before.value - fit.point.value <= small or fit.passes_left() <= 3:
             return False
         return hides(fit, before, fit.point, goal)
 
@@ -374,6 +375,8 @@ def _inherit(fit, kinds):
     strength = fit.problem.penalty.strength
     with np.errstate(all="ignore"):  # what is not finite is caught below
         coordinates = left.coordinates.with_penalty(fit.problem)
+        if coordinates is not left.coordinates and hasattr(coordinates, "follow"):
+            coordinates.follow(fit.problem, fit.point.theta)
         probe = coordinates.step(np.ones(coordinates.size))
     if not np.isfinite(probe).all():
         return None, None, 0.0

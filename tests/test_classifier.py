@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from sk_softmax import SoftmaxClassifier, _encode, _loss, _rows
+from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _encode, _loss, _rows
 from sk_softmax._coordinates import BUILDERS
 
 FOLDER_DATA = [
@@ -505,6 +505,18 @@ def test_nullable_labels_that_floats_cannot_tell_apart(iris, dtype):
         classifier = SoftmaxClassifier(classes=classes).fit(X, labels)
         assert classifier.classes_.tolist() == [2**53, 2**53 + 1, 2**53 + 5]
     assert classifier.score(X, labels) > 0.9
+    others = labels.replace(2**53 + 1, 2**53)
+    assert classifier.score(X, others) < 0.7
+    cv = SoftmaxClassifierCV([1.0], cv=3, scoring="accuracy").fit(X, labels)
+    assert cv.score(X, labels) > 0.9
+    assert cv.score(X, others) < 0.7
+
+
+def test_sparse_labels_of_pandas(iris):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    labels = pandas.Series(y).astype("Sparse[int]")
+    assert SoftmaxClassifier().fit(X, labels).score(X, y) > 0.9
 
 
 def test_verbose_prints_a_line_for_each_set_of_coordinates(iris, capsys):
