@@ -112,6 +112,18 @@ def test_groups_of_classes_that_overlap_among_themselves(tol):
             ask()
 
 
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+def test_many_classes_at_any_tolerance(tol):
+    """Where all rows are on the right side that is enough, however far they are."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(20, 3))
+    centres *= 10 / np.linalg.norm(centres, axis=1)[:, None]
+    y = np.arange(60) % 20
+    X = centres[y] + 0.05 * rng.normal(size=(60, 3))
+    model = SoftmaxClassifier(C=INF, tol=tol)
+    says(lambda: model.fit(X, y), classes=list(range(20)), step="finite C")
+
+
 def test_path(iris):
     X, y = iris
     says(lambda: softmax_path(X, y, Cs=[1.0, INF]), classes=[0], step="finite C")

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import PolynomialFeatures
 from threadpoolctl import threadpool_limits
 
-from sk_softmax import SoftmaxClassifier, _direct, _solver
+from sk_softmax import SoftmaxClassifier, _direct, _solver, softmax_path
 from sk_softmax._conjugate_gradients import ConjugateGradients
 from sk_softmax._coordinates import BUILDERS
 from sk_softmax._optimum import Fit
@@ -313,6 +313,34 @@ def test_what_nearly_collinear_columns_differ_in(eps, seed, solver):
     expected = SoftmaxClassifier(C=np.inf).fit(Z, y).predict_proba(Z)
     found = SoftmaxClassifier(C=np.inf, solver=solver).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=1e-2)  # the digits are BLAS's
+
+
+@pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker"])
+@pytest.mark.parametrize("seed", range(4))
+def test_collinear_columns_far_from_zero(seed, solver):
+    """There rounding makes gradients, which are not to be followed."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 5))
+    y = (X @ rng.normal(size=(5, 4)) + rng.gumbel(size=(60, 4))).argmax(axis=1)
+    X[:, 0] += 1e6
+    X[:, -1] = X[:, 0] + X[:, 1]
+    clf = SoftmaxClassifier(C=np.inf, tol=1e-5, solver=solver).fit(X, y)
+    assert clf.converged_
+    assert clf.n_iter_[0] < 40
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13, 38])
+def test_a_path_over_nearly_collinear_columns_without_a_penalty(seed):
+    """Coordinates under the next penalty follow the gradient, too."""
+    rng = np.random.default_rng(seed)
+    Z, eps = rng.normal(size=(100, 6)), 3e-7
+    y = (Z @ rng.normal(size=(6, 4)) + rng.gumbel(size=(100, 4))).argmax(axis=1)
+    X = Z.copy()
+    X[:, 3] = 2 * Z[:, 0] + eps * Z[:, 3]
+    options = {"Cs": np.geomspace(1e-3, 1e3, 7), "penalty_factor": [0, 0, 0, 0, 1, 1]}
+    found, expected = softmax_path(X, y, **options), softmax_path(Z, y, **options)
+    missing = expected.deviance_explained - found.deviance_explained
+    assert missing.max() < 1e-4
 
 
 @pytest.mark.parametrize("seed", range(4))
