@@ -26,12 +26,12 @@ def heavy_tailed(seed):
 
 @pytest.mark.parametrize(
     "seed",
-    [13, 51, 101, 229, 231, 319, 412, 468, 683, 773, 892, 954, 1345, 1446, 2245],
+    [13, 51, 101, 229, 231, 319, 412, 468, 683, 773, 892, 1345, 1446, 2245],
 )
 def test_ends_that_rows_far_out_had_hidden(seed):
     """Nearly certain, they have all the curvature of a step and lose it on the way.
 
-    Each of these was called converged at 13 to 6,600 times `tol`.
+    Each of these was called converged at 13 to 1,800 times `tol`.
     """
     X, y, C, options, tol = heavy_tailed(seed)
     classifier = SoftmaxClassifier(C, tol=tol, **options).fit(X, y)
