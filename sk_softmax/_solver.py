@@ -171,8 +171,8 @@ class _Stages:
         Passes before they were built, negative, or that of earlier fits in them.
     near : float
         How near the goal a stage ends, as a multiple of it.
-    built_at : Point
-        Where the coordinates were built, or are used first if they are inherited.
+    built_at : Point or None
+        Where the coordinates were built, unless they are inherited.
     """
 
     def __init__(self, fit, kinds):
@@ -183,7 +183,7 @@ class _Stages:
         self.debt = fit.leftover.debt if self.inherited else 0
         # Newton's model of F is of use from a relative suboptimality of about 3e-5 on
         self.near = float(np.clip(3e-5 / max(fit.tol, 1e-9), 1, NEAR))
-        self.built_at = fit.point
+        self.built_at = None
         self.stage, self.n_hessians, self.was_stuck = 0, 0, False
 
     def run(self):
@@ -282,9 +282,10 @@ class _Stages:
         with the steps that the coordinates think longest, end before they see it.
         """
         fit, before = self.fit, self.built_at
+        if before is None or fit.passes_left() <= 3:
+            return False
         goal = fit.goal(fit.point.value)
-        small = max(NEAR * goal, fit.noise(fit.point))
-        if before.value - fit.point.value <= small or fit.passes_left() <= 3:
+        if before.value - fit.point.value <= max(NEAR * goal, fit.noise(fit.point)):
             return False
         return hides(fit, before, fit.point, goal)
 
