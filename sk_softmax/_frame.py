@@ -4,6 +4,10 @@ import numpy as np
 
 from ._array_api import dense, dot, full, like
 
+# The rounding of a gradient grows by this part of its feature's distance from zero, in
+# units of its size: of a sum over the rows most averages out.
+FAR = 0.003
+
 
 class Frame:
     """Centre and scale of the features.
@@ -54,7 +58,7 @@ class Frame:
         self.constant = problem.fit_intercept & (most - least <= rounding)
         if rows.is_sparse:  # an entry may be held in parts: only zeros are certain
             self.constant &= (least == 0) & (most == 0)
-        far = np.maximum(np.abs(self.mean) * self.scale, 1.0)
+        far = np.maximum(FAR * np.abs(self.mean) * self.scale, 1.0)
         self.rounding = np.finfo(rows.dtype).eps * far
         _refuse_tiny(problem, size, self.constant)
 
