@@ -461,8 +461,8 @@ def _score(scorer, model, X, y, params):
     except (TypeError, ValueError):  # some callables have none
         return scorer(model, X, y, **params)
     known = {name: parameter.default for name, parameter in parameters.items()} | own
-    given, name = {}, getattr(function, "__name__", None)
-    name = name if function is getattr(metrics, str(name), None) else None
+    given, name = {}, getattr(function, "__name__", "")
+    name = name if getattr(metrics, name, None) is function else ""
     of_labels = OF_LABELS if len(np.unique(y)) > 1 else OF_LABELS - NOT_OF_ONE_CLASS
     if not np.isin(classes, y).all() and name in of_labels:
         given["labels"] = classes
@@ -470,7 +470,7 @@ def _score(scorer, model, X, y, params):
     ignored = name == "average_precision_score"
     binary = ignored or known.get("average", "binary") == "binary"
     binary = binary and len(classes) == 2
-    unnamed = "brier" in str(name) or known.get("pos_label") == 1
+    unnamed = "brier" in name or known.get("pos_label") == 1
     if binary and unnamed and (given or 1 not in classes.tolist()):
         given["pos_label"] = classes[1]
     said = own.keys() | params.keys()
