@@ -16,7 +16,8 @@ From the top down; imports run down this list only:
 - `_singular`: inverse of the information, or why there is none
 - `_information`: score and information at a fitted point
 - `_cross_validation`: SoftmaxClassifierCV: many folds, many C, a choice
-- `_folds`: the folds, their paths and their scores
+- `_folds`: the folds, and their paths
+- `_scores`: what a scorer says of coefficients on rows
 - `_path`: softmax_path: many C, each fit starting at the one before
 - `_grid`: the Cs of a path
 - `_leave_one_out`: approximate leave-one-out from the Hessian of one fit

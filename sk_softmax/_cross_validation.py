@@ -21,7 +21,6 @@ from ._classifier import SoftmaxClassifier
 from ._folds import (
     Search,
     fit_folds,
-    score_by_name,
     splits,
     without_class_weight,
 )
@@ -32,6 +31,7 @@ from ._parameters import check_choices, is_loo
 from ._path import base_problem, refuse_infinite
 from ._predictor import all_or_nothing
 from ._progress import begin_fit, with_callbacks
+from ._scores import score_by_name
 from ._separation import separated
 from ._solver import solve
 
