@@ -110,7 +110,7 @@ class Problem:
     def confusion(self, theta):
         """Probability of class l summed over the rows of class k, (n_classes,) * 2.
 
-        By the coefficients that neither the penalty nor bounds hold back; None where
+        And the same with the rows' weights, (2, n_classes, n_classes) together. By the coefficients that neither the penalty nor bounds hold back; None where
         these are none, as in most fits, which saves the pass.
         """
         free = theta.copy()
@@ -342,6 +342,7 @@ def _confusion(problem, rows, X, theta):
     """See `Problem.confusion`; a row that is partly of a class is one of its rows."""
     Z = problem.linear(X, theta)
     xp, target = namespace(Z), problem.target[rows, ...]
+    weight = problem.weights(rows)
     if Z.shape[0] == 1:
         Z = xp.concat([-Z, Z]) if is_foreign(Z) else np.concatenate([-Z, Z])
     P = problem.loss.proba(Z)
@@ -350,8 +351,10 @@ def _confusion(problem, rows, X, theta):
         member = cast(target, X.dtype) == classes[:, None]
     else:
         member = target.T > 0
-    member = cast(member, X.dtype) * cast(problem.weights(rows) > 0, X.dtype)
-    return (cast(dot(member, P.T), widest_float(P)),)
+    member, weight = cast(member, widest_float(P)), cast(weight, widest_float(P))
+    P = cast(P, widest_float(P))
+    counted = cast(weight > 0, P.dtype)
+    return (xp.stack([dot(member * counted, P.T), dot(member * weight, P.T)]),)
 
 
 def _weighted_total(problem, rows, X):

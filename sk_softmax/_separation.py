@@ -25,7 +25,7 @@ def separated(problem, theta):
     confusion = problem.confusion(theta)
     if confusion is None:
         return apart
-    between = (confusion + confusion.T)[np.ix_(present, present)]
+    between = (confusion[0] + confusion[0].T)[np.ix_(present, present)]
     np.fill_diagonal(between, 0)
     certain = between.sum(axis=1) < 0.5
     # between any two groups of the others, too, it is less than half a row
@@ -33,25 +33,27 @@ def separated(problem, theta):
     n_groups, group = connected_components(links, directed=False)
     if n_groups == 1:
         return apart
-    alone = np.ones(n_groups, dtype=bool)  # which groups are separated from all others
-    rounding = np.sqrt(np.finfo(problem.rows.dtype).eps)
 
     def errors(confusion):
-        between = confusion[np.ix_(present, present)] * (group[:, None] != group)
-        return np.bincount(group, (between + between.T).sum(axis=0))
+        """Of each group, by the weight of its rows: what F sees."""
+        between = confusion[1][np.ix_(present, present)] * (group[:, None] != group)
+        between = (between + between.T).sum(axis=0) / problem.total_weight
+        return np.bincount(group, between)
 
+    alone = np.ones(n_groups, dtype=bool)  # which groups are separated from all others
     before = errors(confusion)
+    rounding = np.sqrt(np.finfo(problem.rows.dtype).eps)
     for _ in range(TIMES if n_groups < n else 0):
-        least = before[alone].min() / problem.rows.shape[0]
-        if least <= rounding:  # F tells no further
+        told = alone & (before > rounding)  # of the others F tells no more
+        if not told.any():
             break
         # F0 - F is at most about log(K)
-        tol = NEARER * least / np.log(len(theta))
+        tol = NEARER * before[told].min() / np.log(len(theta))
         nearer = solve(problem, theta, tol=tol, max_iter=MAX_PASSES)
         theta, after = nearer.theta, errors(problem.confusion(nearer.theta))
-        alone &= after < 0.5 * before
+        alone &= ~told | (after < 0.5 * before)
         before = after
-        if not (nearer.converged and alone.any()):
+        if not nearer.converged:
             break
     if n_groups < n:  # the others are separated from all but themselves
         alone[np.bincount(group).argmax()] = False

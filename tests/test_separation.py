@@ -101,6 +101,24 @@ def test_a_class_surrounded_by_several_borders_has_a_finite_optimum(tol):
     assert SoftmaxClassifierCV([1.0, INF], cv="approximate-loo").fit(X, y).C_ > 0
 
 
+@pytest.mark.parametrize("tol", [1e-4, 1e-9])
+def test_a_surrounded_class_beside_a_separated_one(tol):
+    """The one that is certain by now does not keep the other from being asked."""
+    X, y = rows_of(83, 3, 40, 4)
+    X, y = np.vstack([X, [[10, 0], [10.1, 0], [10, 0.1]]]), np.append(y, [3, 3, 3])
+    says(lambda: SoftmaxClassifier(C=INF, tol=tol).fit(X, y), classes=[3], step="C")
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-5, 1e-9])
+def test_a_separated_class_of_little_weight(weight):
+    """F hardly sees it, so its errors are not those per row."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(60, 2)), 0.3 * rng.normal(size=(20, 2)) + [0, 6]])
+    y = np.append(X[:60, 0] + rng.normal(size=60) > 0, np.full(20, 2))
+    model, weights = SoftmaxClassifier(C=INF), np.where(y == 2, weight, 1.0)
+    says(lambda: model.fit(X, y, weights), classes=[2], step="finite C")
+
+
 @pytest.mark.parametrize("tol", [1e-4, 1e-10])
 def test_groups_of_classes_that_overlap_among_themselves(tol):
     X, y = rows_of(10, 4, 40, 4)
