@@ -294,7 +294,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         they come class by class.
 
         `fit` forgets the stream. After `fit`, which keeps nothing to go on from,
-        `partial_fit` starts a new one, with the same classes if none are given.
+        `partial_fit` starts a new one, with the same classes if none are given, and
+        warns.
 
         Parameters
         ----------
@@ -328,6 +329,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         -----
         ConvergenceWarning
             `max_iter` passes over the rows kept did not reach `tol`.
+        UserWarning
+            There was a `fit`, which is forgotten.
         """
         with all_or_nothing(self):
             return self._partial_fit(X, y, classes, sample_weight)
@@ -335,6 +338,13 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     def _partial_fit(self, X, y, classes, sample_weight):
         check_parameters(self)
         last = getattr(self, "_stream", None)
+        if last is None and hasattr(self, "coef_"):
+            warnings.warn(
+                "partial_fit starts a new stream and forgets the coefficients of fit, "
+                "which keeps no rows to go on from: start it with a clone of the "
+                "estimator, or give partial_fit those rows too.",
+                stacklevel=3,
+            )
         X = validated_batch(self, X, y, sample_weight, reset=last is None)
         y, sample_weight = follow(X, y, sample_weight)
         self._stream, result = stream.partial_fit(

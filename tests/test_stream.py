@@ -515,12 +515,15 @@ def test_fit_forgets_the_stream(noisy):
     classifier = stream(X[:500], y[:500], 100).fit(X, y)
     np.testing.assert_array_equal(classifier.coef_, expected.coef_)
     assert numbers(classifier) < numbers(expected) + 100
-    # and the stream the fit, but for the labels
-    classifier.partial_fit(X[:500], y[:500])
+    # and the stream the fit, but for the labels; that is said
+    with pytest.warns(UserWarning, match="forgets the coefficients of fit") as caught:
+        classifier.partial_fit(X[:500], y[:500])
+    assert caught[0].filename == __file__
     np.testing.assert_array_equal(
         classifier.coef_,
         SoftmaxClassifier(classes=range(5)).fit(X[:500], y[:500]).coef_,
     )
+    classifier.partial_fit(X[:500], y[:500])
 
 
 def test_a_call_that_fails_leaves_the_stream(noisy, no_room, monkeypatch):
