@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_scalar
 
+from ._arguments import rearranged
 from ._array_api import dense
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
 from ._fitted import dense_coef, feature_names, plain, position
@@ -71,7 +72,7 @@ class CoefficientDisplay:
         clf : SoftmaxClassifier or SoftmaxClassifierCV
         scale : array-like of shape (n_features,), default=None
             Multiplies the coefficients; the features' standard deviations make
-            those of different units comparable.
+            those of different units comparable. A pandas Series is taken by name.
         max_features : int, default=20
             At most so many, those with the greatest coefficients.
         ax : matplotlib Axes, default=None
@@ -134,16 +135,21 @@ class CoefficientDisplay:
         """Multiply coefficients and intervals by the features' scale, if any."""
         if scale is not None:
             d = self.coef.shape[1]
+            if hasattr(scale, "iloc"):
+                names = scale.columns if hasattr(scale, "columns") else scale.index
+                scale = rearranged(scale, names, self.feature_names, "scale")
+            if np.shape(scale) == (1, d):  # polars' X.std() is a frame
+                scale = np.ravel(scale)
             if np.shape(scale) != (d,):
                 raise ValueError(
                     f"scale must be {d} numbers, one for each feature, such as "
-                    f"X.std(axis=0); got {scale!r}."
+                    f"np.std(X, axis=0); its shape is {np.shape(scale)}."
                 )
             scale = np.asarray(scale, dtype=float)
             if not (scale >= 0).all():
                 raise ValueError(
                     "scale has negative entries or NaN: pass spreads, such as "
-                    "X.std(axis=0)."
+                    "np.std(X, axis=0)."
                 )
             self.coef = self.coef * scale
             if self.lower is not None:
@@ -252,14 +258,15 @@ class ProbabilityDisplay:
         Parameters
         ----------
         clf : classifier with predict_proba
-            Fitted; also a pipeline, of numeric features.
+            Fitted; also a pipeline.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            From which the range of the feature and the means of the others are
+            From which the range of the feature and the values of the others are
             taken.
         feature : str or int
-            Name or position.
+            Name or position, of a numeric one.
         at : mapping, default=None
-            Values of other features, by name or position, instead of the means.
+            Values of other features, by name or position, instead of the means and,
+            of a frame's columns that hold no numbers, the most frequent values.
         grid_resolution : int, default=100
         ax : matplotlib Axes, default=None
 
@@ -272,26 +279,24 @@ class ProbabilityDisplay:
             raise TypeError(
                 f"at must map names or positions of features to values, got {at!r}."
             )
-        names = [str(name) for name in getattr(X, "columns", [])]
-        data = X.tocsr() if sparse.issparse(X) else np.asarray(X, dtype=float)
-        names = names or [f"x{j}" for j in range(data.shape[1])]
-
+        names, held, column = _along(X, feature)
         j = position(names, feature)
-        column = dense(data[:, [j]])
         values = np.linspace(column.min(), column.max(), grid_resolution)
-        grid = np.tile(np.asarray(data.mean(axis=0)).ravel(), (grid_resolution, 1))
         for key, value in (at or {}).items():
             if position(names, key) == j:
                 raise ValueError(
                     f"at has a value for {feature!r}, the feature that is drawn: leave "
                     "it out."
                 )
-            grid[:, position(names, key)] = value
-        grid[:, j] = values
+            held[position(names, key)] = value
         if hasattr(X, "columns"):
             import pandas as pd
 
-            grid = pd.DataFrame(grid, columns=X.columns)
+            grid = pd.DataFrame([held] * grid_resolution, columns=X.columns)
+            grid.isetitem(j, values)
+        else:
+            grid = np.tile(np.asarray(held, dtype=float), (grid_resolution, 1))
+            grid[:, j] = values
         return cls(
             values,
             clf.predict_proba(grid),
@@ -333,3 +338,33 @@ class ProbabilityDisplay:
         ax.set_ylabel("Probability")
         legend(ax, "Class")
         return drawn(self, ax)
+
+
+def _along(X, feature):
+    """Names of the features, what they are held at, and the column of one, (n,)."""
+    if not hasattr(X, "columns"):
+        X = X.tocsr() if sparse.issparse(X) else np.asarray(X, dtype=float)
+        names = [f"x{j}" for j in range(X.shape[1])]
+        column = dense(X[:, [position(names, feature)]]).ravel()
+        return names, np.ravel(X.mean(axis=0)).tolist(), column
+    names = [str(name) for name in X.columns]
+    j, cells = position(names, feature), getattr(X, "iloc", X)
+    try:
+        column = np.asarray(cells[:, j], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"feature {feature!r} is not numeric: draw one that is, or use "
+            "scikit-learn's PartialDependenceDisplay with categorical_features."
+        ) from error
+    column = column[~np.isnan(column)]  # a pipeline may impute what is missing
+    return names, [_typical(cells[:, i]) for i in range(len(names))], column
+
+
+def _typical(column):
+    """The mean of a frame's column of numbers, else its most frequent value."""
+    import pandas as pd
+
+    column = pd.Series(np.asarray(column)).infer_objects()
+    if pd.api.types.is_numeric_dtype(column):
+        return column.mean()
+    return column.mode()[0]

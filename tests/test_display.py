@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk_softmax import (
     SoftmaxClassifier,
@@ -140,6 +142,14 @@ def test_coefficients_scaled_and_selected(wine, fitted):
     X, _ = wine
     display = CoefficientDisplay.from_estimator(fitted, scale=X.std(), max_features=4)
     scaled = fitted.coef_ * X.std().to_numpy()
+    by_name = X.std().sort_values()
+    again = CoefficientDisplay.from_estimator(fitted, scale=by_name, max_features=4)
+    np.testing.assert_array_equal(dots(again), dots(display))
+    with pytest.raises(ValueError, match="scale has entries for"):
+        CoefficientDisplay.from_estimator(fitted, scale=by_name.add_suffix("?"))
+    as_row = X.std().to_numpy()[None]
+    again = CoefficientDisplay.from_estimator(fitted, scale=as_row, max_features=4)
+    np.testing.assert_array_equal(dots(again), dots(display))
     keep = np.sort(np.argsort(-np.abs(scaled).max(axis=0))[:4])
     np.testing.assert_allclose(dots(display), scaled[:, keep])
     assert display.feature_names == list(X.columns[keep])
@@ -445,6 +455,34 @@ def test_probabilities_of_arrays(wine, container):
         classifier.predict_proba([row])[0],
     )
     assert display.ax_.get_xlabel() == "x3"
+
+
+def test_probabilities_of_a_pipeline_of_columns_of_any_kind(wine):
+    """What are no numbers is held at the most frequent value, or where it is put."""
+    X, y = wine
+    X = X[["alcohol", "ash"]].assign(city=np.where(X["hue"] > 0.8, "b", "a"))
+    X["sold"] = X["city"] == "a"
+    X.loc[3, "alcohol"] = np.nan
+    classifier = make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(), ["city", "sold"]), remainder=SimpleImputer()
+        ),
+        SoftmaxClassifier(),
+    ).fit(X, y)
+    for held in ("b", "a"):
+        assert (X["city"].mode()[0] == held) == (held == "b")
+        at = {"sold": False} | ({} if held == "b" else {"city": held})
+        display = ProbabilityDisplay.from_estimator(
+            classifier, X, "alcohol", at=at, grid_resolution=5
+        )
+        grid = pd.DataFrame({"ash": X["ash"].mean(), "city": held}, index=range(5))
+        grid["sold"] = False
+        grid["alcohol"] = np.linspace(X["alcohol"].min(), X["alcohol"].max(), 5)
+        np.testing.assert_allclose(
+            display.proba, classifier.predict_proba(grid[X.columns])
+        )
+    with pytest.raises(ValueError, match="feature 'city' is not numeric"):
+        ProbabilityDisplay.from_estimator(classifier, X, "city")
 
 
 def test_probabilities_over_a_feature_that_is_not_there(wine):
