@@ -43,6 +43,12 @@ def bounds(bounds, shape, names, classes):
     """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
     if bounds is None:
         return None
+    if isinstance(bounds, list) and all(isinstance(pair, tuple) for pair in bounds):
+        raise ValueError(
+            "bounds is a list of tuples, such as scipy's of pairs by variable: here it "
+            "is one pair (lower, upper), each a number or an array, or a dict of pairs "
+            "by feature name."
+        )
     if isinstance(bounds, dict):
         lower = {name: _pair(pair)[0] for name, pair in bounds.items()}
         upper = {name: _pair(pair)[1] for name, pair in bounds.items()}
@@ -105,7 +111,8 @@ def by_feature(value, name, shape, names, default):
         raise ValueError(
             f"{name} is a dict by feature name, but X has no feature names: pass a "
             "DataFrame whose columns are named by strings, or an array in the order of "
-            "the columns."
+            "the columns. Tools such as RFECV and BaggingClassifier make arrays of "
+            "frames, and drop columns: there it must be a number."
         )
     unknown = set(value) - set(names)
     if unknown:

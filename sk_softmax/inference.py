@@ -252,7 +252,8 @@ def _check_optimum(step, bread):
         warnings.warn(
             f"the coefficients are {distance:.1g} standard errors away from the "
             "optimum for these data: pass the same X, y, weights and offset as to fit, "
-            "leave the parameters as they were there, or fit with a smaller tol.",
+            "leave the parameters as they were there, or fit with a smaller tol, and a "
+            "SoftmaxClassifierCV with refit=True.",
             ConvergenceWarning,
             stacklevel=4,
         )
