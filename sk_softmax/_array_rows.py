@@ -19,12 +19,7 @@ from ._array_api import (
     widest_float,
 )
 from ._blas import single_threaded_blas
-from ._rows import (
-    MappedRows,
-    Rows,
-    is_checked_late,
-    memory_map,
-)
+from ._rows import MappedRows, Rows, is_checked_late, memory_map
 
 # Bytes in a block of a foreign array. On the CPU the library's threads wait for each
 # other after each operation, and on a device each call takes a while to start: blocks

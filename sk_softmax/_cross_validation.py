@@ -9,21 +9,13 @@ from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-)
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from . import _arguments as arguments
 from ._chunks import is_dask, mean_score, refuse_dask
 from ._classifier import SoftmaxClassifier
-from ._folds import (
-    Search,
-    fit_folds,
-    splits,
-    without_class_weight,
-)
+from ._folds import Search, fit_folds, splits, without_class_weight
 from ._grid import at, check_Cs
 from ._leave_one_out import check_left_out
 from ._next_steps import next_step, separation

@@ -84,9 +84,7 @@ class CoefficientDisplay:
         clf = plain(clf)
         coef = dense_coef(clf)
         display = cls(
-            coef,
-            classes=clf.classes_[-len(coef) :],
-            feature_names=feature_names(clf),
+            coef, classes=clf.classes_[-len(coef) :], feature_names=feature_names(clf)
         )
         return display._scaled(scale)._greatest(max_features).plot(ax)
 

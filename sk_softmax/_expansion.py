@@ -15,12 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._coordinates import Hessian, Kronecker
-from ._curvature import (
-    class_curvature,
-    class_directions,
-    feature_moments,
-    loss_hessian,
-)
+from ._curvature import class_curvature, class_directions, feature_moments, loss_hessian
 from ._inverse_roots import inverse_root, whitening
 from ._optimum import Point
 from ._problem import Problem

@@ -150,7 +150,6 @@ class Likelihood:
         information : ndarray of shape (N, N)
         meat : ndarray of shape (N, N) or None
         """
-
         q = len(beta) if len(beta) > 2 else 1
         k = int(q > 1)  # of the information only pairs of two classes are needed
 

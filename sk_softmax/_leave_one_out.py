@@ -135,10 +135,7 @@ def _refit(problem, theta, coordinates, frame, i):
     rest = problem.replaced(weight=weight)
     rest.total_weight = problem.total_weight  # the penalty's strength contains it
     leftover = Leftover(
-        frame,
-        point=loss_alone(rest, theta),
-        coordinates=coordinates,
-        kind="hessian",
+        frame, point=loss_alone(rest, theta), coordinates=coordinates, kind="hessian"
     )
     # tol is relative to all of F, of which this row is about 1 / n
     tol = 1e-6 / problem.rows.shape[0]

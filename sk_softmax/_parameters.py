@@ -26,12 +26,7 @@ def check_parameters(classifier):
         value = getattr(classifier, name)
         kind = numbers.Integral if name == "max_iter" else numbers.Real
         check_scalar(
-            value,
-            name,
-            kind,
-            min_val=least,
-            max_val=np.inf,
-            include_boundaries=bounds,
+            value, name, kind, min_val=least, max_val=np.inf, include_boundaries=bounds
         )
         if isinstance(value, np.generic):  # or NumPy casts the limit to its dtype
             value = value.item()

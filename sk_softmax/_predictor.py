@@ -27,13 +27,7 @@ from ._chunks import is_dask, lazily, mean_score, refuse_dask
 from ._labels import plain_labels
 from ._loss import log_proba, proba
 from ._numeric import is_plain, numbers_only
-from ._rows import (
-    MAPPED_BYTES,
-    give_back,
-    is_checked_late,
-    memory_map,
-    working_dtype,
-)
+from ._rows import MAPPED_BYTES, give_back, is_checked_late, memory_map, working_dtype
 
 # Options of `validate_data`: X in one of these forms is read in place, not copied.
 INPUT = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}

@@ -211,7 +211,6 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             "penalty_factor is infinite: partial_fit cannot hold a coefficient where "
             "it is. Leave the feature out of X, or use fit."
         )
-
     by_class = len(np.atleast_2d(factor)) > 1
     n_directions = shape[0] if by_class else max(shape[0] - 1, 1)
     if stream is not None and stream.seen.curvature.Q.shape[1] != n_directions:
@@ -226,14 +225,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             1 / (float(classifier.C) * total_weight), shape, factor=factor
         )
         rows = Rows(batch.X, loss.n_outputs)
-        return Problem(
-            rows,
-            loss,
-            batch.target,
-            batch.weight,
-            penalty,
-            intercept,
-        )
+        return Problem(rows, loss, batch.target, batch.weight, penalty, intercept)
 
     options = arguments.solver_options(classifier)
     if stream is None:

@@ -30,13 +30,7 @@ from ._result import InferenceResult
 from ._singular import check_separation, checked_inverse
 from ._tables import Summary
 
-__all__ = [
-    "InferenceResult",
-    "Summary",
-    "TestResult",
-    "infer",
-    "marginal_effects",
-]
+__all__ = ["InferenceResult", "Summary", "TestResult", "infer", "marginal_effects"]
 
 
 def infer(
