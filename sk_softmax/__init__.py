@@ -42,7 +42,7 @@ From the top down; imports run down this list only:
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_direct`: Newton's method with a new Hessian at each step, where data are small
 - `_newton`: Newton's steps by conjugate gradients, and the distance they verify
-- `_lbfgs`: scipy.optimize's L-BFGS-B, until its objective stops it
+- `_lbfgs`: scipy.optimize's L-BFGS-B, and a stage of it in coordinates
 - `_optimum`: points, how far they are from the optimum, what a fit reports
 - `_proximal_model`: the quadratic model on a working set, and how far it is trusted
 - `_face`: Newton's step on a face of the penalty, by conjugate gradients
