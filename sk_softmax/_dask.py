@@ -63,8 +63,6 @@ class DaskProblem(Problem):
     fit_intercept : bool
     """
 
-    observes_rows_once = False
-
     def __init__(self, cluster, chunks, summaries, rows, fit_intercept):
         self.cluster = cluster
         self.chunks = chunks
@@ -79,7 +77,6 @@ class DaskProblem(Problem):
         self.n_evaluations = 0
         self.groups = groups_of([s["worker"] for s in summaries])
         self._measure()
-        self.observes_rows_once = all(s["once"] for s in summaries)
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(problem, rows, X, *args)``."""
@@ -134,6 +131,11 @@ class DaskProblem(Problem):
         part.penalty = self.penalty
         return part
 
+    @property
+    def observes_rows_once(self):
+        """Whether each row counts as one observation: a label, with weight one."""
+        return all(s["once"] for s in self.summaries)
+
     def class_mass(self):
         """Weight of the rows in each class, (n_classes,)."""
         return np.sum([s["mass"] for s in self.summaries], axis=0)
@@ -147,20 +149,15 @@ class DaskProblem(Problem):
         self.cluster.release(self.chunks)
 
 
-def dask_problem(
-    X, y, sample_weight, offset, *, classes, class_weight, fit_intercept, name
-):
+def dask_problem(classifier, X, y, sample_weight, offset):
     """The problem that fit's arguments pose, without a penalty, and its classes.
 
     Parameters
     ----------
+    classifier : SoftmaxClassifier
     X : dask array or DataFrame, whose shape `validate` has seen
     y, sample_weight, offset
         As `fit` takes them.
-    classes, class_weight, fit_intercept
-        The estimator's.
-    name : str
-        The estimator's, for error messages.
 
     Returns
     -------
@@ -176,6 +173,9 @@ def dask_problem(
             stacklevel=6,
         )
         y = y[y.columns[0]] if hasattr(y, "columns") else y[:, 0]
+    classes, class_weight = classifier.classes, classifier.class_weight
+    fit_intercept = bool(classifier.fit_intercept)
+    name = type(classifier).__name__
     cluster = Cluster()
     dtype = dtype_of(X)
     parts = chunks_with(X, y=y, sample_weight=sample_weight, offset=offset)

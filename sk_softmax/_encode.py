@@ -41,16 +41,7 @@ def validated_batch(classifier, X, y, sample_weight, reset):
 def problem_for(classifier, X, y, sample_weight, offset):
     """The mathematical problem for X, already validated, and the classes."""
     if is_dask(X):
-        problem, classes = dask_problem(
-            X,
-            y,
-            sample_weight,
-            offset,
-            classes=classifier.classes,
-            class_weight=classifier.class_weight,
-            fit_intercept=bool(classifier.fit_intercept),
-            name=type(classifier).__name__,
-        )
+        problem, classes = dask_problem(classifier, X, y, sample_weight, offset)
     else:
         problem, classes = _in_memory(classifier, X, y, sample_weight, offset)
     try:

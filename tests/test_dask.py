@@ -425,8 +425,7 @@ def test_dask_knows_that_a_chunk_is_large(data):
 
 
 def problem_of(X, y, **options):
-    options = {"classes": None, "class_weight": None, "fit_intercept": True} | options
-    return dask_problem(X, y, None, None, name="SoftmaxClassifier", **options)
+    return dask_problem(SoftmaxClassifier(**options), X, y, None, None)
 
 
 # Bad input
