@@ -373,15 +373,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
             ratio = self.l1_ratio if ratios is None else np.min(ratios, initial=1)
         return "l2" if ratio == 0 else "l1" if ratio == 1 else "elasticnet"
 
-    @staticmethod
-    def _fitted(theta, classes, dtype):
-        """The attributes that the predict methods need."""
-        return {
-            "classes_": classes,
-            "coef_": theta[:, :-1].astype(dtype, order="C"),
-            "intercept_": theta[:, -1].astype(dtype),
-        }
-
     def _unpack(self, result, classes, dtype, X=None):
         """Set the fitted attributes, on X's device if X is a foreign array."""
         for name, value in self._fitted(result.theta, classes, dtype).items():

@@ -117,6 +117,15 @@ def all_or_nothing(estimator):
 class Predictor(ClassifierMixin, BaseEstimator):
     """A classifier with ``classes_``, ``coef_`` and ``intercept_``."""
 
+    @staticmethod
+    def _fitted(theta, classes, dtype):
+        """The attributes that the predict methods need."""
+        return {
+            "classes_": classes,
+            "coef_": theta[:, :-1].astype(dtype, order="C"),
+            "intercept_": theta[:, -1].astype(dtype),
+        }
+
     @lazily
     @_by_block
     def decision_function(self, X, offset=None):
