@@ -10,7 +10,7 @@ from sklearn.utils import check_scalar
 from ._arguments import rearranged
 from ._array_api import dense
 from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
-from ._fitted import dense_coef, feature_names, plain, position
+from ._fitted import feature_names, plain, position
 from ._information import INTERCEPT
 
 
@@ -82,7 +82,7 @@ class CoefficientDisplay:
         display : CoefficientDisplay
         """
         clf = plain(clf)
-        coef = dense_coef(clf)
+        coef = dense(clf.coef_)
         display = cls(
             coef, classes=clf.classes_[-len(coef) :], feature_names=feature_names(clf)
         )

@@ -91,7 +91,7 @@ def fitted_problem(clf, X, y, sample_weight, offset):
 
 
 def _refuse_bounds(clf, penalty):
-    coef = dense_coef(clf)
+    coef = dense(clf.coef_)
     lower, upper = (b.astype(coef.dtype) for b in (penalty.lower, penalty.upper))
     fixed, held = lower == upper, (coef <= lower) | (coef >= upper)
     if (fixed & held).any():
@@ -148,7 +148,7 @@ def penalty_curvature(problem):
 
 def penalty_gradient(clf, problem):
     """Gradient of the penalty in the free coefficients, (N,)."""
-    gradient = problem.penalty.value_gradient(dense_coef(clf).astype(float))[1]
+    gradient = problem.penalty.value_gradient(dense(clf.coef_).astype(float))[1]
     gradient = gradient[-(len(clf.classes_) - 1) :] * problem.total_weight
     intercepts = np.zeros((len(gradient), int(problem.fit_intercept)))
     return np.column_stack([intercepts, gradient]).ravel()
@@ -156,7 +156,7 @@ def penalty_gradient(clf, problem):
 
 def beta_of(clf):
     """Coefficients of the classes against the first, (K, p)."""
-    beta = dense_coef(clf).astype(float)
+    beta = dense(clf.coef_).astype(float)
     if clf.fit_intercept:
         beta = np.column_stack([clf.intercept_.astype(float), beta])
     return np.vstack([0 * beta, beta]) if len(beta) == 1 else beta - beta[0]
@@ -182,11 +182,6 @@ def position(names, feature):
             f"{len(names)} features."
         )
     return j
-
-
-def dense_coef(clf):
-    """``coef_`` as an ndarray, also after `sparsify`."""
-    return dense(clf.coef_)
 
 
 def feature_names(clf):

@@ -16,6 +16,7 @@ from ._array_api import (
     cast,
     check_same_namespace,
     common_dtype,
+    dense,
     float_types,
     follow,
     is_dispatched,
@@ -149,10 +150,8 @@ class Predictor(ClassifierMixin, BaseEstimator):
         offset = arguments.offsets(follow(X, offset), X.shape[0], classes, X.dtype)
         offset = follow(X, offset)
         X, coef = common_dtype(X, self.coef_)
-        logits = X @ coef.T
-        if sparse.issparse(logits):  # X and coef_ are both, after sparsify
-            logits = logits.toarray()
-        logits = logits + self.intercept_
+        # X and coef_ may both be sparse, after sparsify
+        logits = dense(X @ coef.T) + self.intercept_
         if offset is not None:
             logits += offset
         return logits[:, 0] if classes.shape[0] == 2 else logits
@@ -294,8 +293,7 @@ class Predictor(ClassifierMixin, BaseEstimator):
         self : SoftmaxClassifier
         """
         check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = self.coef_.toarray()
+        self.coef_ = dense(self.coef_)
         return self
 
     def __sklearn_tags__(self):

@@ -12,11 +12,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _arguments as arguments
+from ._array_api import dense
 from ._effects import marginal_effects
 from ._fitted import (
     beta_of,
     column_names,
-    dense_coef,
     fitted_problem,
     likelihood_of,
     penalty_curvature,
@@ -180,7 +180,7 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     )
     step = -bread @ (score + penalty_gradient(clf, problem))
     if not problem.penalty.ridge.all():
-        coef = np.column_stack([dense_coef(clf), clf.intercept_])
+        coef = np.column_stack([dense(clf.coef_), clf.intercept_])
         check_separation(problem, coef, likelihood, step, clf.classes_)
     _check_optimum(step, bread)
     df = float(np.vdot(bread, information)) if curvature.any() else float(len(bread))

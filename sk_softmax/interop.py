@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from ._fitted import column_names, dense_coef, plain
+from ._array_api import dense
+from ._fitted import column_names, plain
 
 __all__ = ["coef_frame", "to_sklearn"]
 
@@ -41,7 +42,7 @@ def coef_frame(clf):
     import pandas as pd
 
     clf = plain(clf)
-    coef = dense_coef(clf)
+    coef = dense(clf.coef_)
     if clf.fit_intercept:
         coef = np.column_stack([clf.intercept_, coef])
     classes = pd.Index(clf.classes_[-len(coef) :], name="class")
