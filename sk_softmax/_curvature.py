@@ -66,12 +66,8 @@ def loss_hessian(problem, theta, frame, Q=None):
     else:
         (H,) = problem.curvature_sum(theta, _hessian, (frame,), flops, size)
     if K > 1:
-        # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the
-        # other classes l. That loses no digits where p_k is nearly one.
-        H, classes = H.reshape(K, d1, K, d1), np.arange(K)
-        H[classes, :, classes] = 0
-        np.negative(H, out=H)
-        H[classes, :, classes] = -H.sum(axis=2)
+        H = H.reshape(K, d1, K, d1)
+        from_pairs(H)
     if Q is None or K == 1:
         return H.reshape(K * d1, K * d1)
     q = Q.shape[1]
@@ -80,6 +76,19 @@ def loss_hessian(problem, theta, frame, Q=None):
     if q == K:  # the loss does not see the first direction, but rounding would
         H[:d1] = H[:, :d1] = 0
     return H
+
+
+def from_pairs(moments):
+    """Make the Hessian of the second moments of p x z, (K, p, K, p), in place.
+
+    Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over the other
+    classes l. That loses no digits where p_k is nearly one; the moments of single
+    classes are not read.
+    """
+    classes = np.arange(len(moments))
+    moments[classes, :, classes] = 0
+    np.negative(moments, out=moments)
+    moments[classes, :, classes] = -moments.sum(axis=2)
 
 
 def _hessian(problem, X, P, weight, frame):

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from ._array_api import class_masses, dense
-from ._curvature import product_chunks
+from ._curvature import from_pairs, product_chunks
 from ._loss import Softmax
 from ._pairs import pairs
 from ._problem import best_intercepts
@@ -168,13 +168,9 @@ class Likelihood:
         flops = len(beta) ** 2 * self.rows.entries * self.n_columns
         size = 8 * (q * self.n_columns) ** 2 * (1 if meat_weight is None else 2)
         value, score, products, *meat = self.rows.sum(block, flops, size)
-        H, classes = self._whole(products, q, k), np.arange(q)
+        H = self._whole(products, q, k)
         if q > 1:
-            # Probabilities sum to one, so that p_k (1 - p_k) is the sum of p_k p_l over
-            # the other classes l. That loses no digits where p_k is nearly one.
-            np.negative(H, out=H)
-            H[classes, :, classes] = 0
-            H[classes, :, classes] = -H.sum(axis=2)
+            from_pairs(H)
             H = H[1:, :, 1:]
         information = H.reshape(self.size, self.size)
         meat = [
