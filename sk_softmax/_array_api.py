@@ -255,13 +255,6 @@ def asum(array, axis=None):
     return namespace(array).sum(array, axis=axis)
 
 
-def reshape(array, shape):
-    """The array in another shape."""
-    if not is_foreign(array):
-        return array.reshape(shape)
-    return namespace(array).reshape(array, shape)
-
-
 def dense(X):
     """X as a dense array."""
     return X.toarray() if hasattr(X, "toarray") else X

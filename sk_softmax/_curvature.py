@@ -15,7 +15,6 @@ from ._array_api import (
     namespace,
     place,
     positive_part,
-    reshape,
     subtract_at,
     zeros,
 )
@@ -102,7 +101,7 @@ def _hessian(problem, X, P, weight, frame):
     for part in product_chunks(weight.shape[0], size):
         Z = framed(problem, X[part, :], frame)
         A = (P[:, part] * root[part])[:, None, :] * Z
-        A = reshape(A, (size, -1))
+        A = xp.reshape(A, (size, -1))
         H += dot(A, A.T)
     return (H,)
 

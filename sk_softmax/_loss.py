@@ -30,7 +30,6 @@ from ._array_api import (
     namespace,
     place,
     positive_part,
-    reshape,
     subtract_at,
     total,
     widest_float,
@@ -178,7 +177,7 @@ class Sigmoid:
 
     def mean_curvature(self, P, weight):
         """Weighted sum of p (1 - p) over the rows, (1, 1) float64."""
-        return reshape(total(P * (1 - P) * weight), (1, 1))
+        return total(P * (1 - P) * weight)[None, None]
 
     def null_logits(self, frequency):
         """Intercept of the best constant prediction."""
