@@ -64,8 +64,6 @@ class Rows:
         Read, never written to and never copied.
     n_outputs : int
         Number of rows of the coefficients; with d, it sets the size of a partial sum.
-    dtype : dtype, default=None
-        Of the blocks that `read` yields; None is X's.
 
     Attributes
     ----------
@@ -78,11 +76,11 @@ class Rows:
         Number of X's entries: the stored ones, if X is sparse.
     """
 
-    def __init__(self, X, n_outputs, dtype=None):
+    def __init__(self, X, n_outputs):
         self.X = X
         self.n_outputs = n_outputs
         self.shape = n, d = X.shape
-        self.dtype = np.dtype(X.dtype if dtype is None else dtype)
+        self.dtype = working_dtype(X)  # of the blocks that `read` yields
         self.is_sparse = sparse.issparse(X)
         entries = X.nnz / n if self.is_sparse else d
         self.entries = entries * n
@@ -268,7 +266,7 @@ class MappedRows(Rows):
     """
 
     def __init__(self, X, n_outputs, estimator_name):
-        super().__init__(X, n_outputs, working_dtype(X))
+        super().__init__(X, n_outputs)
         self._file = memory_map(X)
         self.check_finite(estimator_name)
 
