@@ -56,10 +56,10 @@ def plain(clf):
         "_total_weight",
         "_rows_observed_once",
         "_apart",
+        "n_features_in_",
     ):
         setattr(chosen, name, getattr(clf, name))
     chosen.n_iter_ = np.array([clf.n_iter_.sum()], dtype=np.int32)
-    chosen.n_features_in_ = clf.n_features_in_
     if hasattr(clf, "feature_names_in_"):
         chosen.feature_names_in_ = clf.feature_names_in_
     return chosen

@@ -180,14 +180,13 @@ def _warn_of(path, apart, classifier):
 
 @with_callbacks
 def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
-    data = X, y, sample_weight
     problem, classes = base_problem(classifier, X, y, sample_weight, offset)
     coefs, intercepts, fits = [], [], []
     with closing(problem), problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
         null = log_loss(problem, problem.with_intercepts(0.0))
-        task = begin_fit(classifier, *data, n_subtasks=len(Cs))
+        task = begin_fit(classifier, X, y, sample_weight, n_subtasks=len(Cs))
         results = solve_path(
             problem, Cs, classifier.l1_ratio, **solver_options(classifier)
         )

@@ -57,9 +57,8 @@ class Summary:
         for name in ("se", "z", *shown.columns[2:3], "lower", "upper"):
             shown[name] = [f"{v:.4g}" for v in self.table[name]]
         shown["p"] = ["<0.001" if p < 0.001 else f"{p:.3f}" for p in self.table["p"]]
-        limits = {"lower": f"[{(1 - self.level) / 2:.3g}", "upper": ""}
-        limits["upper"] = f"{(1 + self.level) / 2:.3g}]"
-        return shown.rename(columns=limits)
+        low, high = (1 - self.level) / 2, (1 + self.level) / 2
+        return shown.rename(columns={"lower": f"[{low:.3g}", "upper": f"{high:.3g}]"})
 
     def __repr__(self):
         width = max(map(len, self.facts))

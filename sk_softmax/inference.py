@@ -180,8 +180,8 @@ def _covariance(clf, problem, likelihood, cov_type, counts, groups):
     )
     step = -bread @ (score + penalty_gradient(clf, problem))
     if not problem.penalty.ridge.all():
-        coef = np.column_stack([dense(clf.coef_), clf.intercept_])
-        check_separation(problem, coef, likelihood, step, clf.classes_)
+        theta = np.column_stack([dense(clf.coef_), clf.intercept_])
+        check_separation(problem, theta, likelihood, step, clf.classes_)
     _check_optimum(step, bread)
     df = float(np.vdot(bread, information)) if curvature.any() else float(len(bread))
     if cov_type == "cluster":
