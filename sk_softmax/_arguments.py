@@ -147,15 +147,21 @@ def _soft_targets(Y, classes, dtype):
             "MultiOutputClassifier.)"
         )
     Y /= mass[:, None]
-    of_columns = np.arange(Y.shape[1])
+    labels, order = _class_columns(Y.shape[1], names, classes)
+    return labels, columns(Y, order), mass
+
+
+def _class_columns(n_columns, names, classes):
+    """The classes of soft labels, sorted, and the column of each."""
+    of_columns = np.arange(n_columns)
     if names is not None:
         label_set(names, "y.columns")
         of_columns = np.asarray(names)
     classes = of_columns if classes is None else to_numpy(classes)
     labels = label_set(classes)
-    if len(labels) != Y.shape[1]:
+    if len(labels) != n_columns:
         raise ValueError(
-            f"classes has {len(labels)} labels, but y has {Y.shape[1]} columns: soft "
+            f"classes has {len(labels)} labels, but y has {n_columns} columns: soft "
             "labels need one column for each class."
         )
     if names is not None:  # a frame says itself which column is which class
@@ -165,8 +171,7 @@ def _soft_targets(Y, classes, dtype):
                 f"{of_columns.tolist()}: rename the columns, or pass an array."
             )
         classes = of_columns
-    order = np.argsort(np.asarray(classes), kind="stable")
-    return labels, columns(Y, order), mass
+    return labels, np.argsort(np.asarray(classes), kind="stable")
 
 
 def row_weights(sample_weight, class_weight, classes, target, mass, dtype):

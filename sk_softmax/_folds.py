@@ -255,18 +255,7 @@ def splits(estimator, problem, classes, y, sample_weight, params):
                 "for groups pass a splitter as cv."
             )
         return labels, [None], {}
-    if _routing_enabled():
-        if estimator.scoring is not None:  # else `judged` has the weights already
-            params = params | {"sample_weight": arguments.drop_if_scalar(sample_weight)}
-        routed = process_routing(estimator, "fit", **params)
-        split_params, score_params = routed.splitter.split, routed.scorer.score
-    else:
-        split_params = {k: params.pop(k) for k in ("groups",) if k in params}
-        _raise_for_params(params, estimator, "fit")
-        score_params = {}
-        if arguments.drop_if_scalar(sample_weight) is not None:
-            check_weighted(estimator.scoring)
-            score_params = {"sample_weight": sample_weight}
+    split_params, score_params = _routed(estimator, sample_weight, params)
     cv = estimator.cv
     if cv is None:  # scikit-learn refuses more folds than the largest class has rows
         most = len(labels) if is_soft(y) else np.bincount(problem.target).max()
@@ -278,8 +267,8 @@ def splits(estimator, problem, classes, y, sample_weight, params):
             )
         cv = min(int(most), 5)
     cv = check_cv(cv, labels, classifier=True)
-    splits = cv.split(problem.rows.X, labels, **split_params)
-    folds = [_row_numbers(split, len(labels)) for split in splits]
+    parts = cv.split(problem.rows.X, labels, **split_params)
+    folds = [_row_numbers(split, len(labels)) for split in parts]
     if not folds:
         raise ValueError(
             f"cv={estimator.cv!r} gives no splits: pass an int or a splitter."
@@ -290,6 +279,21 @@ def splits(estimator, problem, classes, y, sample_weight, params):
             "them, or selection='best'."
         )
     return labels, folds, score_params
+
+
+def _routed(estimator, sample_weight, params):
+    """Parameters of the splitter and of the scorer."""
+    if _routing_enabled():
+        if estimator.scoring is not None:  # else `judged` has the weights already
+            params = params | {"sample_weight": arguments.drop_if_scalar(sample_weight)}
+        routed = process_routing(estimator, "fit", **params)
+        return routed.splitter.split, routed.scorer.score
+    split_params = {k: params.pop(k) for k in ("groups",) if k in params}
+    _raise_for_params(params, estimator, "fit")
+    if arguments.drop_if_scalar(sample_weight) is None:
+        return split_params, {}
+    check_weighted(estimator.scoring)
+    return split_params, {"sample_weight": sample_weight}
 
 
 def _row_numbers(split, n):
