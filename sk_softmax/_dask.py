@@ -339,15 +339,11 @@ def _joined(problems, penalty):
     first = problems[0]
     stack = sparse.vstack if first.rows.is_sparse else np.concatenate
     X = stack([problem.rows.X for problem in problems])
-    target, weight, offset = (
-        None if arrays[0] is None else np.concatenate(arrays)
-        for arrays in zip(
-            *((problem.target, problem.weight, problem.offset) for problem in problems),
-            strict=True,
-        )
-    )
-    rows, intercept = Rows(X, first.rows.n_outputs), first.fit_intercept
-    return Problem(rows, first.loss, target, weight, penalty, intercept, offset)
+    joined = {"rows": Rows(X, first.rows.n_outputs), "penalty": penalty}
+    for name in ("target", "weight", "offset"):
+        arrays = [getattr(problem, name) for problem in problems]
+        joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+    return first.replaced(**joined)
 
 
 def _pick(index, things):
