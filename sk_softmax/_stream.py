@@ -199,13 +199,26 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
         return stream, None
     loss = loss_of(len(classes))
     shape = loss.n_outputs, X.shape[1]
-    factor = penalty_factors(
-        classifier.penalty_factor,
-        shape,
-        getattr(classifier, "feature_names_in_", None),
-        classes,
-        grouped=False,
-    )
+    factor = _factor(classifier, stream, shape, classes)
+
+    def model(batch, total_weight):
+        penalty = Penalty(
+            1 / (float(classifier.C) * total_weight), shape, factor=factor
+        )
+        rows = Rows(batch.X, loss.n_outputs)
+        return Problem(rows, loss, batch.target, batch.weight, penalty, intercept)
+
+    options = arguments.solver_options(classifier)
+    if stream is None:
+        stream = _start(batch, classes, order, intercept, options["kinds"])
+    return _advance(stream, batch, options, model)
+
+
+def _factor(classifier, stream, shape, classes):
+    """The penalty factors: finite, and by class or not as at the first call."""
+    names = getattr(classifier, "feature_names_in_", None)
+    given = classifier.penalty_factor
+    factor = penalty_factors(given, shape, names, classes, grouped=False)
     if np.isinf(factor).any():
         raise ValueError(
             "penalty_factor is infinite: partial_fit cannot hold a coefficient where "
@@ -219,18 +232,7 @@ def partial_fit(classifier, stream, X, y, classes, sample_weight):
             "partial_fit, or the other way round. Start a new stream, with a clone of "
             "the estimator."
         )
-
-    def model(batch, total_weight):
-        penalty = Penalty(
-            1 / (float(classifier.C) * total_weight), shape, factor=factor
-        )
-        rows = Rows(batch.X, loss.n_outputs)
-        return Problem(rows, loss, batch.target, batch.weight, penalty, intercept)
-
-    options = arguments.solver_options(classifier)
-    if stream is None:
-        stream = _start(batch, classes, order, intercept, options["kinds"])
-    return _advance(stream, batch, options, model)
+    return factor
 
 
 def _advance(stream, batch, options, model):
