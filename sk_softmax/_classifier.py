@@ -249,7 +249,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self._total_weight = float(problem.total_weight)
         self._rows_observed_once = problem.observes_rows_once
         self._apart = classes[apart].tolist()
-        self._warn(result, self._apart, stopped)
+        if not stopped:  # by a callback, so that the user knows
+            self._warn(result, stacklevel=5)
         return self
 
     def _solved(self, problem, classes, X, y, sample_weight):
@@ -357,7 +358,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         # not known of a stream: `marginal_effects` compares the total weight with n
         self.__dict__.pop("_rows_observed_once", None)
         self._apart = []  # a stream is not asked
-        self._warn(result, self._apart, False, stacklevel=4)
+        self._warn(result, stacklevel=4)
         return self
 
     @property
@@ -381,12 +382,10 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         self.optimality_ = result.optimality
         self.converged_ = bool(result.converged)
 
-    def _warn(self, result, apart, stopped, stacklevel=5):
+    def _warn(self, result, stacklevel):
         """Warn at most once, and say what to do next."""
-        if stopped:  # by a callback, so that the user knows
-            return
-        if len(apart):
-            message = separation(apart, self.C, result.optimality)
+        if self._apart:
+            message = separation(self._apart, self.C, result.optimality)
         elif not result.converged:
             step = next_step(self.max_iter, result.n_iter)
             message = (

@@ -214,7 +214,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                 problem, classes, inner, l1_ratios, y, sample_weight, params
             )
         self._apart = classes[apart].tolist()
-        self._warn_of(optimality, self._apart)
+        self._warn_of(optimality)
         return self
 
     def _fit_problem(
@@ -326,10 +326,10 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         with problem.rows.threads():
             return separated(at(problem, self.C_, self.l1_ratio_), theta)
 
-    def _warn_of(self, optimality, apart):
+    def _warn_of(self, optimality):
         """Warn at most once, and say what to do next."""
-        if len(apart):
-            message = separation(apart, self.C_, self.optimality_)
+        if self._apart:
+            message = separation(self._apart, self.C_, self.optimality_)
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         elif not self.converged_:
             warnings.warn(
