@@ -78,7 +78,7 @@ class PathDisplay:
             )
         classes = path.classes if classes is None else classes
         if feature_names is None:
-            feature_names = getattr(path, "feature_names", None)
+            feature_names = path.feature_names
         display = cls(path.Cs, path.coefs, classes=classes, feature_names=feature_names)
         return display.plot(ax, target_class=target_class)
 
@@ -220,16 +220,16 @@ class CVScoreDisplay:
                 "pipe[-1]."
             )
         if score_name is None:
-            scoring = getattr(cv, "scoring", None) or "neg_log_loss"
+            scoring = cv.scoring or "neg_log_loss"
             score_name = scoring if isinstance(scoring, str) else "Score"
-        Cs, mean = np.asarray(cv.Cs_), np.atleast_2d(cv.scores_mean_)
+        mean = cv.scores_mean_
         return cls(
-            Cs,
+            cv.Cs_,
             mean,
             cv.scores_se_,
-            C_best=Cs[np.unravel_index(np.nanargmax(mean), mean.shape)[1]],
+            C_best=cv.Cs_[np.unravel_index(np.nanargmax(mean), mean.shape)[1]],
             C_1se=cv.C_1se_,
-            l1_ratios=getattr(cv, "l1_ratios_", None),
+            l1_ratios=cv.l1_ratios_,
             score_name=score_name,
         ).plot(ax)
 
