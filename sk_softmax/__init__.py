@@ -37,7 +37,7 @@ From the top down; imports run down this list only:
 - `_progress`: what a fit tells scikit-learn's callbacks
 - `_expansion`: rows that are gone as a second-order term of the objective
 - `_separation`: classes that X tells from the others without an error
-- `_solver`: L-BFGS in good coordinates; when to stop; what to report
+- `_solver`: the way to the optimum, by stages in good coordinates; when to stop
 - `_bounded`: L-BFGS-B, where only bounds are not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_direct`: Newton's method with a new Hessian at each step, where data are small

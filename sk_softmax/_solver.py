@@ -1,4 +1,4 @@
-"""L-BFGS in good coordinates; when to stop; what to report.
+"""The way to the optimum: stages of L-BFGS in good coordinates; when to stop.
 
 A fit is a sequence of stages: L-BFGS in coordinates that were built at the current
 point, then in fresh ones, since the Hessian changes as the probabilities do. In
