@@ -114,9 +114,9 @@ def moments(problem, X, frame, weights):
     return dot(weights, Z), dot(weights, square)
 
 
-def framed(problem, X, frame):
+def framed(problem, X, frame, features=slice(None)):
     """A block's features in the frame and a one for the intercept, (d + 1, m)."""
     # without an intercept its row is zero, so that it does not move
-    Z = full((problem.shape[1], X.shape[0]), problem.fit_intercept, X)
-    Z[:-1, :] = frame(X).T
+    Z = full((X.shape[1] + 1, X.shape[0]), problem.fit_intercept, X)
+    Z[:-1, :] = frame(X, features).T
     return Z

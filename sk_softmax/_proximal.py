@@ -13,8 +13,9 @@ from copy import copy
 
 import numpy as np
 
-from ._array_api import full, namespace, put_at
+from ._array_api import namespace, put_at
 from ._curvature import loss_hessian
+from ._frame import framed
 from ._quadratic_model import Reduced, minimise_model, taken_and_left
 
 # Rows of X in one product for the Hessian.
@@ -220,11 +221,9 @@ def _hessian(problem, X, P, weight, frame, used, position, classes):
         if not problem.fit_intercept:
             H[-K:] = H[:, -K:] = 0
         return (H,)
-    loss, one = problem.loss, float(problem.fit_intercept)
     X = namespace(P).take(X, used, axis=1)
-    Z = full((used.shape[0] + 1, X.shape[0]), one, X)
-    Z[:-1, :] = frame(X, used).T
-    return (_dense_hessian(loss, Z, position, P, weight, classes),)
+    Z = framed(problem, X, frame, used)
+    return (_dense_hessian(problem.loss, Z, position, P, weight, classes),)
 
 
 def _dense_hessian(loss, Z, position, P, weight, classes):
