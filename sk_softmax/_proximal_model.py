@@ -217,9 +217,8 @@ class Model:
         goal = fit.goal(trial.value)
         small = 10 * step.distance <= goal
         self.damping.lower(taken > 0.5 * gain - noise, small, gain <= noise)
-        # Where classes are separated F falls like an exponential: each step takes
-        # 1.3 times what the model says and leaves twice as much, for ever. One that is
-        # small beside the goal may do so.
+        # where classes are separated every step misses by a third (`_newton.judged`):
+        # one that is small beside the goal may do so
         error = abs(taken - gain)
         self.trusted = error - noise <= (1.0 if small else TRUSTED) * gain
         self._last_error = min(error / max(gain, 1e-300), TRUSTED)
