@@ -244,7 +244,7 @@ def _model_covariance(clf, X, sample_weight, offset):
             "sample_weight needs result: pass that of infer(clf, X, y, sample_weight="
             "..., weight_type=...), where you say what the weights mean."
         )
-    if not getattr(clf, "converged_", True):
+    if not clf.converged_:
         warnings.warn(
             "the classifier did not converge, and without labels its distance from the "
             "optimum is not known: fit with a larger max_iter, or pass result, from "
