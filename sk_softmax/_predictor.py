@@ -81,10 +81,9 @@ def _by_block(method):
     def by_block(self, X, offset=None):
         check_same_namespace(X, self, method.__name__)
         file = memory_map(X)
-        n_columns = 1 if file is None or X.ndim != 2 else max(X.shape[1], 1)
-        n_rows = max(1, MAPPED_BYTES // (8 * n_columns))
-        if file is None or X.ndim != 2 or len(X) <= n_rows:
+        if file is None or X.ndim != 2 or 8 * X.size <= MAPPED_BYTES:
             return method(self, X, offset)
+        n_rows = max(1, MAPPED_BYTES // (8 * X.shape[1]))
         check_is_fitted(self)
         offset = arguments.offsets(offset, len(X), self.classes_, working_dtype(X))
         result = None
