@@ -60,6 +60,7 @@ From the top down; imports run down this list only:
 - `_conjugate_gradients`: conjugate gradients, and the least eigenvalue they see
 - `_inverse_roots`: inverse roots of curvature, as far as it is known
 - `_frame`: centre and scale of the features
+- `_intercepts`: the best ones for given coefficients, and where a fit may start
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits
 - `_penalty`: the penalty and the bounds of the coefficients

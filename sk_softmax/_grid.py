@@ -7,6 +7,7 @@ from sklearn.utils import check_scalar
 
 from ._coordinates import build
 from ._frame import Frame
+from ._intercepts import with_intercepts
 from ._numeric import number_list
 from ._penalty import Penalty
 from ._solver import solve
@@ -65,7 +66,7 @@ def _zeroing_strength(problem, l1_ratio):
     limit = at(problem, 1.0, l1_ratio).penalty
     weight = limit.l1 / limit.strength
     penalised = weight > 0
-    theta = problem.with_intercepts(problem.penalty.rest)
+    theta = with_intercepts(problem, problem.penalty.rest)
     exact = penalised.all() and not problem.has_offset and not theta[:, :-1].any()
     if not exact:
         # Other coefficients and the intercepts have to be fitted first: under a penalty
@@ -96,7 +97,7 @@ def _feature_curvature(problem):
     """
     plain = at(problem, np.inf, 0.0)
     coordinates, _ = build(
-        plain, plain.with_intercepts(0.0), Frame(problem), ["diagonal"]
+        plain, with_intercepts(plain, 0.0), Frame(problem), ["diagonal"]
     )
     scale = coordinates.scale[:, :-1]
     has_curvature = (scale > 0).all(axis=0)

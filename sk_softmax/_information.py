@@ -24,9 +24,9 @@ from scipy import sparse
 
 from ._array_api import class_masses, dense
 from ._curvature import from_pairs, product_chunks
+from ._intercepts import best_intercepts
 from ._loss import Softmax
 from ._pairs import pairs
-from ._problem import best_intercepts
 from ._rows import Rows
 
 # Most free coefficients N: an information matrix takes 8 N^2 bytes, here 3.2 GB.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._frame import Frame
+from ._intercepts import null_points
 from ._loss import null_value
 
 # F0 - F counts up to this in the goal. Offsets or a prior mean can put the null point
@@ -33,7 +34,7 @@ class Leftover:
     ----------
     frame : Frame
     nulls : list of Point, or None
-        `Problem.null_points`, with value and gradient of the loss alone.
+        `null_points`, with value and gradient of the loss alone.
     point : Point or None
         The solution, with value and gradient of the loss alone.
     coordinates : Hessian, ClassBlocks or Kronecker, or None
@@ -97,7 +98,7 @@ def null_point(problem, mass):
 
     It costs no pass, and its gradient is not known.
     """
-    (theta,) = problem.null_points()
+    (theta,) = null_points(problem)
     return Point(theta, null_value(mass, problem.fit_intercept), None)
 
 
@@ -123,7 +124,7 @@ class Fit:
     Attributes
     ----------
     null, point : Point
-        The best of `Problem.null_points`, and the best so far.
+        The best of `null_points`, and the best so far.
     distance : float
         Estimate of F - F* at `point`.
     converged : bool
@@ -148,7 +149,7 @@ class Fit:
         self.frame, self.softest = leftover.frame, leftover.softest
         nulls = leftover.nulls
         if nulls is None:
-            thetas = map(self.feasible, problem.null_points())
+            thetas = map(self.feasible, null_points(problem))
             with np.errstate(invalid="ignore"):  # it is refused below
                 nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
         self.leftover = replace(leftover, nulls=nulls)

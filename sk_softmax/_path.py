@@ -18,6 +18,7 @@ from ._classifier import SoftmaxClassifier
 from ._cost import ON_PATH, preference
 from ._encode import problem_for, validated
 from ._grid import at, check_Cs
+from ._intercepts import with_intercepts
 from ._next_steps import next_step, separation
 from ._parameters import check_parameters
 from ._progress import begin_fit, set_callbacks, with_callbacks
@@ -185,7 +186,7 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
     with closing(problem), problem.rows.threads():
         Cs = check_Cs(Cs, eps, problem, [classifier.l1_ratio])
         refuse_infinite(problem, Cs, classes)
-        null = log_loss(problem, problem.with_intercepts(0.0))
+        null = log_loss(problem, with_intercepts(problem, 0.0))
         task = begin_fit(classifier, X, y, sample_weight, n_subtasks=len(Cs))
         results = solve_path(
             problem, Cs, classifier.l1_ratio, **solver_options(classifier)

@@ -31,9 +31,6 @@ from ._array_api import (
 )
 from ._products import combination, linear
 
-# Newton steps for the intercepts, while the coefficients are fixed.
-MAX_INTERCEPT_STEPS = 50
-
 
 class Problem:
     """Loss over the rows plus penalty.
@@ -179,14 +176,14 @@ class Problem:
         Z += theta[:, -1:]
         return Z
 
-    def _in_order(self, theta):
+    def in_order(self, theta):
         """Theta in the memory order of products with X: by features if X is sparse."""
         return np.asfortranarray(theta) if self.rows.is_sparse else theta
 
     def value_gradient(self, theta):
         """F and its gradient: one pass over the data."""
         self.n_evaluations += 1
-        args = (self._in_order(theta),)
+        args = (self.in_order(theta),)
         value, gW, gb = self.sum(_value_gradient, args, self.pass_flops)
         penalty, penalty_gradient = self.penalty.value_gradient(theta[:, :-1])
         gradient = np.zeros(self.shape)
@@ -206,7 +203,7 @@ class Problem:
 
         def product(direction):
             self.n_evaluations += 1
-            args = theta, self._in_order(direction), probabilities
+            args = theta, self.in_order(direction), probabilities
             HW, Hb = self.sum(_hessian_product, args, self.pass_flops)
             H = np.zeros(self.shape)
             np.divide(HW, self.total_weight, out=H[:, :-1])
@@ -219,7 +216,7 @@ class Problem:
 
     def curvature_sum(self, theta, function, args, flops, result_bytes=0):
         """Sum over the blocks of ``function(self, X, P, weights / S, *args)``."""
-        args = self._in_order(theta), self.total_weight, function, args
+        args = self.in_order(theta), self.total_weight, function, args
         return self.sum(_curvature, args, self.pass_flops / 2 + flops, result_bytes)
 
     def class_mass(self):
@@ -259,84 +256,6 @@ class Problem:
         (features,) = self.sum(_weighted_total, (), self.pass_flops / 2)
         return features
 
-    def null_points(self):
-        """Points where a fit may start; it takes the one with the lower objective.
-
-        The coefficients of least penalty and, if that is a prior mean, those without an
-        effect on the probabilities; each with the best intercepts.
-        """
-        points = [self.with_intercepts(self.penalty.rest)]
-        if self.penalty.has_prior:
-            W = np.zeros_like(self.penalty.prior)
-            if len(W) > 1 and self.penalty.is_symmetric:
-                # the sums over the classes must be the prior's: no step changes them
-                W += self.penalty.prior.mean(axis=0)
-            points.append(self.with_intercepts(self.penalty.feasible(W)))
-        return points
-
-    def with_intercepts(self, W):
-        """The coefficients W with the best intercepts for them, (K, d + 1).
-
-        One pass over the data if W is not zero, then a few that do not read X. Without
-        W and offsets the intercepts have a closed form.
-        """
-        theta = np.zeros(self.shape)
-        theta[:, :-1] = W
-        if not self.fit_intercept:
-            return theta
-        # The intercept of a class without weight should be minus infinity; this is
-        # so low that the loss does not change any more.
-        frequency = np.maximum(self.class_mass() / self.total_weight, 1e-12)
-        logits = self.loss.null_logits(frequency)
-        reads = bool(theta[:, :-1].any())
-        if not (reads or self.has_offset):  # all rows have the same logits
-            theta[:, -1] = logits
-            return theta
-        self.n_evaluations += reads
-        kept = self.scratch()
-        flops = self.pass_flops / (2 if reads else 8)
-        (mean,) = self.sum(_logit_total, (self._in_order(theta), kept), flops)
-        mean = mean / self.total_weight
-        b = logits - (mean - mean.mean() if len(mean) > 1 else mean)
-
-        def terms(b):
-            args = self._in_order(theta), b[:, None], kept
-            value, slope, H = self.sum(_intercept_terms, args, self.pass_flops / 4)
-            if len(slope) > 1:  # it sums to zero but for rounding
-                slope = slope - slope.mean()
-            return value, slope, H
-
-        theta[:, -1], _ = best_intercepts(terms, b, self.total_weight)
-        return theta
-
-
-def best_intercepts(terms, b, weight):
-    """The best intercepts by Newton's method, and whether it converged.
-
-    Parameters
-    ----------
-    terms : callable
-        From intercepts (q,) to their loss, its gradient (q,) and its Hessian (q, q).
-    b : ndarray of shape (q,)
-        Where to start.
-    weight : float
-        Of all rows; the terms are sums and are not divided by it.
-    """
-    best, least, reach = b, np.inf, 2.0  # reach: the longest step, a trust region
-    # where probabilities are saturated there is no curvature, and H is singular
-    damping = 1e-10 * weight * np.eye(len(b))
-    for _ in range(MAX_INTERCEPT_STEPS):
-        value, slope, H = terms(b)
-        if value < least:
-            best, least, reach = b, value, 2 * reach
-            step = np.linalg.solve(H + damping, slope)
-            if slope @ step <= 1e-10 * value:
-                return b - step, True
-        else:
-            reach /= 8
-        b = best - step * min(1.0, reach / np.abs(step).max())
-    return best, False
-
 
 def _confusion(problem, rows, X, theta):
     """See `Problem.confusion`; a row that is partly of a class is one of its rows."""
@@ -359,26 +278,6 @@ def _confusion(problem, rows, X, theta):
 
 def _weighted_total(problem, rows, X):
     return (dot(problem.weights(rows), X),)
-
-
-def _kept_logits(problem, rows, X, theta, kept):
-    key = rows.start, rows.stop
-    if key not in kept:
-        kept[key] = problem.logits(rows, X, theta)
-    return kept[key]
-
-
-def _logit_total(problem, rows, X, theta, kept):
-    Z = _kept_logits(problem, rows, X, theta, kept)
-    return (dot(Z, problem.weights(rows)),)
-
-
-def _intercept_terms(problem, rows, X, theta, b, kept):
-    Z = _kept_logits(problem, rows, X, theta, kept) + like(b, X)
-    weight = problem.weights(rows)
-    H = problem.loss.mean_curvature(problem.loss.proba(Z + 0), weight)
-    value, R = problem.loss.residual(Z, problem.target[rows, ...], weight)
-    return value, total(R, axis=1), H
 
 
 def _value_gradient(problem, rows, X, theta):

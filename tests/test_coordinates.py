@@ -12,6 +12,7 @@ from sk_softmax._coordinates import BUILDERS, build
 from sk_softmax._cost import pairs_pay, preference
 from sk_softmax._curvature import class_directions, loss_blocks, loss_hessian
 from sk_softmax._frame import Frame
+from sk_softmax._intercepts import with_intercepts
 from sk_softmax._rows import Rows
 from sk_softmax._solver import solve
 
@@ -36,7 +37,7 @@ def make(
 
 def null_point(problem):
     """The best point without features."""
-    return problem.with_intercepts(0.0)
+    return with_intercepts(problem, 0.0)
 
 
 def somewhere(problem):

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from sklearn.datasets import load_iris
 
 from sk_softmax import SoftmaxClassifier, softmax_path
+from sk_softmax._intercepts import with_intercepts
 from sk_softmax.inference import infer
 
 
@@ -27,7 +28,7 @@ def test_intercepts_beside_coefficients_and_offsets(n_classes, kind, container, 
     offset = spread * rng.normal(size=(90, K))
     problem = make_problem(container(X), target, weight=weight, offset=offset)
     W = rng.normal(size=(K, 3))
-    theta = problem.with_intercepts(W)
+    theta = with_intercepts(problem, W)
     np.testing.assert_array_equal(theta[:, :-1], W)
     slope = problem.value_gradient(theta)[1][:, -1]
     # a tenth of a row may be of a class whose probabilities are zero everywhere

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_softmax import SoftmaxClassifier, _sample, _solver
 from sk_softmax._frame import Frame
+from sk_softmax._intercepts import with_intercepts
 from sk_softmax._loss import null_value
 from sk_softmax._optimum import Fit, Leftover, null_point
 from sk_softmax._sample import draw
@@ -51,7 +52,7 @@ def test_the_value_without_features_takes_no_pass(K, fit_intercept):
     X, y = rows(n=100_000, K=K)
     weight = np.random.default_rng(1).uniform(size=len(y))
     problem = make_problem(X, y, weight=weight, fit_intercept=fit_intercept)
-    expected, _ = problem.value_gradient(problem.with_intercepts(0.0))
+    expected, _ = problem.value_gradient(with_intercepts(problem, 0.0))
     value = null_value(problem.class_mass(), fit_intercept)
     assert value == pytest.approx(expected, rel=1e-12)
     points = []
@@ -88,7 +89,7 @@ def test_all_rows_are_only_evaluated(monkeypatch):
     monkeypatch.setattr(counted, "curvature_sum", build)
     result = solve(counted, tol=1e-6, max_iter=1000)
     assert result.converged
-    gain = problem.value_gradient(problem.with_intercepts(0.0))[0] - optimum
+    gain = problem.value_gradient(with_intercepts(problem, 0.0))[0] - optimum
     assert result.value - optimum <= 1e-6 * gain
     assert counted.n_evaluations < result.n_iter <= alone.n_iter
 

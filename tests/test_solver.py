@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from sk_softmax import SoftmaxClassifier, _direct, _solver, softmax_path
 from sk_softmax._conjugate_gradients import ConjugateGradients
 from sk_softmax._coordinates import BUILDERS
+from sk_softmax._intercepts import with_intercepts
 from sk_softmax._optimum import Fit
 from sk_softmax._solver import solve
 
@@ -25,7 +26,7 @@ def one_blas_thread():
 
 
 def without_features(problem):
-    return problem.value_gradient(problem.with_intercepts(0.0))[0]
+    return problem.value_gradient(with_intercepts(problem, 0.0))[0]
 
 
 @pytest.fixture(params=[2, 4], ids=["sigmoid", "softmax"])

@@ -21,6 +21,7 @@ from sk_softmax._expansion import (
     KroneckerCurvature,
 )
 from sk_softmax._frame import Frame
+from sk_softmax._intercepts import with_intercepts
 
 
 @pytest.fixture
@@ -384,7 +385,7 @@ def test_the_hessian_is_that_of_the_loss(problem, somewhere):
 def test_the_kronecker_product_is_exact_without_features(problem):
     """There all rows have the same probabilities."""
     problem = unpenalised(problem)
-    null = problem.with_intercepts(0.0)
+    null = with_intercepts(problem, 0.0)
     curvature = KroneckerCurvature.of(problem, null, Frame(problem))
     delta = np.random.default_rng(2).normal(size=problem.shape)
     delta -= delta.mean(axis=0) * (len(delta) > 1)
@@ -397,7 +398,7 @@ def test_the_kronecker_product_is_exact_without_features(problem):
 @pytest.mark.parametrize("kind", [HessianCurvature, KroneckerCurvature])
 def test_coordinates_make_it_the_identity(problem, kind):
     problem = unpenalised(problem)
-    null = problem.with_intercepts(0.0)
+    null = with_intercepts(problem, 0.0)
     coordinates = kind.of(problem, null, Frame(problem)).coordinates(problem)
     product = problem.hessian(null)
     columns = [
