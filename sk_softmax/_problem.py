@@ -105,10 +105,11 @@ class Problem:
         """Release what is held elsewhere; here that is nothing."""
 
     def confusion(self, theta):
-        """Probability of class l summed over the rows of class k, (n_classes,) * 2.
+        """Probability of class l summed over the rows of class k, and their weights'.
 
-        And the same with the rows' weights, (2, n_classes, n_classes) together. By the coefficients that neither the penalty nor bounds hold back; None where
-        these are none, as in most fits, which saves the pass.
+        (2, n_classes, n_classes), by the coefficients that neither the penalty nor
+        bounds hold back; None where these are none, as in most fits, which saves the
+        pass.
         """
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
