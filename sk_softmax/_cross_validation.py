@@ -291,7 +291,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if not np.isfinite(mean).any():
             raise ValueError(
                 f"scoring={self.scoring!r} is NaN or infinite for every C: check the "
-                "scorer, and whether each fold has the rows that it needs."
+                "scorer, whether each fold has the rows that it needs, and whether X's "
+                "sums overflow."
             )
         r, best = np.unravel_index(np.nanargmax(mean), mean.shape)
         within = mean[r] >= mean[r, best] - np.nan_to_num(self.scores_se_[r, best])
@@ -306,6 +307,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         r, c = choice
         self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
         theta = thetas[:, r, c].mean(axis=0)
+        theta[:, :-1] = problem.penalty.feasible(theta[:, :-1])  # but for rounding
         self.optimality_ = float(optimality[:, r, c].max())
         self.converged_ = bool(converged.all())
         if self.refit and not is_loo(self):

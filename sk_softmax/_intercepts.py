@@ -82,6 +82,8 @@ def best_intercepts(terms, b, weight):
             step = np.linalg.solve(H + damping, slope)
             if slope @ step <= 1e-10 * value:
                 return b - step, True
+        elif least == np.inf:  # the loss overflows: the fit says so
+            return b, False
         else:
             reach /= 8
         b = best - step * min(1.0, reach / np.abs(step).max())

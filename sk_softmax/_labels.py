@@ -33,9 +33,12 @@ def labels_of(y):
 
 def plain_labels(labels):
     """Pandas' nullable integers and bools as NumPy's: others would make them floats."""
-    dtype = getattr(getattr(labels, "dtype", None), "numpy_dtype", None)
+    one_column = hasattr(labels, "iloc") and labels.ndim == 2 and labels.shape[1] == 1
+    column = labels.iloc[:, 0] if one_column else labels
+    dtype = getattr(getattr(column, "dtype", None), "numpy_dtype", None)
     if dtype is None or dtype.kind not in "biu":
         return labels
+    refuse_missing(labels, "y")
     return np.asarray(labels, dtype=dtype)
 
 

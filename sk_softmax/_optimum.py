@@ -149,8 +149,8 @@ class Fit:
         self.frame, self.softest = leftover.frame, leftover.softest
         nulls = leftover.nulls
         if nulls is None:
-            thetas = map(self.feasible, null_points(problem))
-            with np.errstate(invalid="ignore"):  # it is refused below
+            with np.errstate(over="ignore", invalid="ignore"):  # it is refused below
+                thetas = map(self.feasible, null_points(problem))
                 nulls = [self._with_penalty(self.evaluate(t), -1) for t in thetas]
         self.leftover = replace(leftover, nulls=nulls)
         nulls = [self._with_penalty(point) for point in nulls]

@@ -10,7 +10,11 @@ from conftest import SHIPPED, objective
 from scipy import sparse
 from scipy.special import log_softmax
 from sklearn import config_context
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import (
+    ConvergenceWarning,
+    DataConversionWarning,
+    NotFittedError,
+)
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _encode, _loss, _rows
 from sk_softmax._coordinates import BUILDERS
@@ -507,6 +511,15 @@ def test_nullable_labels_that_floats_cannot_tell_apart(iris, dtype):
     assert classifier.score(X, labels) > 0.9
     others = labels.replace(2**53 + 1, 2**53)
     assert classifier.score(X, others) < 0.7
+    frame = labels.to_frame()
+    with pytest.warns(DataConversionWarning):
+        classifier = SoftmaxClassifier().fit(X, frame)
+    assert classifier.classes_.tolist() == [2**53, 2**53 + 1, 2**53 + 5]
+    assert classifier.score(X, others.to_frame()) < 0.7
+    others[3] = pandas.NA
+    with pytest.raises(ValueError, match="y contains NaN or missing values"):
+        classifier.score(X, others)
+    others[3] = 2**53
     cv = SoftmaxClassifierCV([1.0], cv=3, scoring="accuracy").fit(X, labels)
     assert cv.score(X, labels) > 0.9
     assert cv.score(X, others) < 0.7

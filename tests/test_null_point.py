@@ -151,3 +151,13 @@ def test_one_of_two_classes_absent_with_offsets():
     assert model.converged_
     assert model.predict_proba(X)[:, 1].max() < 1e-6
     assert -50 < model.intercept_[0] < -10
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("C", [1.0, np.inf])
+def test_what_overflows_where_the_fit_starts_is_an_error(C, l1_ratio):
+    X, y = of_year()
+    for options in {"bounds": (1e306, np.inf)}, {"coef_prior": [[1e306]]}:
+        clf = SoftmaxClassifier(C, l1_ratio=l1_ratio, **options)
+        with pytest.raises(ValueError, match=r"bounds.* too large"):
+            clf.fit(X, y)

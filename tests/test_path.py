@@ -586,6 +586,16 @@ def test_without_refit_the_folds_are_averaged(rows):
     np.testing.assert_allclose(np.column_stack([cv.coef_, cv.intercept_]), mean)
 
 
+def test_a_mean_of_folds_keeps_the_bounds(rows):
+    """The mean of three that are 0.1 is more than 0.1."""
+    X, y, _ = rows
+    bounds = -np.inf, 0.1
+    cv = SoftmaxClassifierCV([1.0], cv=3, refit=False, bounds=bounds).fit(X, y)
+    assert (cv.coefs_paths_[..., :-1] == 0.1).all(axis=0).any()
+    assert np.full(3, 0.1).mean() > 0.1
+    assert cv.coef_.max() == 0.1
+
+
 def test_Cs_are_sorted_and_each_there_once(rows):
     X, y, _ = rows
     cv = SoftmaxClassifierCV([1.0, 0.1, 1.0], cv=3).fit(X, y)
@@ -1128,6 +1138,15 @@ def test_splits_may_be_masks(rows):
     numbers = [np.flatnonzero(train), np.flatnonzero(~train)]
     expected = SoftmaxClassifierCV(CS, cv=[numbers, numbers[::-1]]).fit(X, y)
     np.testing.assert_array_equal(masks.scores_, expected.scores_)
+
+
+def test_splits_may_be_slices(rows):
+    X, y, _ = rows
+    even, odd = slice(0, None, 2), slice(1, None, 2)
+    slices = SoftmaxClassifierCV(CS, cv=[(even, odd), (odd, even)]).fit(X, y)
+    numbers = [np.arange(0, len(y), 2), np.arange(1, len(y), 2)]
+    expected = SoftmaxClassifierCV(CS, cv=[numbers, numbers[::-1]]).fit(X, y)
+    np.testing.assert_array_equal(slices.scores_, expected.scores_)
 
 
 @pytest.mark.parametrize(
