@@ -11,6 +11,7 @@ taken and reaches the last digits.
 Where the data are small `_direct` comes first, and mostly ends the fit.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,10 @@ FLATTERED = 4
 MANY_HESSIANS = 5
 # Least `tol` for a sample: its optimum is further than this from that of all rows.
 SAMPLE_TOL = 1e-3
+# A fit in other coordinates goes on in the Hessian's once it has taken so many times
+# the passes that a whole fit in these is expected to cost: by then it has cost about as
+# much again as if they had been chosen at once.
+OVERDUE = 2
 # A gradient greater than this, in the frame, is not rounding.
 BLIND = 1e-6
 # Least eigenvalue that is handed down a path to bound F - F*. With a smaller one L-BFGS
@@ -200,6 +205,9 @@ class _Stages:
                 self.n_hessians += 1
                 if self.n_hessians == MANY_HESSIANS:
                     _past_walls(fit)
+            if self._overdue():
+                self.kinds.remove("hessian")
+                self.kinds.insert(0, "hessian")
             if fit.converged and self._hides():
                 fit.converged = self.keep = False
             if fit.converged and _is_blind(fit, self.coordinates):
@@ -295,6 +303,12 @@ class _Stages:
             return False
         rebuild = self.builds.get(wanted, 0) + passes_to_verify(wanted)
         return rebuild < passes_to_verify(self.kind)
+
+    def _overdue(self):
+        """Whether a fit in the Hessian's coordinates would long have ended."""
+        expected = passes_to_end(self.fit.problem).get("hessian", math.inf)
+        late = self.fit.passes() > OVERDUE * expected
+        return late and "hessian" in self.kinds[1:]
 
     def _verify(self, stuck):
         """Newton's steps from the end of a stage; whether F is flat there."""
