@@ -138,12 +138,13 @@ class _FromLoss:
         """
         some = [i for i, root in enumerate(self.roots) if root.unknown is not None]
         if some:
-            g = self._in_frame(problem.value_gradient(theta)[1])
+            value, g = problem.value_gradient(theta)
+            g = self._in_frame(g)
             eps = np.finfo(problem.rows.dtype).eps
             rounding = np.append(self.frame.rounding, eps)
             for i in some:
                 times = g.shape[1] // len(rounding)
-                self.roots[i].follow(g[i], np.tile(rounding, times))
+                self.roots[i].follow(g[i], np.tile(rounding, times), value)
 
 
 class Hessian(_FromLoss):
@@ -268,9 +269,10 @@ def build_kronecker(problem, theta, frame):
     root = whitening(plus_ridge, problem)
     centre = frame.centre + mean / frame.scale
     if root.unknown is not None:
-        G = Q.T @ problem.value_gradient(theta)[1]
+        value, gradient = problem.value_gradient(theta)
+        G = Q.T @ gradient
         g = (G[:, :-1] - G[:, -1:] * centre) * frame.scale
-        root.follow(g, frame.rounding)
+        root.follow(g, frame.rounding, value)
     U = root.T
     # at the null point all rows have the same probabilities; but the Gram matrix knows
     # no curvature of what follows the gradient

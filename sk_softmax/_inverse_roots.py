@@ -63,7 +63,7 @@ class SpectralRoot:
         """T, a new array."""
         return self.T.copy()
 
-    def follow(self, g, rounding):
+    def follow(self, g, rounding, value):
         """Move unknown directions too where a gradient, a row of g, is not rounding.
 
         Exactly collinear columns have no gradient where they differ, and their
@@ -74,9 +74,12 @@ class SpectralRoot:
         g : (N,) or (q, N)
         rounding : (N,)
             That of each entry of a gradient of size one.
+        value : float
+            The objective there: at least the mean of 1 - p over the rows, whose
+            rounding adds up in g.
         """
         along = np.abs(np.atleast_2d(g) @ self.unknown).max(axis=0)
-        noise = 1e3 * max(np.linalg.norm(g), 1.0)
+        noise = 1e3 * max(np.linalg.norm(g), min(value, 1.0))
         used = along > noise * (rounding @ np.abs(self.unknown))
         self.T = np.where(used, self.unknown, self.T)
 

@@ -317,6 +317,29 @@ def test_what_nearly_collinear_columns_differ_in(eps, far, seed, solver):
     np.testing.assert_allclose(found, expected, atol=1e-2)  # the digits are BLAS's
 
 
+@pytest.mark.parametrize(
+    "seed, solver", [(1, "blocks"), (1, "kronecker"), (2, "kronecker")]
+)
+def test_nearly_collinear_columns_where_most_rows_are_certain(seed, solver):
+    """Residuals are small there, and so is the rounding of their gradient."""
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(size=(100, 6))
+    y = (10 * Z @ rng.normal(size=(6, 3)) + rng.gumbel(size=(100, 3))).argmax(axis=1)
+    X = Z.copy()
+    X[:, 3] = 2 * X[:, 0] + 1e-8 * Z[:, 3]
+    Z[:, 3] = (X[:, 3] - 2 * X[:, 0]) * 1e8
+    factor = np.array([0, 1, 1, 0, 1, 1])
+    options = {"C": 1e3, "penalty_factor": factor}
+    best = SoftmaxClassifier(tol=1e-10, **options).fit(Z, y)
+    found = SoftmaxClassifier(solver=solver, **options).fit(X, y)
+
+    def loss(model, X):
+        penalty = np.sum(factor * model.coef_**2) / 2e5
+        return penalty - model.predict_log_proba(X)[np.arange(100), y].mean()
+
+    assert loss(found, X) < loss(best, Z) + 2e-5
+
+
 @pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker"])
 @pytest.mark.parametrize("seed", range(4))
 def test_collinear_columns_far_from_zero(seed, solver):
