@@ -5,9 +5,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ._solver import solve
 
-# A fit that comes nearer to the optimum, so often, leaves NEARER times what the errors
-# between groups of classes can still take off F, at most.
-TIMES, NEARER, MAX_PASSES = 2, 0.05, 100
+# A fit that comes nearer to the optimum leaves NEARER times what the errors between
+# groups of classes can still take off F.
+NEARER, MAX_PASSES = 0.05, 100
 
 
 def separated(problem, theta):
@@ -42,19 +42,12 @@ def separated(problem, theta):
 
     alone = np.ones(n_groups, dtype=bool)  # which groups are separated from all others
     before = errors(confusion)
-    rounding = np.sqrt(np.finfo(problem.rows.dtype).eps)
-    for _ in range(TIMES if n_groups < n else 0):
-        told = alone & (before > rounding)  # of the others F tells no more
-        if not told.any():
-            break
-        # F0 - F is at most about log(K)
-        tol = NEARER * before[told].min() / np.log(len(theta))
-        nearer = solve(problem, theta, tol=tol, max_iter=MAX_PASSES)
-        theta, after = nearer.theta, errors(problem.confusion(nearer.theta))
-        alone &= ~told | (after < 0.5 * before)
-        before = after
-        if not nearer.converged:
-            break
+    told = before > np.sqrt(np.finfo(problem.rows.dtype).eps)  # F tells of no smaller
+    if n_groups < n and told.any():
+        # F0 - F is about one
+        tol = NEARER * before[told].min()
+        theta = solve(problem, theta, tol=tol, max_iter=MAX_PASSES).theta
+        alone = ~told | (errors(problem.confusion(theta)) < 0.5 * before)
     if n_groups < n:  # the others are separated from all but themselves
         alone[np.bincount(group).argmax()] = False
     apart[present] = alone[group]
