@@ -285,15 +285,15 @@ def test_another_value_is_not_lifted():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("solver", ["hessian", "blocks", "kronecker", "diagonal"])
 def test_threads_do_not_change_a_bit(make_rows, container, dtype, solver, monkeypatch):
-    X, y, weight = make_rows(6000, 30, 4, dtype=dtype)
+    X, y, weight = make_rows(3000, 30, 4, dtype=dtype)
     if container == "csr":
         X = sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0))
     else:
         X = np.asarray(X, order=container)
     # many blocks, and work for all threads in each pass
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**14 if container == "csr" else 2**12)
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 2**13 if container == "csr" else 2**11)
     assert len(_rows.Rows(X, 4).blocks) > 30
-    monkeypatch.setattr(_rows, "THREADING_FLOPS", 2e4)
+    monkeypatch.setattr(_rows, "THREADING_FLOPS", 1e4)
     fits = []
     for n_threads in (1, 2, 8):
         with threadpool_limits(n_threads, user_api="blas"):
