@@ -206,6 +206,7 @@ class _Stages:
                 if self.n_hessians == MANY_HESSIANS:
                     _past_walls(fit)
             if self._overdue():
+                self.keep = False  # the next stage is in those
                 self.kinds.remove("hessian")
                 self.kinds.insert(0, "hessian")
             if fit.converged and self._hides():
