@@ -339,6 +339,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
     def _partial_fit(self, X, y, classes, sample_weight):
         check_parameters(self)
         last = getattr(self, "_stream", None)
+        X = validated_batch(self, X, y, sample_weight, reset=last is None)
         if last is None and hasattr(self, "coef_"):
             warnings.warn(
                 "partial_fit starts a new stream and forgets the coefficients of fit, "
@@ -346,7 +347,6 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
                 "estimator, or give partial_fit those rows too.",
                 stacklevel=3,
             )
-        X = validated_batch(self, X, y, sample_weight, reset=last is None)
         y, sample_weight = follow(X, y, sample_weight)
         self._stream, result = stream.partial_fit(
             self, last, X, y, classes, sample_weight

@@ -43,7 +43,9 @@ def bounds(bounds, shape, names, classes):
     """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
     if bounds is None:
         return None
-    if isinstance(bounds, list) and all(isinstance(pair, tuple) for pair in bounds):
+    if isinstance(bounds, list) and {(type(b), np.size(b)) for b in bounds} == {
+        (tuple, 2)
+    }:
         raise ValueError(
             "bounds is a list of tuples, such as scipy's of pairs by variable: here it "
             "is one pair (lower, upper), each a number or an array, or a dict of pairs "

@@ -133,7 +133,7 @@ class CoefficientDisplay:
         """Multiply coefficients and intervals by the features' scale, if any."""
         if scale is not None:
             d = self.coef.shape[1]
-            if hasattr(scale, "iloc"):
+            if hasattr(scale, "iloc") or hasattr(scale, "columns"):
                 names = scale.columns if hasattr(scale, "columns") else scale.index
                 scale = rearranged(scale, names, self.feature_names, "scale")
             if np.shape(scale) == (1, d):  # polars' X.std() is a frame
@@ -280,27 +280,31 @@ class ProbabilityDisplay:
         names, held, column = _along(X, feature)
         j = position(names, feature)
         values = np.linspace(column.min(), column.max(), grid_resolution)
+        columns, deciles = {j: values}, np.quantile(column, np.arange(1, 10) / 10)
         for key, value in (at or {}).items():
             if position(names, key) == j:
                 raise ValueError(
                     f"at has a value for {feature!r}, the feature that is drawn: leave "
                     "it out."
                 )
-            held[position(names, key)] = value
+            value = np.broadcast_to(np.asarray(value), grid_resolution)
+            columns[position(names, key)] = value
         if hasattr(X, "columns"):
             import pandas as pd
 
             grid = pd.DataFrame([held] * grid_resolution, columns=X.columns)
-            grid.isetitem(j, values)
+            for i, column in columns.items():
+                grid.isetitem(i, column)
         else:
             grid = np.tile(np.asarray(held, dtype=float), (grid_resolution, 1))
-            grid[:, j] = values
+            for i, column in columns.items():
+                grid[:, i] = column
         return cls(
             values,
             clf.predict_proba(grid),
             classes=clf.classes_,
             feature_name=names[j],
-            deciles=np.quantile(column, np.arange(1, 10) / 10),
+            deciles=deciles,
         ).plot(ax)
 
     def plot(self, ax=None):
@@ -348,7 +352,10 @@ def _along(X, feature):
     names = [str(name) for name in X.columns]
     j, cells = position(names, feature), getattr(X, "iloc", X)
     try:
-        column = np.asarray(cells[:, j], dtype=float)
+        column = np.asarray(cells[:, j])
+        if column.dtype.kind in "mM":
+            raise TypeError("times are no numbers")
+        column = column.astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"feature {feature!r} is not numeric: draw one that is, or use "
@@ -362,7 +369,9 @@ def _typical(column):
     """The mean of a frame's column of numbers, else its most frequent value."""
     import pandas as pd
 
+    coded = isinstance(getattr(column, "dtype", None), pd.CategoricalDtype)
     column = pd.Series(np.asarray(column)).infer_objects()
-    if pd.api.types.is_numeric_dtype(column):
-        return column.mean()
-    return column.mode()[0]
+    coded |= pd.api.types.is_bool_dtype(column)
+    if pd.api.types.is_numeric_dtype(column) and not coded:
+        return column.astype(float).mean()
+    return next(iter(column.mode()), None)

@@ -172,6 +172,7 @@ FITS = {
         (1.0, "bounds must be a pair"),
         ((0.0,), "bounds must be a pair"),
         ([(0, 1), (0, 1)], "bounds is a list of tuples.* one pair"),
+        ([], "bounds must be a pair"),
         ((0.0, 1.0, 2.0), "bounds must be a pair"),
         ((np.nan, 1.0), "bounds holds NaN"),
         ((0.0, [1, 1, 1, np.nan]), "bounds holds NaN"),

@@ -18,6 +18,7 @@ from sk_softmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
     SoftmaxPath,
+    _display_model,
     _display_style,
     softmax_path,
 )
@@ -471,7 +472,7 @@ def test_probabilities_of_a_pipeline_of_columns_of_any_kind(wine):
     ).fit(X, y)
     for held in ("b", "a"):
         assert (X["city"].mode()[0] == held) == (held == "b")
-        at = {"sold": False} | ({} if held == "b" else {"city": held})
+        at = {} if held == "b" else {"city": held}
         display = ProbabilityDisplay.from_estimator(
             classifier, X, "alcohol", at=at, grid_resolution=5
         )
@@ -481,6 +482,23 @@ def test_probabilities_of_a_pipeline_of_columns_of_any_kind(wine):
         np.testing.assert_allclose(
             display.proba, classifier.predict_proba(grid[X.columns])
         )
+    curve = np.linspace(1, 3, 5)  # another feature along the grid, too
+    display = ProbabilityDisplay.from_estimator(
+        classifier, X, "alcohol", at={"ash": curve}, grid_resolution=5
+    )
+    grid = grid.assign(ash=curve, city="b")
+    np.testing.assert_allclose(display.proba, classifier.predict_proba(grid[X.columns]))
+    X["day"], X["grade"] = pd.Timestamp("2020-01-01"), pd.Categorical([1, 2] * 89)
+    X.loc[0, "grade"] = 2
+    X["nothing"] = None
+    display = ProbabilityDisplay.from_estimator(classifier, X, "alcohol")
+    for name in "day", "city":
+        with pytest.raises(ValueError, match=f"feature '{name}' is not numeric"):
+            ProbabilityDisplay.from_estimator(classifier, X, name)
+    assert [_display_model._typical(X[name]) for name in ("grade", "nothing")] == [
+        2,
+        None,
+    ]
     with pytest.raises(ValueError, match="feature 'city' is not numeric"):
         ProbabilityDisplay.from_estimator(classifier, X, "city")
 
