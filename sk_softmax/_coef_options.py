@@ -43,9 +43,8 @@ def bounds(bounds, shape, names, classes):
     """Lower and upper bounds of the coefficients, broadcastable to (K, d)."""
     if bounds is None:
         return None
-    if isinstance(bounds, list) and {(type(b), np.size(b)) for b in bounds} == {
-        (tuple, 2)
-    }:
+    pairs = isinstance(bounds, list) and len(bounds) > 0
+    if pairs and all(isinstance(b, tuple) and len(b) == 2 for b in bounds):
         raise ValueError(
             "bounds is a list of tuples, such as scipy's of pairs by variable: here it "
             "is one pair (lower, upper), each a number or an array, or a dict of pairs "

@@ -72,7 +72,7 @@ class CoefficientDisplay:
         clf : SoftmaxClassifier or SoftmaxClassifierCV
         scale : array-like of shape (n_features,), default=None
             Multiplies the coefficients; the features' standard deviations make
-            those of different units comparable. A pandas Series is taken by name.
+            those of different units comparable. A Series is taken by name.
         max_features : int, default=20
             At most so many, those with the greatest coefficients.
         ax : matplotlib Axes, default=None
@@ -280,31 +280,28 @@ class ProbabilityDisplay:
         names, held, column = _along(X, feature)
         j = position(names, feature)
         values = np.linspace(column.min(), column.max(), grid_resolution)
-        columns, deciles = {j: values}, np.quantile(column, np.arange(1, 10) / 10)
         for key, value in (at or {}).items():
             if position(names, key) == j:
                 raise ValueError(
                     f"at has a value for {feature!r}, the feature that is drawn: leave "
                     "it out."
                 )
-            value = np.broadcast_to(np.asarray(value), grid_resolution)
-            columns[position(names, key)] = value
+            held[position(names, key)] = value
+        held[j] = values
+        grid = [np.broadcast_to(np.asarray(value), grid_resolution) for value in held]
         if hasattr(X, "columns"):
             import pandas as pd
 
-            grid = pd.DataFrame([held] * grid_resolution, columns=X.columns)
-            for i, column in columns.items():
-                grid.isetitem(i, column)
+            grid = pd.DataFrame(dict(enumerate(grid))).infer_objects()
+            grid.columns = X.columns
         else:
-            grid = np.tile(np.asarray(held, dtype=float), (grid_resolution, 1))
-            for i, column in columns.items():
-                grid[:, i] = column
+            grid = np.column_stack(grid)
         return cls(
             values,
             clf.predict_proba(grid),
             classes=clf.classes_,
             feature_name=names[j],
-            deciles=deciles,
+            deciles=np.quantile(column, np.arange(1, 10) / 10),
         ).plot(ax)
 
     def plot(self, ax=None):

@@ -301,9 +301,8 @@ def _row_numbers(split, n):
     rows, parts = np.arange(n), []
     try:
         for part in split:
-            index = part if isinstance(part, slice) else np.asarray(part)
-            none = not isinstance(part, slice) and index.size == 0
-            parts.append(rows[[] if none else index])
+            index = rows[part] if isinstance(part, slice) else np.asarray(part)
+            parts.append(rows[index if index.size else []])
         if [part.ndim for part in parts] != [1, 1]:
             raise IndexError("there are not two, or one is not one-dimensional")
         return parts
