@@ -125,11 +125,26 @@ class DaskProblem(Problem):
 
     def take(self, index):
         """The problem of some of the chunks."""
-        chunks, summaries = _pick(index, self.chunks), _pick(index, self.summaries)
+        return self._of(_pick(index, self.chunks), _pick(index, self.summaries))
+
+    def _of(self, chunks, summaries):
+        """The problem of other chunks, with the same penalty."""
         rows = DaskRows(summaries, self.rows.dtype, self.rows.shape[1])
-        part = DaskProblem(self.cluster, chunks, summaries, rows, self.fit_intercept)
-        part.penalty = self.penalty
-        return part
+        other = DaskProblem(self.cluster, chunks, summaries, rows, self.fit_intercept)
+        other.penalty = self.penalty
+        return other
+
+    def even(self, class_weight):
+        """See `Problem.even`."""
+        from dask import delayed
+
+        even = delayed(_ChunkProblem.even, pure=False)
+        chunks = self.cluster.place([even(one, class_weight) for one in self.chunks])
+        try:
+            return self._of(chunks, _outlined(self.cluster, chunks, self.summaries))
+        except BaseException:
+            self.cluster.release(chunks)
+            raise
 
     @property
     def observes_rows_once(self):
@@ -203,14 +218,13 @@ def dask_problem(classifier, X, y, sample_weight, offset):
             labels = outlines[0]["classes"].tolist()
             class_weight = dict(zip(labels, by_class, strict=True))
         problems = encoded(class_weight)
-        outlines = _gather(cluster, problems, _outline)
-        arguments.check_total(sum(outline["weight"] for outline in outlines))
+        summaries = _outlined(cluster, problems, summaries)
+        arguments.check_total(sum(summary["weight"] for summary in summaries))
     except BaseException:
         cluster.release(problems)
         raise
     finally:
         cluster.release(chunks)
-    summaries = [s | o for s, o in zip(summaries, outlines, strict=True)]
     rows = DaskRows(summaries, dtype, X.shape[1])
     problem = DaskProblem(cluster, problems, summaries, rows, fit_intercept)
     return problem, summaries[0]["classes"]
@@ -222,6 +236,12 @@ def _gather(cluster, placed, function):
 
     call = delayed(function, pure=False)
     return cluster.results([call(one) for one in placed])
+
+
+def _outlined(cluster, problems, summaries):
+    """The summaries and what `_outline` tells of the chunks' problems."""
+    outlines = _gather(cluster, problems, _outline)
+    return [s | o for s, o in zip(summaries, outlines, strict=True)]
 
 
 def _check_summaries(summaries, name):
@@ -311,6 +331,11 @@ class _ChunkProblem(Problem):
 
     Dask takes other objects for small, and would send them to any idle worker.
     """
+
+    def even(self, class_weight):
+        even = super().even(class_weight)
+        even.classes = self.classes
+        return even
 
     def __sizeof__(self):
         return _nbytes(self.rows.X)

@@ -18,6 +18,7 @@ from copy import copy
 import numpy as np
 
 from ._array_api import (
+    asum,
     cast,
     class_masses,
     dot,
@@ -105,11 +106,10 @@ class Problem:
         """Release what is held elsewhere; here that is nothing."""
 
     def confusion(self, theta):
-        """Probability of class l summed over the rows of class k, and their weights'.
+        """Probability of class l summed over the rows of class k.
 
-        (2, n_classes, n_classes), by the coefficients that neither the penalty nor
-        bounds hold back; None where these are none, as in most fits, which saves the
-        pass.
+        (n_classes, n_classes), by the coefficients that neither the penalty nor bounds
+        hold back; None where these are none, as in most fits, which saves the pass.
         """
         free = theta.copy()
         free[:, :-1] = self.penalty.unheld(theta[:, :-1])
@@ -131,7 +131,21 @@ class Problem:
     def replaced(self, **changes):
         """The same problem but for some of the constructor's arguments."""
         names = "rows", "loss", "target", "weight", "penalty", "fit_intercept", "offset"
-        return Problem(**{name: getattr(self, name) for name in names} | changes)
+        return type(self)(**{name: getattr(self, name) for name in names} | changes)
+
+    def even(self, class_weight):
+        """The same rows, weighed by class alone; each is of all its classes alike.
+
+        F has a minimum in both or in neither.
+        """
+        weight, target = self.weights(slice(None)), self.target
+        counted = cast(weight > 0, weight.dtype)
+        by_class = like(class_weight, weight)
+        if self.has_labels:
+            return self.replaced(weight=counted * by_class[target])
+        member = cast(target > 0, target.dtype)
+        target = member / asum(member, axis=1)[:, None]
+        return self.replaced(target=target, weight=counted * (target @ by_class))
 
     def sample(self, index):
         """The problem of some of the rows, in memory, with the same penalty."""
@@ -271,10 +285,9 @@ def _confusion(problem, rows, X, theta):
         member = cast(target, X.dtype) == classes[:, None]
     else:
         member = target.T > 0
-    member, weight = cast(member, widest_float(P)), cast(weight, widest_float(P))
-    P = cast(P, widest_float(P))
-    counted = cast(weight > 0, P.dtype)
-    return (xp.stack([dot(member * counted, P.T), dot(member * weight, P.T)]),)
+    dtype = widest_float(P)
+    counted = cast(member, dtype) * cast(weight > 0, dtype)
+    return (dot(counted, cast(P, dtype).T),)
 
 
 def _weighted_total(problem, rows, X):

@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -422,6 +422,16 @@ def test_clone_pickle_warm_start_and_parameters(backend, data):
     assert abs(to_numpy(bounded.coef_)).max() == 0.1
     clf = SoftmaxClassifier(classes=backend(np.arange(4))).fit(X, y)
     assert clf.predict_proba(X).shape == (150, 4)
+
+
+@foreign_backend
+@pytest.mark.parametrize("soft", [False, True])
+def test_separated_classes_of_little_weight(backend, load, soft):
+    """To tell takes a fit with other weights."""
+    X, y = map(np.copy, load("iris"))
+    weights, Y = np.where(y == 0, 1e-9, 1.0), np.eye(3)[y] if soft else y
+    with pytest.warns(ConvergenceWarning, match=r"X separates classes \[0\] from"):
+        SoftmaxClassifier(C=np.inf).fit(*map(backend, (X, Y, weights)))
 
 
 @foreign_backend

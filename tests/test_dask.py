@@ -591,6 +591,17 @@ def test_separated_classes_are_named(data):
         SoftmaxClassifier(C=np.inf).fit(da.from_array(X, chunks=(300, -1)), y)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_separated_classes_of_little_weight(client, load, soft):
+    """To tell takes a fit with other weights, whose chunks are released, too."""
+    X, y = load("iris")
+    weights, Y = np.where(y == 0, 1e-9, 1.0), np.eye(3)[y] if soft else y
+    arrays = (da.from_array(array, chunks=60) for array in (X, Y, weights))
+    with pytest.warns(Warning, match=r"X separates classes \[0\] from"):
+        SoftmaxClassifier(C=np.inf).fit(*arrays)
+    assert held(client) == []
+
+
 # The cluster
 
 

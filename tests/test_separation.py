@@ -109,6 +109,43 @@ def test_a_surrounded_class_beside_a_separated_one(tol):
     says(lambda: SoftmaxClassifier(C=INF, tol=tol).fit(X, y), classes=[3], step="C")
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("seed", "light", "apart"), [(23, 0, None), (15, 1, [0, 1, 2]), (27, 0, [0, 1, 2])]
+)
+def test_weights_are_no_matter(seed, light, apart, dtype):
+    """Neither takes F a class for separated nor for overlapping that it hardly sees."""
+    X, y = rows_of(seed, 3, 40, 4)
+    X, weights = X.astype(dtype), np.where(y == light, 1e-7, 1.0)
+    for target in (y, np.eye(3, dtype=dtype)[y]):
+        model = SoftmaxClassifier(C=INF)
+        if apart is None:
+            model.fit(X, target, weights)
+        else:
+            says(
+                lambda m=model, t=target: m.fit(X, t, weights), classes=apart, step="C"
+            )
+
+
+@pytest.mark.parametrize(("own", "other"), [(0, 2), (2, 1), (1, 0)])
+def test_the_least_share_of_another_class_overlaps(own, other):
+    """Of soft labels, too, it is no matter how much: that class's rows surround."""
+    X, y = rows_of(40, 3, 40, 4)
+    Y = np.eye(3)[y]
+    says(lambda: SoftmaxClassifier(C=INF).fit(X, Y), classes=[0, 1, 2], step="finite C")
+    some = (y == own) & (np.arange(40) % 3 == 0)
+    Y[some, own], Y[some, other] = 1 - 1e-8, 1e-8
+    SoftmaxClassifier(C=INF).fit(X, Y)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_rows_without_weight_are_not_asked(iris, soft):
+    X, y = iris
+    X, y = np.vstack([X, X[50:60]]), np.append(y, np.zeros(10, dtype=int))
+    Y, weights = np.eye(3)[y] if soft else y, np.append(np.ones(150), np.zeros(10))
+    says(lambda: SoftmaxClassifier(C=INF).fit(X, Y, weights), classes=[0], step="C")
+
+
 @pytest.mark.parametrize("weight", [1.0, 1e-5, 1e-9])
 def test_a_separated_class_of_little_weight(weight):
     """F hardly sees it, so its errors are not those per row."""
