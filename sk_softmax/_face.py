@@ -9,6 +9,7 @@ import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
 from ._inverse_roots import CholeskyRoot, inverse_factor
+from ._model_steps import submatrix
 
 # Conjugate gradient steps to the minimum on a face. Old coordinates in which they do
 # not suffice are no good.
@@ -39,7 +40,8 @@ class _Face:
         # of three and more intercepts one stays: the loss does not see their mean
         moves = np.arange(K) < max(K - 1, 1)
         self._free = np.append(free[working.index], moves)
-        self.root = inverse_factor(H[np.ix_(self._free, self._free)], working.problem)
+        face = submatrix(H, np.flatnonzero(self._free))
+        self.root = inverse_factor(face, working.problem)
         self._working, self._n_coef = working, len(working.classes)
 
     def step(self, v):

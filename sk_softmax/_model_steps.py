@@ -33,13 +33,21 @@ def newton_direction(H, part, v, gradient):
     free = np.flatnonzero(part.free(v))
     direction = np.zeros(len(v))
     if len(free):
-        curvature = H[free[:, None], free]
+        curvature = submatrix(H, free)
         part.add_hessian(curvature, v, free)
         slope = (gradient + part.gradient(v))[free]
         newton = solve(curvature, slope)
         if newton is not None:
             direction[free] = -newton
     return direction
+
+
+def submatrix(A, index):
+    """A copy of A's rows and columns at the integers in index.
+
+    NumPy's own A[np.ix_(index, index)] takes twice to five times as long.
+    """
+    return A.take(index, axis=0).take(index, axis=1)
 
 
 def solve(A, b):

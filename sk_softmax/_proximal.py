@@ -16,6 +16,7 @@ import numpy as np
 from ._array_api import namespace, put_at
 from ._curvature import loss_hessian
 from ._frame import framed
+from ._model_steps import submatrix
 from ._quadratic_model import Reduced, minimise_model, taken_and_left
 
 # Rows of X in one product for the Hessian.
@@ -130,7 +131,7 @@ class WorkingSet:
         H = loss_hessian(self.problem, theta, self.frame)
         intercepts = np.arange(1, K + 1) * d1 - 1
         order = np.append(self.classes * d1 + self.features, intercepts)
-        return H[order[:, None], order]
+        return submatrix(H, order)
 
     def ridge(self):
         """The penalty's part of the Hessian's diagonal, (N,)."""

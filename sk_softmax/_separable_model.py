@@ -15,7 +15,13 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from ._model_steps import curvatures, last_digits, solve, solve_singular
+from ._model_steps import (
+    curvatures,
+    last_digits,
+    solve,
+    solve_singular,
+    submatrix,
+)
 
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
@@ -127,7 +133,7 @@ def semismooth_newton(H, q, u, part, size):
         v = np.where(free, v, face[1])
         if free.any():
             slope = (q + H @ (v - u) + face[1])[free]
-            newton = solve(H[np.ix_(free, free)], slope)
+            newton = solve(submatrix(H, np.flatnonzero(free)), slope)
             if newton is None:
                 break
             v[free] -= newton
@@ -166,7 +172,8 @@ def walk(H, q, u, part, v, goal):
             moving |= new
         slope = gradient + part.weight * np.where(v, np.sign(v), -np.sign(gradient))
         d = np.zeros_like(v)
-        d[moving] = -solve_singular(H[np.ix_(moving, moving)], slope[moving])
+        H_moving = submatrix(H, np.flatnonzero(moving))
+        d[moving] = -solve_singular(H_moving, slope[moving])
         d[new & (d * slope > 0)] = 0  # the wrong way from their zero or bound
         trial = _least_along(d, v, gradient, H, part)
         if trial is None:  # the step does not descend: move the worst violator alone
