@@ -40,6 +40,7 @@ From the top down; imports run down this list only:
 - `_solver`: the way to the optimum, by stages in good coordinates; when to stop
 - `_bounded`: L-BFGS-B, where only bounds are not smooth
 - `_proximal_newton`: working sets, where the penalty is not smooth
+- `_face_search`: from face to face of the penalty, where a working set would be large
 - `_direct`: Newton's method with a new Hessian at each step, where data are small
 - `_newton`: Newton's steps by conjugate gradients, and the distance they verify
 - `_lbfgs`: scipy.optimize's L-BFGS-B, and a stage of it in coordinates
@@ -64,6 +65,7 @@ From the top down; imports run down this list only:
 - `_problem`: loss over the rows plus penalty at a point
 - `_loss`: cross-entropy of one block of logits
 - `_penalty`: the penalty and the bounds of the coefficients
+- `_kinks`: the penalty's non-smooth part, in single variables and in groups
 - `_products`: products of a block of rows with few vectors
 - `_array_rows`: rows of foreign arrays, and the choice of the kind of rows
 - `_rows`: sums over blocks of rows, for any kind of X

@@ -13,6 +13,8 @@ class ConjugateGradients:
         Of H with a vector.
     residual : ndarray of shape (N,)
         r, where v is zero.
+    flat : float
+        Curvature that counts as none, per squared length of a direction.
 
     Attributes
     ----------
@@ -25,8 +27,8 @@ class ConjugateGradients:
         The length of each step, and by what factor it changed `rr`.
     """
 
-    def __init__(self, product, residual):
-        self.product = product
+    def __init__(self, product, residual, flat=0.0):
+        self.product, self.flat = product, flat
         self.residual = self._direction = residual
         self.v = np.zeros_like(residual)
         self.rr = self.first_rr = residual @ residual
@@ -36,7 +38,8 @@ class ConjugateGradients:
         """Take one step, if there is curvature along it; whether there was."""
         product = self.product(self._direction)
         curvature = self._direction @ product
-        if curvature <= 0:  # but for rounding H is positive semidefinite
+        # but for rounding H is positive semidefinite
+        if curvature <= self.flat * (self._direction @ self._direction):
             return False
         length = self.rr / curvature
         self.v = self.v + length * self._direction

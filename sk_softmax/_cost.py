@@ -72,11 +72,26 @@ def passes_to_build(problem):
 
 def passes_to_build_part(problem, size):
     """How many passes cost as much as the Hessian of `size` of the variables."""
+    flops = _part_flops(problem, size) + CALL_FLOPS
+    return flops / (problem.pass_flops + CALL_FLOPS)
+
+
+def _part_flops(problem, size):
     n, K = problem.rows.shape[0], problem.shape[0]
     # a sparse row has products of its entries only
     row = min(size, K * (problem.rows.entries / n + 1))
-    flops = n * row * (0.4 * row + 36) + CALL_FLOPS
-    return flops / (problem.pass_flops + CALL_FLOPS)
+    return n * row * (0.4 * row + 36)
+
+
+def passes_to_minimise_part(problem, size):
+    """How many passes cost as much as that Hessian and the minimum of its model.
+
+    They are passes of a fit whose steps move all coefficients.
+    """
+    K, d1 = problem.shape
+    solves = (40 if problem.penalty.grouped else 10) * 0.4 * size**3 / 3
+    a_pass = problem.pass_flops + 500 * K * d1 + CALL_FLOPS
+    return (_part_flops(problem, size) + solves) / a_pass
 
 
 def passes_to_end(problem, share=1):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError
 
+from ._kinks import Separable
 from ._model_steps import newton_direction, solve_singular
-from ._penalty import Separable
 from ._separable_model import semismooth_newton, walk
 
 # Semismooth steps.

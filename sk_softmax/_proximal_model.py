@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cost import passes_to_build_part
+from ._cost import passes_to_build_part, passes_to_minimise_part
 from ._face import newton_on_face
 from ._proximal import WorkingSet
 
@@ -27,6 +27,9 @@ TRUSTED, BELIEVED = 0.2, 0.33
 # A Hessian that costs more passes is dear. While the last step did what it promised,
 # conjugate gradients correct the next one for what has changed since.
 DEAR = 15
+# If the Hessian and the minimum of its model cost more passes than this, a fit beside
+# an l1 term goes on without them, for as many passes as N_MODELS of these would cost.
+VERY_DEAR, N_MODELS = 30, 5
 # After a step that promised more than this off F, a mean over the rows, the logits have
 # moved too far for the old Hessian, however well its model held.
 MOST_PROMISED = 1.0
@@ -92,6 +95,8 @@ class Model:
     damping : Damping
     idle : int
         How many steps in a row promised next to nothing.
+    worth : float
+        How many passes `search_faces` may take, where working sets are dear.
     """
 
     def __init__(self, fit, on_path):
@@ -107,15 +112,20 @@ class Model:
         always = whole & ~fit.frame.constant
         self._always = np.broadcast_to(always, fit.problem.penalty.l1.shape)
         self.damping, self._last_gain = Damping(), np.inf
-        self._last_error, self.idle = 0.0, 0
+        self._last_error, self.idle, self.worth = 0.0, 0, 0.0
 
     def step(self, violation):
-        """The step to the model's minimum, on a working set that fits the point."""
+        """The step to the model's minimum, on a working set that fits the point.
+
+        None where the set is so large that `search_faces` may be quicker, once.
+        """
         fit, point, working = self._fit, self._fit.point, self._working
         chosen, violating, in_turns = _choose(fit.problem, point, violation)
         more = chosen | self._always
         chosen = more if more.sum() <= MOST_WORKING_SET else chosen
         if self._H is None or (chosen & ~working.chosen).any():
+            if self._is_dear(chosen):
+                return None
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
             working = self._working = WorkingSet(
@@ -149,6 +159,17 @@ class Model:
             exact=exact,
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
+
+    def _is_dear(self, chosen):
+        """Whether working sets now take longer than to go without."""
+        problem = self._fit.problem
+        if self.worth or not problem.penalty.has_l1:
+            return False
+        passes = passes_to_minimise_part(problem, chosen.sum())
+        if passes > VERY_DEAR:
+            self.worth = N_MODELS * passes
+            self.drop()
+        return self.worth > 0
 
     def _completed(self, chosen):
         """All coefficients, if those that are chosen are nearly all.

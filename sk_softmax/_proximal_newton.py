@@ -8,6 +8,7 @@ its Hessian serves the next round too.
 
 import numpy as np
 
+from ._face_search import search_faces
 from ._newton import SHORTER
 from ._proximal_model import IDLE, Model, kkt_violation
 
@@ -47,6 +48,10 @@ def proximal_newton(fit, on_path=False):
     while not fit.converged and fit.passes_left() > 0 and model.idle <= MOST_IDLE:
         with np.errstate(all="ignore"):  # without curvature a step is infinite
             step = model.step(violation)
+        if step is None:
+            search_faces(fit, model.worth)
+            violation = kkt_violation(problem, fit.point, fit.frame)
+            continue
         goal = fit.goal(fit.point.value)
         near = model.trusted and step.reliable and step.distance <= goal
         hidden = model.hidden(step.distance) if near else None

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.linalg import LinAlgError, lapack
 
 from ._grouped_model import minimise_grouped
+from ._kinks import Grouped
 from ._model_steps import curvatures
-from ._penalty import Grouped
 from ._separable_model import minimise_separable
 
 # KKT violation at which a model is solved, relative to that where it starts.

@@ -5,7 +5,7 @@ import pytest
 from conftest import model_minimum
 
 from sk_softmax import SoftmaxClassifier, _grouped_model
-from sk_softmax._penalty import Grouped
+from sk_softmax._kinks import Grouped
 from sk_softmax._quadratic_model import taken_and_left
 
 INF = np.inf

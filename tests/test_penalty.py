@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sk_softmax._penalty import Grouped, Penalty, Separable
+from sk_softmax._kinks import Grouped, Separable
+from sk_softmax._penalty import Penalty
 
 RNG = np.random.default_rng(0)
 INF = np.inf

@@ -27,9 +27,10 @@ from sk_softmax import (
 )
 from sk_softmax._encode import problem_for
 from sk_softmax._frame import Frame
+from sk_softmax._kinks import Grouped, Separable
 from sk_softmax._loss import Sigmoid, Softmax
 from sk_softmax._optimum import Fit, Point
-from sk_softmax._penalty import Grouped, Penalty, Separable
+from sk_softmax._penalty import Penalty
 from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 from sk_softmax._proximal_model import Damping, Model, kkt_violation
