@@ -32,6 +32,7 @@ LABELS = np.array(["x", "y", "z"])
         (np.arange(12).reshape(3, 4), np.arange(12).reshape(3, 4)),
         ({"b": 5.0}, [[1, 5, 1, 1]]),
         ({"b": [5, 6, 7]}, [[1, 5, 1, 1], [1, 6, 1, 1], [1, 7, 1, 1]]),
+        ({"b": [5, 6, 7], "d": 2}, [[1, 5, 1, 2], [1, 6, 1, 2], [1, 7, 1, 2]]),
         ({}, 1.0),
     ],
 )
@@ -92,6 +93,18 @@ def test_bounds(value, lower, upper):
         np.testing.assert_array_equal(
             np.broadcast_to(array, SHAPE), np.broadcast_to(expected, SHAPE)
         )
+
+
+def test_bounds_of_tuples_are_one_pair():
+    """They are refused only as a list of pairs, of which each is of one variable."""
+    lower, upper = coef_options.bounds(
+        [(0, 1, 2, 3), (4, 5, 6, 7)], SHAPE, None, LABELS
+    )
+    np.testing.assert_array_equal(lower, [[0, 1, 2, 3]])
+    np.testing.assert_array_equal(upper, [[4, 5, 6, 7]])
+    lower, upper = coef_options.bounds(((0, 1), (2, 3)), (3, 2), None, LABELS)
+    np.testing.assert_array_equal(lower, [[0, 1]])
+    np.testing.assert_array_equal(upper, [[2, 3]])
 
 
 def test_soft_labels_become_distributions_and_masses():
@@ -176,6 +189,7 @@ FITS = {
         ((0.0, 1.0, 2.0), "bounds must be a pair"),
         ((np.nan, 1.0), "bounds holds NaN"),
         ((0.0, [1, 1, 1, np.nan]), "bounds holds NaN"),
+        (([0, np.nan, 0, 0], 1.0), "bounds holds NaN"),
         ((0.0, None), "bounds holds NaN or None; use -np.inf and np.inf"),
         ((1.0, 0.0), "bounds leave nothing for feature"),
         (([0, 0, 2, 0], 1.0), "bounds leave nothing for feature.*2.*lower 2"),
@@ -298,6 +312,27 @@ def test_a_series_names_features():
     np.testing.assert_array_equal(coef.any(axis=0), [False, False, False, True])
 
 
+def test_a_series_of_as_many_features_as_classes_names_features():
+    pandas = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X = X.iloc[:, :3]
+    factor = pandas.Series([np.inf, 1.0, 2.0], X.columns[::-1])
+    found = SoftmaxClassifier(penalty_factor=factor).fit(X, y).coef_
+    expected = SoftmaxClassifier(penalty_factor=[2.0, 1.0, np.inf]).fit(X, y).coef_
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_row_of_two_classes_may_have_any_name():
+    """Such as that of `coef_frame`, which is the second class."""
+    pandas = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    prior = pandas.DataFrame([[1.0, 2.0, 3.0, 4.0]], ["other"], X.columns[::-1])
+    y = np.where(y > 0, "other", "setosa")
+    found = SoftmaxClassifier(coef_prior=prior).fit(X, y).coef_
+    expected = SoftmaxClassifier(coef_prior=[[4.0, 3.0, 2.0, 1.0]]).fit(X, y).coef_
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_bounds_that_exclude_what_a_factor_of_infinity_holds(iris):
     for options in (
         {"penalty_factor": [1, 1, 1, np.inf], "bounds": (0.5, 2.0)},
@@ -309,11 +344,12 @@ def test_bounds_that_exclude_what_a_factor_of_infinity_holds(iris):
     assert not held.fit(*iris).coef_[:, 3].any()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_offsets_whose_sum_overflows(iris, dtype):
+def test_offsets_whose_sum_overflows(iris, dtype, sign):
     X, y = iris[0].astype(dtype), iris[1]
     offset = np.zeros((len(y), 3), dtype)
-    offset[0] = np.finfo(dtype).max / 100
+    offset[0] = sign * np.finfo(dtype).max / 100
     with pytest.raises(ValueError, match=r"offset holds numbers of size .* overflows"):
         SoftmaxClassifier().fit(X, y, offset=offset)
     with pytest.raises(ValueError, match="offset holds numbers of size"):
@@ -357,6 +393,18 @@ def test_prior_of_other_classes_or_features(iris):
     narrow = SoftmaxClassifier().fit(X[:, :3], y)
     with pytest.raises(ValueError, match="coef_prior has shape"):
         SoftmaxClassifier(coef_prior=narrow).fit(X, y)
+
+
+def test_a_prior_without_names_is_one_in_the_same_order(iris):
+    """Whether the fit has names, or the prior has, and the other has not."""
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    frame = pandas.DataFrame(X, columns=NAMES)
+    for here, there in ((frame, X), (X, frame)):
+        known = SoftmaxClassifier(C=0.1).fit(there, y)
+        found = SoftmaxClassifier(coef_prior=known).fit(here, y)
+        expected = SoftmaxClassifier(coef_prior=known.coef_).fit(here, y)
+        np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
 def test_prior_of_classes_of_another_kind(iris):
@@ -476,7 +524,8 @@ def test_continuous_y_of_one_column(iris, shape):
 
 
 @pytest.mark.parametrize(
-    "n_classes, shape", [(3, (150,)), (3, (150, 2)), (3, (149, 3)), (2, (150, 2))]
+    "n_classes, shape",
+    [(3, (150,)), (3, (150, 1)), (3, (150, 2)), (3, (149, 3)), (2, (150, 2))],
 )
 def test_offset_of_the_wrong_shape(iris, n_classes, shape):
     X, y = iris
@@ -487,6 +536,19 @@ def test_offset_of_the_wrong_shape(iris, n_classes, shape):
     for method in ("predict", "predict_proba", "predict_log_proba"):
         with pytest.raises(ValueError, match="offset has shape"):
             getattr(expected, method)(X, offset=np.zeros(shape))
+
+
+def test_offset_of_two_classes_may_be_a_frame_of_any_name(iris):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris[0], iris[1] > 0
+    offset = np.random.default_rng(0).normal(size=150)
+    expected = SoftmaxClassifier().fit(X, y, offset=offset)
+    frame = pandas.DataFrame({"exposure": offset})
+    found = SoftmaxClassifier().fit(X, y, offset=frame)
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
+    np.testing.assert_array_equal(
+        found.predict_proba(X, offset=frame), expected.predict_proba(X, offset=offset)
+    )
 
 
 @pytest.mark.parametrize("dtype", ["string", "object", "Int64"])
