@@ -580,6 +580,39 @@ def test_log_proba_is_finite_where_proba_is_zero(iris, n_classes):
     np.testing.assert_allclose(log_proba, expected, rtol=1e-12, atol=1e-12)
 
 
+def test_accuracy_has_weights(iris):
+    X, y = iris
+    classifier = SoftmaxClassifier().fit(X[:, :1], y)
+    right = classifier.predict(X[:, :1]) == y
+    weight = np.where(right, 3.0, 1.0)
+    expected = weight @ right / weight.sum()
+    assert classifier.score(X[:, :1], y, weight) == pytest.approx(expected)
+    plain = classifier.score(X[:, :1], y)
+    assert plain < expected
+    # one number for all rows weighs nothing
+    assert classifier.score(X[:, :1], y, 2.0) == plain
+
+
+@pytest.mark.parametrize("method", ["sparsify", "densify"])
+def test_there_is_nothing_to_sparsify_before_the_fit(method):
+    with pytest.raises(NotFittedError):
+        getattr(SoftmaxClassifier(), method)()
+
+
+def test_the_penalty_has_a_name(iris):
+    """By it scikit-learn's feature selection chooses its threshold."""
+    for ratio, name in ((0.0, "l2"), (0.5, "elasticnet"), (1.0, "l1")):
+        assert SoftmaxClassifier(l1_ratio=ratio).penalty == name
+        cv = SoftmaxClassifierCV([0.1, 1.0], l1_ratios=[ratio], cv=2)
+        assert cv.penalty == cv.fit(*iris).penalty == name
+    cv = SoftmaxClassifierCV([0.1, 1.0], l1_ratios=[0.5, 1.0, 0.0], cv=2)
+    cv.fit(*iris)
+    names = {0.0: "l2", 0.5: "elasticnet", 1.0: "l1"}
+    for ratio, name in names.items():  # whichever was chosen
+        cv.l1_ratio_ = ratio
+        assert cv.penalty == name
+
+
 def test_sparsify_and_densify_change_no_prediction(iris):
     X, y = iris
     for target in (y, y > 0):
