@@ -22,6 +22,7 @@ from sk_softmax._expansion import (
 )
 from sk_softmax._frame import Frame
 from sk_softmax._intercepts import with_intercepts
+from sk_softmax.inference import marginal_effects
 
 
 @pytest.fixture
@@ -653,6 +654,27 @@ def test_options_that_a_stream_cannot_serve(option):
         classifier.partial_fit  # noqa: B018
     assert isinstance(error.value.__cause__, ValueError)
     assert next(iter(option)) in str(error.value.__cause__)
+
+
+@pytest.mark.parametrize("option", [{"C": -1.0}, {"tol": -1.0}, {"fit_intercept": 2}])
+def test_parameters_of_a_stream_are_checked(load, option):
+    X, y = load("iris")
+    (name,) = option
+    with pytest.raises((TypeError, ValueError), match=name):
+        SoftmaxClassifier(**option).partial_fit(X, y, [0, 1, 2])
+
+
+def test_a_stream_forgets_the_weights_of_a_fit(load):
+    """Its rows were observed once, for all that is known."""
+    X, y = load("iris")
+    classifier = SoftmaxClassifier().fit(X, y, np.where(y > 0, 1.0, 2.0))
+    with pytest.raises(ValueError, match="by weights"):
+        marginal_effects(classifier, X)
+    with pytest.warns(UserWarning, match="forgets the coefficients of fit"):
+        classifier.partial_fit(X, y)
+    expected = marginal_effects(SoftmaxClassifier().partial_fit(X, y, [0, 1, 2]), X)
+    found = marginal_effects(classifier, X)
+    np.testing.assert_array_equal(found["se"], expected["se"])
 
 
 def test_cross_validation_has_no_stream():
