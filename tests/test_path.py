@@ -519,6 +519,37 @@ def test_scorers_that_take_no_weights(rows, scoring):
         cv.fit(X, y, np.ones(len(y)))
 
 
+def test_a_scorer_that_takes_anything_takes_weights(rows):
+    X, y, weight = rows
+
+    def scoring(model, X, y, **params):
+        return model.score(X, y, **params)
+
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring=scoring).fit(X, y, weight)
+    named = SoftmaxClassifierCV(CS, cv=3, scoring="accuracy").fit(X, y, weight)
+    np.testing.assert_allclose(cv.scores_, named.scores_)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_score_of_a_metric_has_weights(rows, routing):
+    X, y, weight = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring="accuracy").fit(X, y)
+    expected = np.average(cv.predict(X) == y, weights=weight)
+    assert expected != cv.score(X, y)
+    with config_context(enable_metadata_routing=routing):
+        if routing:
+            cv.scoring = get_scorer("accuracy").set_score_request(sample_weight=True)
+        found = cv.score(X, y, sample_weight=weight)
+    assert found == pytest.approx(expected)
+
+
+def test_the_score_of_a_metric_that_takes_no_weights(rows):
+    X, y, weight = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring="rand_score").fit(X, y)
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        cv.score(X, y, sample_weight=weight)
+
+
 def test_metrics_of_a_part_without_some_class(rows):
     X, y, _ = rows
     part = np.flatnonzero(y != 2)
@@ -561,6 +592,17 @@ def test_class_weights_of_soft_labels_are_not_in_the_scores(rows):
 
 
 # Choice
+
+
+def test_scores_of_soft_labels_are_of_these_whatever_the_class_weights(rows):
+    X, y, _ = rows
+    Y = 0.7 * np.eye(3)[y] + 0.1
+    train, test = next(StratifiedKFold(3).split(X, y))
+    weights = {0: 1, 1: 5, 2: 1}
+    cv = SoftmaxClassifierCV([1.0], cv=[(train, test)], class_weight=weights).fit(X, Y)
+    fit = SoftmaxClassifier(class_weight=weights).fit(X[train], Y[train])
+    expected = fit.score(X[test], Y[test])
+    np.testing.assert_allclose(cv.scores_.ravel(), expected, rtol=1e-4)
 
 
 def test_one_standard_error(wine):
@@ -669,6 +711,19 @@ def test_metadata_reaches_the_scorer(rows):
     fit = SoftmaxClassifier(CS[0]).fit(X[train], y[train])
     wrong = fit.predict(X[test]) != y[test]
     assert cv.scores_[0, 0, 0] == -price[test][wrong].sum()
+
+
+def test_weights_reach_the_scorer_that_requests_them(rows):
+    X, y, weight = rows
+    expected = SoftmaxClassifierCV(CS, cv=3, scoring="accuracy").fit(X, y, weight)
+    with config_context(enable_metadata_routing=True):
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+        cv = SoftmaxClassifierCV(CS, cv=3, scoring=scorer)
+        cv.fit(X, y, sample_weight=weight)
+        cv.scoring = "accuracy"  # which says nothing of weights
+        with pytest.raises(ValueError, match="sample_weight"):
+            cv.score(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(cv.scores_, expected.scores_)
 
 
 def test_the_log_loss_has_weights_without_a_request(rows):
@@ -850,6 +905,8 @@ def test_Cs_that_differ_in_the_last_digit(rows):
         ({"solver": np.array(["auto", "blocks"])}, "solver"),
         ({"cv": StratifiedKFold}, r"cv=StratifiedKFold is a class"),
         ({"refit": "no"}, "refit"),
+        ({"n_jobs": "all"}, "n_jobs"),
+        ({"n_jobs": 1.5}, "n_jobs"),
         ({"cv": "leave-one-out"}, "approximate-loo"),
         ({"cv": []}, "cv=.* gives no splits"),
         ({"Cs": [5e-324]}, "C is so small"),
@@ -871,6 +928,9 @@ def test_a_fold_without_weight(rows):
     weight = np.ones(len(y))
     weight[folds[1][1]] = 0
     with pytest.raises(ValueError, match="fold 2/3"):
+        SoftmaxClassifierCV(CS, cv=folds).fit(X, y, weight)
+    folds = [folds[0], folds[1][::-1]]  # nor may the train part be without
+    with pytest.raises(ValueError, match="fold 2/2"):
         SoftmaxClassifierCV(CS, cv=folds).fit(X, y, weight)
 
 
