@@ -278,3 +278,14 @@ def test_summary():
     assert "odds_ratio" in str(result.summary(exponentiate=True))
     assert "against class benign" in str(result.summary(reference="benign"))
     assert "InferenceResult(2 classes, 3 columns" in repr(result)
+
+
+@pytest.mark.parametrize("weight_type", [None, "frequency", "sampling"])
+def test_a_summary_says_what_weights_mean(weight_type):
+    X, y = task()
+    weight = None if weight_type is None else 1.0 + np.arange(len(y)) % 3
+    classifier = SoftmaxClassifier(np.inf, tol=1e-10).fit(X, y, weight)
+    options = {"sample_weight": weight, "weight_type": weight_type}
+    result = infer(classifier, X, y, cov_type="robust", **options)
+    (line,) = (s for s in str(result.summary()).splitlines() if s.startswith("Weights"))
+    assert line.split() == ["Weights", weight_type or "none"]
