@@ -42,10 +42,12 @@ def data(n_classes):
 def test_to_sklearn_predicts_the_same(n_classes, fit_intercept):
     X, y = data(n_classes)
     labels = np.array(["a", "b", "c"])[y]
-    classifier = SoftmaxClassifier(fit_intercept=fit_intercept, C=3.0).fit(X, labels)
+    classifier = SoftmaxClassifier(fit_intercept=fit_intercept, C=3.0, max_iter=500)
+    classifier.fit(X, labels)
     model = to_sklearn(classifier)
     assert type(model) is LogisticRegression
-    assert model.C == 3.0
+    assert (model.C, model.max_iter) == (3.0, 500)
+    assert model.fit_intercept is fit_intercept
     np.testing.assert_array_equal(model.predict(X), classifier.predict(X))
     for method in ("predict_proba", "decision_function"):
         ours, theirs = (getattr(m, method)(X) for m in (classifier, model))

@@ -1,5 +1,7 @@
 """InferenceResult: gauges, tables, tests of hypotheses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from inference_cases import (
@@ -289,3 +291,26 @@ def test_a_summary_says_what_weights_mean(weight_type):
     result = infer(classifier, X, y, cov_type="robust", **options)
     (line,) = (s for s in str(result.summary()).splitlines() if s.startswith("Weights"))
     assert line.split() == ["Weights", weight_type or "none"]
+
+
+def test_a_summary_has_a_rule_between_classes():
+    X, y = task()
+    text = str(infer(ml(X, y), X, y).summary()).split("=\n")[-1]
+    parts = text.split("---\n")  # the head, and a part for each class
+    assert [part.strip("-\n").count("\n") for part in parts] == [0, 3, 3, 3]
+
+
+def test_a_name_of_several_columns_is_no_restriction():
+    X, y = task()
+    result = infer(ml(X, y), X, y)
+    twice = replace(result, feature_names=["(intercept)", "x0", "x1", "x1"])
+    with pytest.raises(ValueError, match=r"names \['x1'\], which several columns"):
+        twice.wald_test(["x0", "x1"])
+    assert twice.wald_test("x0") == result.wald_test("x0")
+
+
+def test_two_groups_are_enough():
+    X, y = task()
+    groups = np.arange(len(y)) % 2
+    result = infer(ml(X, y), X, y, cov_type="cluster", groups=groups)
+    assert np.isfinite(result.coef_table()["se"]).all()
