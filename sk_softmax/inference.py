@@ -79,10 +79,11 @@ def infer(
     groups : array-like of shape (n_samples,), default=None
         The rows' groups, for "cluster".
     weight_type : {"frequency", "sampling"}, default=None
-        A frequency of 2 is the row twice. A sampling weight of 2 is one row that
-        stands for two: it needs "robust" or "cluster", and its likelihood is a
-        pseudo-likelihood, without AIC, BIC or likelihood ratio test. So are those of
-        a fit with `class_weight`, and of soft labels that are no counts.
+        A frequency of 2 is the row twice; its y is a label or counts. A sampling
+        weight of 2 is one row that stands for two: it needs "robust" or "cluster",
+        and its likelihood is a pseudo-likelihood, without AIC, BIC or likelihood
+        ratio test. So are those of a fit with `class_weight`, and of soft labels
+        that are no counts.
 
     Returns
     -------
@@ -138,7 +139,16 @@ def infer(
     groups = _group_codes(groups, cov_type, counts)
     problem = fitted_problem(clf, X, y, sample_weight, offset)
     is_pseudo = weight_type == "sampling" or clf.class_weight is not None
-    is_pseudo |= arguments.is_soft(y) and bool(np.any(np.asarray(y, float) % 1))
+    has_shares = arguments.is_soft(y) and bool(np.any(np.asarray(y, float) % 1))
+    if has_shares and weight_type == "frequency":
+        # that many rows of one and the same distribution would have no spread
+        raise ValueError(
+            "weight_type='frequency' needs a y of labels or counts, but this one has "
+            "fractions: if the weights are totals and y shares of them, multiply y by "
+            "the weights, round to counts and pass no sample_weight. If a row is one "
+            "observation, use weight_type='sampling'."
+        )
+    is_pseudo |= has_shares
     if is_pseudo and cov_type == "model":
         raise ValueError(
             "with sampling or class weights, or soft labels that are no counts, "

@@ -210,6 +210,32 @@ def test_weights_must_say_what_they_mean():
         marginal_effects(balanced, X)
 
 
+@pytest.mark.parametrize("cov_type", ["model", "robust", "cluster"])
+def test_shares_with_totals_as_frequencies_are_to_be_counts(cov_type):
+    X = np.arange(6.0)[:, None]
+    counts = np.array(
+        [[30, 5, 5], [20, 9, 4], [9, 9, 9], [8, 2, 7], [3, 9, 9], [1, 7, 8]]
+    )
+    total = counts.sum(axis=1)
+    shares = counts / total[:, None]
+    classifier = ml(X, shares, total)
+    options = {"cov_type": cov_type}
+    if cov_type == "cluster":
+        options["groups"] = np.arange(6)
+    with pytest.raises(ValueError, match="multiply y by the weights"):
+        infer(
+            classifier,
+            X,
+            shares,
+            sample_weight=total,
+            weight_type="frequency",
+            **options,
+        )
+    expected = infer(ml(X, counts), X, counts, **options)
+    y = np.rint(shares * total[:, None])  # what the message asks for, without a new fit
+    assert_close(infer(classifier, X, y, **options).covariance, expected.covariance)
+
+
 def test_bad_arguments():
     X, y = task()
     classifier = ml(X, y)
