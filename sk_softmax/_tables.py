@@ -83,8 +83,12 @@ def normal_table(classes, names, estimate, se, level, column):
     """Estimates (len(classes), len(names)) with z tests and limits, a DataFrame."""
     import pandas as pd
 
-    if not (isinstance(level, numbers.Real) and 0 < level < 1):
-        raise ValueError(f"level={level!r} must be between 0 and 1, such as 0.95.")
+    # below a half it is an alpha, and the intervals of 5 % would look like any others
+    if not (isinstance(level, numbers.Real) and 0.5 <= level < 1):
+        raise ValueError(
+            f"level={level!r} must be at least 0.5 and below 1: it is the coverage of "
+            "the intervals, level=0.95 where statsmodels' alpha is 0.05."
+        )
     estimate, se = estimate.ravel(), se.ravel()
     with np.errstate(divide="ignore", invalid="ignore"):
         z = estimate / se

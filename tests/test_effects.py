@@ -220,7 +220,7 @@ def test_values_of_at_are_one_number_for_each_feature():
         marginal_effects(classifier, X, at={0: "a"})
     with pytest.raises(ValueError, match=r"at=.* one value for each feature"):
         marginal_effects(classifier, X, at={0: [1, 2]})
-    with pytest.raises(ValueError, match="level='a' must be between"):
+    with pytest.raises(ValueError, match="level='a' must be at least"):
         marginal_effects(classifier, X, level="a")
     assert_close(
         marginal_effects(classifier, X, at={})["effect"],

@@ -275,8 +275,14 @@ def test_bad_arguments():
     result = infer(classifier, X, y)
     with pytest.raises(ValueError, match=r"none of the classes \[0, 1, 2\]"):
         result.coef_table(reference=7)
-    with pytest.raises(ValueError, match="level=95"):
-        result.coef_table(level=95)
+    for level in (95, 0.05, 1.0, "0.95"):
+        for table in (result.coef_table, result.conf_int, result.summary):
+            with pytest.raises(
+                ValueError, match=f"level={level!r} .* level=0.95 where"
+            ):
+                table(level)
+    with pytest.raises(ValueError, match=r"level=0\.05"):
+        marginal_effects(classifier, X, level=0.05)
 
 
 def test_a_fit_that_is_not_at_the_optimum_warns():
