@@ -52,7 +52,10 @@ def refuse_missing(labels, name):
         # NumPy would make the string "nan" of NaN in a list of strings
         dtype = None if hasattr(labels, "dtype") else object
         labels = np.asarray(labels, dtype=dtype)
-        missing = labels.dtype == object and any(map(_is_missing, labels.ravel()))
+        if labels.dtype == object:
+            missing = any(map(_is_missing, labels.ravel()))
+        else:  # NaN and NaT differ from themselves
+            missing = labels.dtype.kind in "fmM" and np.any(labels != labels)
     if missing:
         raise ValueError(
             f"{name} contains NaN or missing values: drop or fill these entries."

@@ -232,13 +232,13 @@ def _group_codes(groups, cov_type, counts):
         )
     if groups is None:
         return None
+    refuse_missing(groups, "groups")  # pandas' own before NumPy makes NaN of them
     groups = np.asarray(groups)
     if groups.shape != (len(counts),):
         raise ValueError(
             f"groups has shape {groups.shape}, but X has {len(counts)} rows: expected "
             f"({len(counts)},)."
         )
-    refuse_missing(groups, "groups")
     present, codes = np.unique(groups[counts > 0], return_inverse=True)
     if len(present) < 2:
         raise ValueError(

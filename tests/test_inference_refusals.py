@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from inference_cases import assert_close, ml, task
+from inference_cases import assert_close, ml, pd, task
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -246,7 +246,16 @@ def test_bad_arguments():
         ("one group only", {"cov_type": "cluster", "groups": 0 * y}),
         ("groups has shape", {"cov_type": "cluster", "groups": y[1:]}),
         ("groups has shape", {"cov_type": "cluster", "groups": np.c_[y, y]}),
-        ("groups contains NaN", {"cov_type": "cluster", "groups": [None, *y[1:]]}),
+        *(
+            ("groups contains NaN", {"cov_type": "cluster", "groups": groups})
+            for groups in (
+                [None, *y[1:]],
+                np.array([np.nan, *y[1:]]),
+                np.array(["NaT", *y[1:]], dtype="datetime64[D]"),
+                pd.array([None, *y[1:]], dtype="Int64"),
+                pd.Series([None, *y[1:]], dtype="Float64"),
+            )
+        ),
         ("offset has shape", {"offset": np.zeros(len(y))}),
         (
             "sample_weight has shape",
