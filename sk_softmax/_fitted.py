@@ -93,10 +93,18 @@ def fitted_problem(clf, X, y, sample_weight, offset):
 def _refuse_bounds(clf, penalty):
     coef = dense(clf.coef_)
     lower, upper = (b.astype(coef.dtype) for b in (penalty.lower, penalty.upper))
-    fixed, held = lower == upper, (coef <= lower) | (coef >= upper)
-    if (fixed & held).any():
+    held = (coef <= lower) | (coef >= upper)
+    fixed = (lower == upper) & held
+    in_some = fixed & ~fixed.all(axis=0)
+    if in_some.any():
         raise ValueError(
-            f"coefficients of {_features(clf, fixed & held)} are excluded from the fit "
+            f"coefficients of {_features(clf, in_some)} are fixed in some classes, by "
+            "equal bounds or penalty_factor=inf. Fit without these: of a reference "
+            "class coef_table(reference=...) shows the contrasts."
+        )
+    if fixed.any():
+        raise ValueError(
+            f"coefficients of {_features(clf, fixed)} are excluded from the fit "
             "or fixed, by penalty_factor=inf or equal bounds. Leave these columns out "
             "of X, or put them into the offset, and fit again."
         )

@@ -165,6 +165,19 @@ def test_excluded_features_are_named(excluding, n_classes):
             call()
 
 
+def test_a_reference_class_is_no_matter_of_bounds():
+    X, y = task()
+    X = StandardScaler().fit_transform(X)
+    lower, upper = np.full((3, 3), -np.inf), np.full((3, 3), np.inf)
+    lower[0] = upper[0] = 0
+    bounded = ml(X, y, bounds=(lower, upper))
+    with pytest.raises(ValueError, match=r"in some classes, .*\(reference=\.\.\.\)"):
+        infer(bounded, X, y)
+    table = infer(ml(X, y), X, y).coef_table(reference=0)
+    coef = table["coef"].to_numpy().reshape(2, 4)
+    assert_close(coef[:, 1:], bounded.coef_[1:], rtol=1e-5)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_class_without_rows_has_no_intercept(n_classes):
     X, y = task()
