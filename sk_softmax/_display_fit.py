@@ -7,7 +7,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import solver_options
-from ._display_style import GREY, axes, axis_of_C, dot_style, drawn, line_style
+from ._display_style import GREY, axes, axis_of_C, drawn, legend, line_style, literal
 from ._encode import problem_for
 from ._fitted import validated
 from ._optimum import Fit
@@ -115,17 +115,20 @@ class PathDisplay:
         order = np.argsort(-np.abs(curves[np.argmax(self.Cs)]), kind="stable")
         named = [j for j in order[:n_labels] if curves[:, j].any()]
         self.lines_ = [None] * n_features
+        markersize = 4 if len(Cs) == 1 else None  # a line of one point shows nothing
         for j in range(n_features):
             if j not in named:
-                style = {"color": "0.8", "linewidth": 0.8, "zorder": 1}
+                style = {**line_style(0, markersize), "color": "0.8", "linewidth": 0.8}
             else:
                 k = named.index(j)
-                style = {**line_style(k), "label": names[j], "zorder": 2}
-            (self.lines_[j],) = ax.plot(Cs, curves[:, j], **style)
+                style = {**line_style(k, markersize), "label": literal(names[j])}
+            (self.lines_[j],) = ax.plot(
+                Cs, curves[:, j], **style, zorder=1 + (j in named)
+            )
         ax.set_ylabel(label)
         handles = [self.lines_[j] for j in named]
         if handles:
-            ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+            legend(ax, handles)
         return drawn(self, ax)
 
     def _curves(self, target_class):
@@ -142,7 +145,7 @@ class PathDisplay:
                 f"target_class={target_class!r} is none of {classes[-K:].tolist()}, "
                 "the classes that have coefficients."
             )
-        return self.coefs[:, code[0]], f"Coefficient of class {target_class}"
+        return self.coefs[:, code[0]], f"Coefficient of class {literal(target_class)}"
 
 
 class CVScoreDisplay:
@@ -253,15 +256,8 @@ class CVScoreDisplay:
             label = "mean and standard error"
             if len(self.scores_mean) > 1 and self.l1_ratios is not None:
                 label = f"l1_ratio={self.l1_ratios[k]:g}"
-            style = line_style(k)
-            (line,) = ax.plot(
-                Cs,
-                mean,
-                **style,
-                marker=dot_style(k)["marker"],
-                markersize=4,
-                label=label,
-            )
+            style = line_style(k, markersize=4)
+            (line,) = ax.plot(Cs, mean, **style, label=label)
             band = ax.fill_between(
                 Cs, mean - se, mean + se, color=style["color"], alpha=0.2, lw=0
             )
@@ -384,9 +380,7 @@ class ConvergenceDisplay:
         (self.line_,) = ax.plot(
             self.n_passes,
             self.suboptimality,
-            **line_style(k),
-            marker=dot_style(k)["marker"],
-            markersize=5,
+            **line_style(k, markersize=5),
             label=self.name,
             gid="convergence",
         )

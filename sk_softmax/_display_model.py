@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 
 from ._arguments import rearranged
 from ._array_api import dense
-from ._display_style import GREY, axes, dot_style, drawn, legend, line_style
+from ._display_style import GREY, axes, dot_style, drawn, legend, line_style, literal
 from ._fitted import feature_names, plain, position
 from ._information import INTERCEPT
 
@@ -118,7 +118,7 @@ class CoefficientDisplay:
             table[name].to_numpy().reshape(len(classes), -1)[:, start:]
             for name in ("coef", "lower", "upper")
         )
-        versus = "" if reference is None else f" against class {reference}"
+        versus = "" if reference is None else f" against class {literal(reference)}"
         display = cls(
             coef,
             classes=classes,
@@ -196,15 +196,15 @@ class CoefficientDisplay:
                 **dot_style(k),
                 markersize=5,
                 elinewidth=1.5,
-                label=str(label),
+                label=literal(label),
             )
             self.artists_.append(dots)
-        ax.set_yticks(np.arange(n_features), self.feature_names)
+        ax.set_yticks(np.arange(n_features), [*map(literal, self.feature_names)])
         ax.set_ylim(n_features - 0.5, -0.5)
         for j in range(1, n_features):
             ax.axhline(j - 0.5, color="0.9", linewidth=0.8, zorder=0)
         ax.set_xlabel(self.label)
-        legend(ax, "Class")
+        legend(ax, self.artists_, "Class")
         return drawn(self, ax)
 
 
@@ -318,7 +318,7 @@ class ProbabilityDisplay:
         """
         ax = axes(ax, width=7.2)
         self.lines_ = [
-            ax.plot(self.values, proba, **line_style(k), label=str(label))[0]
+            ax.plot(self.values, proba, **line_style(k), label=literal(label))[0]
             for k, (proba, label) in enumerate(
                 zip(np.transpose(self.proba), self.classes, strict=True)
             )
@@ -333,9 +333,9 @@ class ProbabilityDisplay:
                 linewidth=1,
             )
         ax.set_ylim(-0.02, 1.02)
-        ax.set_xlabel(self.feature_name)
+        ax.set_xlabel(literal(self.feature_name))
         ax.set_ylabel("Probability")
-        legend(ax, "Class")
+        legend(ax, self.lines_, "Class")
         return drawn(self, ax)
 
 

@@ -29,14 +29,17 @@ def axis_of_C(ax, Cs):
     return np.where(infinite, 10 * np.max(Cs[~infinite], initial=0.1), Cs)
 
 
-def line_style(k):
-    """Colour and dashes of the k-th line; the first 49 all differ."""
+def line_style(k, markersize=None):
+    """Colour and dashes of the k-th line; the first 49 all differ.
+
+    With a size there are markers too, as of `dot_style`.
+    """
     n = len(COLOURS)
-    return {
-        "color": COLOURS[k % n],
-        "linestyle": DASHES[(k + k // n) % n],
-        "linewidth": 1.8,
-    }
+    style = {"color": COLOURS[k % n], "linewidth": 1.8}
+    style["linestyle"] = DASHES[(k + k // n) % n]
+    if markersize is not None:
+        style |= dot_style(k) | {"markersize": markersize}
+    return style
 
 
 def dot_style(k):
@@ -45,9 +48,20 @@ def dot_style(k):
     return {"color": COLOURS[k % n], "marker": MARKERS[(k + k // n) % n]}
 
 
-def legend(ax, title):
+def literal(name):
+    """A name as matplotlib shows it letter by letter: between $ it reads formulas."""
+    return str(name).replace("$", r"\$")
+
+
+def legend(ax, handles, title=None):
     """Put a legend beside the axes, where it hides nothing."""
-    ax.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    numbers = [str(k) for k in range(len(handles))]
+    box = ax.legend(
+        handles, numbers, title=title, loc="center left", bbox_to_anchor=(1.01, 0.5)
+    )
+    # as labels, names that begin with "_" would be left out by some versions
+    for text, handle in zip(box.get_texts(), handles, strict=True):
+        text.set_text(handle.get_label())
 
 
 def drawn(display, ax):

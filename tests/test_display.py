@@ -559,3 +559,36 @@ def test_probabilities_of_a_frame_whose_columns_are_numbers(wine):
     classifier = SoftmaxClassifier().fit(frame, y)
     display = ProbabilityDisplay.from_estimator(classifier, frame, 3)
     assert display.feature_name == "3"
+
+
+def test_names_are_drawn_letter_by_letter(tmp_path):
+    """Also one that begins with "_", and those that would be read as a formula."""
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    classes = np.array(["_none", r"$\frac", "1$ to 2$"])
+    shown = [r"\$\frac", r"1\$ to 2\$", "_none"]  # in sorted order
+    X = X.iloc[:, :3].set_axis(["_a", "$b_", "c$^$"], axis=1)
+    names = ["_a", r"\$b_", r"c\$^\$"]
+    classifier = SoftmaxClassifier(tol=1e-10).fit(X, classes[y])
+    result = infer(classifier, X, classes[y])
+    path = softmax_path(X, classes[y], Cs=[1.0])
+    for display in (
+        CoefficientDisplay.from_estimator(classifier),
+        CoefficientDisplay.from_inference(result),
+        ProbabilityDisplay.from_estimator(classifier, X, "$b_"),
+    ):
+        assert legend_of(display) == shown
+        display.figure_.savefig(tmp_path / "figure.png")
+    assert display.ax_.get_xlabel() == r"\$b_"
+    display = CoefficientDisplay.from_inference(result, reference=r"$\frac")
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == names
+    display.figure_.savefig(tmp_path / "figure.png")
+    display = PathDisplay.from_path(path, target_class=r"$\frac")
+    assert sorted(legend_of(display)) == sorted(names)
+    display.figure_.savefig(tmp_path / "figure.png")
+
+
+def test_a_path_of_one_C_is_dots(path):
+    one = PathDisplay(path.Cs[-1:], path.coefs[-1:]).plot()
+    assert all(line.get_marker() not in ("None", "") for line in one.lines_)
+    lines = PathDisplay(path.Cs, path.coefs).plot().lines_
+    assert all(line.get_marker() == "None" for line in lines)
