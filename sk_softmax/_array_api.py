@@ -179,9 +179,9 @@ def check_same_namespace(X, estimator, method):
     if not get_config()["array_api_dispatch"]:
         raise ValueError(
             f"{type(estimator).__name__} was fitted with array_api_dispatch to "
-            f"{type(estimator.coef_).__name__}: call {method} within "
-            "sklearn.config_context(array_api_dispatch=True), or move the estimator "
-            "with sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
+            f"{type(estimator.coef_).__name__}: call {method} with such an X within "
+            "sklearn.config_context(array_api_dispatch=True), or for X in NumPy use "
+            "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
         )
     sklearn_array_api.check_same_namespace(
         X, estimator, attribute="coef_", method=method

@@ -30,7 +30,7 @@ def validated_batch(classifier, X, y, sample_weight, reset):
     if is_dask(X):
         raise ValueError(
             "X is a dask collection: pass it to fit, or pass its chunks to partial_fit "
-            "one after the other, as X.blocks[i].compute()."
+            "one after the other, as X.partitions[i].compute()."
         )
     refuse_dask(y=y, sample_weight=sample_weight)
     X = checked(classifier, X, reset=reset)

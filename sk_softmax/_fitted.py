@@ -24,7 +24,8 @@ def validated(clf, X, *others):
     if not isinstance(clf, SoftmaxClassifier):
         raise TypeError(
             f"{type(clf).__name__} is not a SoftmaxClassifier. Of a pipeline pass "
-            "pipe[-1], and pipe[:-1].transform(X) for X."
+            "pipe[-1], and pipe[:-1].transform(X) for X, of a search its "
+            "best_estimator_, of a FrozenEstimator its estimator."
         )
     clf = plain(clf)
     refuse(X, "this function", "pass X and y as NumPy arrays, whatever the fit had")

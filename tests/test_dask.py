@@ -546,8 +546,13 @@ def test_bad_input(anywhere, data, bad):
 
 def test_a_batch_of_a_stream_is_in_memory(data):
     X, y, _ = data
-    with pytest.raises(ValueError, match="its chunks to partial_fit"):
-        SoftmaxClassifier().partial_fit(da.from_array(X), y)
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=2)
+    for dX in (da.from_array(X, chunks=(100, -1)), frame):
+        with pytest.raises(
+            ValueError, match=r"chunks .* X\.partitions\[i\]\.compute\(\)"
+        ):
+            SoftmaxClassifier().partial_fit(dX, y)
+        assert len(dX.partitions[0].compute()) < len(X)
 
 
 def test_a_delayed_is_no_array(data):

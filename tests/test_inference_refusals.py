@@ -8,7 +8,9 @@ from inference_cases import assert_close, ml, pd, task
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -292,6 +294,10 @@ def test_bad_arguments():
         infer(SoftmaxClassifier(), X, y)
     with pytest.raises(TypeError, match=r"pipe\[-1\]"):
         infer(make_pipeline(StandardScaler(), classifier), X, y)
+    with pytest.raises(TypeError, match=r"GridSearchCV is not .* best_estimator_"):
+        infer(GridSearchCV(classifier, {"C": [1.0]}).fit(X, y), X, y)
+    with pytest.raises(TypeError, match=r"FrozenEstimator is not .* its estimator"):
+        infer(FrozenEstimator(classifier), X, y)
     with pytest.raises(TypeError, match="LogisticRegression is not"):
         infer(LogisticRegression(), X, y)
     result = infer(classifier, X, y)
