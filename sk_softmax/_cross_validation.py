@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from . import _arguments as arguments
@@ -112,6 +112,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     >>> classifier.scores_mean_.round(3)
     array([[-0.29 , -0.144, -0.093, -0.088]])
     """
+
+    # a stream has no folds: nobody is to be asked for the metadata of such a method
+    __metadata_request__partial_fit = dict.fromkeys(
+        ("classes", "sample_weight"), UNUSED
+    )
 
     def __init__(
         self,

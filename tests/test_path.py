@@ -32,6 +32,8 @@ from sklearn.model_selection import (
     LeaveOneOut,
     ShuffleSplit,
     StratifiedKFold,
+    cross_val_score,
+    learning_curve,
 )
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
@@ -983,6 +985,19 @@ def test_unrequested_metadata_is_refused(rows):
     X, y, _ = rows
     with pytest.raises(ValueError, match="price"):
         SoftmaxClassifierCV(CS, cv=3).fit(X, y, price=1.0)
+
+
+def test_no_request_is_made_for_a_method_that_is_not_there(rows):
+    X, y, weight = rows
+    with config_context(enable_metadata_routing=True):
+        model = SoftmaxClassifierCV([1.0], cv=2).set_fit_request(sample_weight=True)
+        model = model.set_score_request(sample_weight=True)
+        params = {"sample_weight": weight}
+        _, _, scores = learning_curve(
+            model, X, y, cv=2, train_sizes=[1.0], params=params
+        )
+        alone = cross_val_score(model, X, y, cv=2, params=params)
+    np.testing.assert_array_equal(scores[0], alone)
 
 
 def test_a_grid_does_not_begin_with_the_rounding_of_constant_features():
