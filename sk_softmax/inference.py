@@ -255,7 +255,8 @@ def _check_optimum(step, bread):
     if distance > 0.1:
         warnings.warn(
             f"the coefficients are {distance:.1g} standard errors away from the "
-            "optimum for these data: pass the same X, y, weights and offset as to fit, "
+            "optimum for these data: pass the same X, y, weights and offset as to fit "
+            "(a TargetEncoder's transform(X) is not: fit the classifier to it again), "
             "leave the parameters as they were there, or fit with a smaller tol, and a "
             "SoftmaxClassifierCV with refit=True.",
             ConvergenceWarning,

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 from sk_softmax import SoftmaxClassifier, _information
 from sk_softmax.inference import infer, marginal_effects
@@ -322,6 +322,16 @@ def test_a_fit_that_is_not_at_the_optimum_warns():
     classifier.coef_ = classifier.coef_ * 0.9
     with pytest.warns(ConvergenceWarning, match="standard errors away"):
         infer(classifier, X, y)
+
+
+def test_an_encoder_that_transforms_otherwise_than_in_fit_is_named():
+    X, y = task()
+    town = np.arange(len(y))[:, None] // 3
+    pipe = make_pipeline(TargetEncoder(), ml(X, y)).fit(town, y)
+    encoded = pipe[:-1].transform(town)
+    with pytest.warns(ConvergenceWarning, match="TargetEncoder"):
+        infer(pipe[-1], encoded, y)
+    infer(pipe[-1].fit(encoded, y), encoded, y)
 
 
 def test_too_many_coefficients(monkeypatch):
