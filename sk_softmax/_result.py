@@ -42,7 +42,9 @@ class InferenceResult:
         the number of free parameters.
     loglik, loglik_null : float
         Log-likelihood of the model, and of the best one without features (with an
-        intercept only if the model has one, and with the offset).
+        intercept only if the model has one, and with the offset). Of counts it is that
+        of the repeated rows, without the multinomial coefficients that R's
+        ``glm(cbind(...))`` has in its `logLik`, `AIC` and `BIC`.
     is_pseudo : bool
         Whether sampling or class weights make these pseudo-likelihoods.
 
