@@ -447,7 +447,7 @@ BAD = {
             da.from_array(X, chunks=(300, -1)),
             da.from_array(np.where(np.arange(900) == 5, np.nan, y), chunks=300),
         ),
-        "In chunk 0 of the rows: Input y contains NaN",
+        "In chunk 0 of the rows: y contains NaN or missing",
     ),
     "continuous y": (
         lambda X, y: (da.from_array(X), da.from_array(y + 0.5)),
