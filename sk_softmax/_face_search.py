@@ -26,7 +26,10 @@ SHORTEST = 1e-6
 # part ROUGH of the residual left. Directions with next to no curvature, FLAT in these
 # units, are proximal steps': the penalty has a slope there until a coefficient is zero.
 MAX_CG, LEAVING, FAR, ROUGH, FLAT = 100, 0.1, 30, 0.1, 1e-2
-# Rounds after which units are taken anew: these, and all that follow the last.
+# Conjugate gradients have seen the least eigenvalue once this part of the squared
+# residual is left. Small residuals may not show it, so the next round has to confirm.
+SEEN = 1e-4
+# Rounds after which units are taken anew.
 RENEWED = 1, 4, 10
 # Steps of Newton's that may fail in a row.
 MOST_FAILED = 10
@@ -38,7 +41,9 @@ def search_faces(fit, worth):
     The problem has an l1 term. `fit.converged` tells whether the end is verified.
     """
     axes, length, n_failed, rounds = _Axes(fit), 1.0, 0, 0
-    last, distance = fit.passes() + worth, np.inf
+    # working sets have to find some passes left
+    last = fit.passes() + min(worth, 0.5 * fit.passes_left())
+    distance, near = np.inf, False
     while not fit.converged and fit.passes() < last and n_failed < MOST_FAILED:
         if fit.passes_left() <= 2:
             break
@@ -46,9 +51,9 @@ def search_faces(fit, worth):
         if fit.passes_left() > 2:
             # near the end all curvature counts
             flat = FLAT if distance > FAR * fit.goal(fit.point.value) else 0.0
-            distance = _newton_on_face(fit, axes, flat)
-            n_failed = n_failed + 1 if distance is None else 0
-            distance = np.inf if distance is None else distance
+            before = fit.point
+            distance, near = _newton_on_face(fit, axes, flat, near)
+            n_failed = n_failed + 1 if fit.point is before else 0
         fit.report()
         rounds += 1
         if rounds in RENEWED:
@@ -157,10 +162,22 @@ def _to_a_face(fit, axes, length):
     return length
 
 
-def _newton_on_face(fit, axes, flat):
-    """Newton's step on the point's face; about the distance after it, or None.
+def _newton_on_face(fit, axes, flat, near):
+    """Newton's step on the point's face.
 
-    None is where it led to no better point.
+    Parameters
+    ----------
+    flat : float
+        Curvature that counts as none.
+    near : bool
+        Whether the last round came near the optimum, which this one may confirm.
+
+    Returns
+    -------
+    distance : float
+        Of the step's end, about; infinite where it led to no better point.
+    near : bool
+        Whether that is verified and less than the goal.
     """
     point, goal, part, index = (
         fit.point,
@@ -184,7 +201,7 @@ def _newton_on_face(fit, axes, flat):
         return root * free * Hv
 
     cg = ConjugateGradients(product, -root * free * slope, flat)
-    least, verified = 1.0, False
+    least, rest, verified = 1.0, 0.5 * cg.rr, False
     while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
@@ -194,8 +211,7 @@ def _newton_on_face(fit, axes, flat):
             break
         least = max(0.5 * cg.least_ritz_value(), 1e-12)
         rest = 0.5 * cg.rr / least
-        # until the residual is a tenth of the first the least eigenvalue is not seen
-        seen = cg.rr <= 0.01 * cg.first_rr
+        seen = cg.rr <= SEEN * cg.first_rr
         rough = cg.gain > FAR * goal and cg.rr <= ROUGH * cg.first_rr
         verified = seen and rest <= 0.1 * goal
         if verified or (rough and rest <= ROUGH * cg.gain):
@@ -209,10 +225,16 @@ def _newton_on_face(fit, axes, flat):
         if trial.value < point.value:
             break
     else:
-        return None
+        # there may be less to be had than F's last digits show
+        outside = root * (1 - free) * axes.violation(point)
+        distance = cg.gain + rest + 0.5 * (outside @ outside) / least
+        near &= verified and distance <= goal and not axes.is_blind(point)
+        fit.move(point, distance, near)
+        return np.inf, False
     missed = root * axes.violation(trial)
     distance = 0.5 * (missed @ missed) / least
     trial, known, trusted = judged(fit, point, trial, distance, cg.gain, goal)
-    trusted = trusted and verified and not axes.is_blind(trial)
-    fit.move(trial, known, trusted and known <= fit.goal(trial.value))
-    return distance
+    end = trusted and verified and known <= fit.goal(trial.value)
+    end = end and not axes.is_blind(trial)
+    fit.move(trial, known, end and near and cg.gain <= goal)
+    return distance, end

@@ -95,6 +95,45 @@ def test_the_distance_is_honest(load, request, name, group, tol):
     assert (objective(model) - least) / gain <= tol
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-4])
+def test_small_curvature_that_few_gradients_show(monkeypatch, tol):
+    """Nearly collinear features in groups: a verified end has to be confirmed."""
+    rng = np.random.default_rng(27)
+    K, n, d = (int(rng.integers(*ends)) for ends in ((8, 16), (150, 500), (24, 50)))
+    X, half = rng.normal(size=(n, d)), d // 2
+    apart = 10.0 ** rng.uniform(-3, -0.5) * rng.normal(size=(n, half))
+    X[:, half : 2 * half] = X[:, :half] + apart
+    logits = X @ rng.normal(size=(d, K)) * 2 / np.sqrt(d)
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    y[:K] = np.arange(K)
+    C = 10 ** rng.uniform(-1, 2)
+    options = {"C": C, "l1_ratio": 1.0, "penalty_group": "class"}
+
+    def objective(model):
+        logits = X @ model.coef_.T + model.intercept_
+        loss = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(n), y]
+        return loss.mean() + np.linalg.norm(model.coef_, axis=0).sum() / (C * n)
+
+    model = SoftmaxClassifier(tol=tol, **options).fit(X, y)
+    assert model.converged_
+    monkeypatch.setattr(_proximal_model, "VERY_DEAR", INF)
+    least = objective(SoftmaxClassifier(tol=1e-10, **options).fit(X, y))
+    share = np.bincount(y) / n
+    gain = -(share * np.log(share)).sum() - least
+    assert (objective(model) - least) / gain <= tol
+
+
+def test_working_sets_find_passes_left(load, monkeypatch):
+    """A search that leads nowhere spends half of `max_iter` at most."""
+    X, y = load("digits")
+    monkeypatch.setattr(_proximal_model, "N_MODELS", 1e9)
+    factor = np.where(np.arange(64) % 3, 1.0, 0.0)
+    model = SoftmaxClassifier(l1_ratio=1.0, penalty_factor=factor, max_iter=300)
+    with pytest.warns(Warning, match="separates"):
+        model.fit(X[:600], y[:600])
+    assert model.converged_
+
+
 @pytest.fixture
 def many(make_rows):
     """Rows of many classes, so that thousands of coefficients are not zero."""
