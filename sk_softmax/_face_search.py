@@ -179,12 +179,8 @@ def _newton_on_face(fit, axes, flat, near):
     near : bool
         Whether that is verified and less than the goal.
     """
-    point, goal, part, index = (
-        fit.point,
-        fit.goal(fit.point.value),
-        axes.part,
-        axes.index,
-    )
+    point, part, index = fit.point, axes.part, axes.index
+    goal = fit.goal(point.value)
     u, slope = axes.coefs(point), axes.gradient(point)
     on_face = part.free(u)
     free = np.ones(len(slope))
@@ -201,7 +197,7 @@ def _newton_on_face(fit, axes, flat, near):
         return root * free * Hv
 
     cg = ConjugateGradients(product, -root * free * slope, flat)
-    least, rest, verified = 1.0, 0.5 * cg.rr, False
+    least, rest, verified = 1.0, 0.5 * cg.rr, cg.rr == 0
     while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
         if not cg.step():
             break
