@@ -45,8 +45,6 @@ def search_faces(fit, worth):
     last = fit.passes() + min(worth, 0.5 * fit.passes_left())
     distance, near = np.inf, False
     while not fit.converged and fit.passes() < last and n_failed < MOST_FAILED:
-        if fit.passes_left() <= 2:
-            break
         length = _to_a_face(fit, axes, length)
         if fit.passes_left() > 2:
             # near the end all curvature counts
@@ -121,15 +119,9 @@ class _Axes:
 
     def move(self, fit, v, new):
         """The point after a step v; what ends at zero or a bound is exactly there."""
-        penalty, part, where = self._penalty, self.part, self._where
-        values = penalty.prior[where] + new * self._unit
-        if part.bounded:
-            values = np.where(new == part.lower, penalty.lower[where], values)
-            values = np.where(new == part.upper, penalty.upper[where], values)
-        theta = fit.point.theta + self.step(v)
-        theta[:, :-1] = fit.point.theta[:, :-1]
-        theta[:, :-1][where] = values
-        theta[:, :-1] = penalty.balanced(theta[:, :-1])
+        theta, W = fit.point.theta + self.step(v), fit.point.theta[:, :-1].copy()
+        W[self._where] = self._penalty.coefs(self._where, self._unit, self.part, new)
+        theta[:, :-1] = self._penalty.balanced(W)
         return fit.evaluate(theta)
 
 

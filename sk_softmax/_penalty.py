@@ -228,6 +228,14 @@ class Penalty:
             return Grouped(l1, scale, index[1], lower, upper)
         return Separable(l1 * scale, lower, upper)
 
+    def coefs(self, index, scale, part, u):
+        """Coefficients of the part's variables; at a bound they are exactly that."""
+        values = self.prior[index] + u * scale
+        if part.bounded:
+            values = np.where(u == part.lower, self.lower[index], values)
+            values = np.where(u == part.upper, self.upper[index], values)
+        return values
+
     @cached_property
     def _nothing(self):
         return np.broadcast_to(0.0, self.l1.shape)

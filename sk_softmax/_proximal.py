@@ -197,12 +197,8 @@ class WorkingSet:
         taken, rest = taken_and_left(*model, new)
         d = reduced.direction(new - u)
         direction = self.direction(d[:N], d[N:])
-        values = prior + new * scale
-        if part.bounded:
-            values = np.where(new == part.lower, penalty.lower[index], values)
-            values = np.where(new == part.upper, penalty.upper[index], values)
         landing = W + direction[:, :-1]
-        landing[index] = values
+        landing[index] = penalty.coefs(index, scale, part, new)
         return direction, landing, max(reduced.gain + taken, 0.0), rest
 
 

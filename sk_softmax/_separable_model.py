@@ -15,13 +15,7 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from ._model_steps import (
-    curvatures,
-    last_digits,
-    solve,
-    solve_singular,
-    submatrix,
-)
+from ._model_steps import curvatures, last_digits, solve, solve_singular, submatrix
 
 # Steps on one model. Faces settle after about ten; what a hundred do not settle,
 # the next model will.
