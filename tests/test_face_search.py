@@ -231,12 +231,19 @@ def test_directions_without_curvature_end_conjugate_gradients():
     assert len(cg.lengths) < 3
 
 
-def test_one_hot_factors_that_sum_to_one(always):
-    """Their faces are singular until a coefficient of each factor is zero."""
-    rng = np.random.default_rng(0)
-    levels = rng.integers(0, 5, (400, 3))
-    X = np.column_stack([np.eye(5)[column] for column in levels.T])
-    logits = X @ rng.normal(size=(15, 5))
-    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    model = SoftmaxClassifier(C=10.0, l1_ratio=1.0).fit(X, y)
-    assert model.converged_ and model.n_iter_[0] < 200
+def test_one_hot_factors_that_sum_to_one(always, monkeypatch):
+    """Faces on which all classes of a feature move are singular, and need not be."""
+    passes = {True: 0, False: 0}
+    for balances in passes:
+        if not balances:
+            monkeypatch.setattr(Penalty, "balanced", lambda self, W: W)
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            levels = rng.integers(0, 5, (400, 3))
+            X = np.column_stack([np.eye(5)[column] for column in levels.T])
+            logits = X @ rng.normal(size=(15, 5))
+            y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+            model = SoftmaxClassifier(C=10.0, l1_ratio=1.0).fit(X, y)
+            assert model.converged_
+            passes[balances] += model.n_iter_[0]
+    assert passes[True] < 0.9 * passes[False]
