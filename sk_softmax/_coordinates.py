@@ -98,7 +98,9 @@ class Kronecker:
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
         G = self.Q.T @ G
-        G[:, :-1] -= G[:, -1:] * self.centre
+        # row by row: of many features the whole product is dear, as memory alone
+        for row, centre in zip(G, self._centres, strict=True):
+            row[:-1] -= row[-1] * centre
         if self.U is not None:
             G[:, :-1] = G[:, :-1] @ self.U
         G *= self.scale

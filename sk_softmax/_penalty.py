@@ -128,7 +128,8 @@ class Penalty:
             return 0.0, self._nothing
         U = W - self.prior if self.has_prior else W
         gradient = self.ridge * U
-        return 0.5 * np.vdot(gradient, U), gradient
+        # row by row, since W is part of a larger array: vdot would copy it
+        return 0.5 * sum(map(np.dot, gradient, U)), gradient
 
     def value(self, W):
         """The non-smooth part."""
