@@ -8,11 +8,16 @@ conjugate gradients take Newton's step (Wen, Yin, Goldfarb and Zhang,
 doi:10.1137/090747695).
 """
 
+import math
+
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
-from ._coordinates import build_diagonal
+from ._coordinates import Kronecker, build_diagonal
+from ._cost import passes_to_minimise_part
 from ._newton import SHORTER, judged
+from ._optimum import Point
+from ._problem import Problem
 
 # Proximal gradient steps in a row; each may end above the last one, but not above all
 # of the last MEMORY. A face has settled where no more than SETTLED of it changes.
@@ -21,41 +26,58 @@ MAX_STEPS, MEMORY, SETTLED = 20, 3, 0.01
 SLOW = 0.25
 # Least length of such a step, in units in which the Hessian's diagonal is one.
 SHORTEST = 1e-6
-# Conjugate gradients for a step of Newton's. They stop where it leads the part LEAVING
-# of the free coefficients off the face; or, more than FAR goals from the end, with the
-# part ROUGH of the residual left. Directions with next to no curvature, FLAT in these
-# units, are proximal steps': the penalty has a slope there until a coefficient is zero.
+# Conjugate gradients for a step of Newton's. They stop where it leads the
+# part LEAVING of the free coefficients off the face; or, more than FAR goals from the
+# end, with the part ROUGH of the residual left. Directions with next to no curvature,
+# FLAT in these units, are proximal steps': the penalty has a slope there until a
+# coefficient is zero.
 MAX_CG, LEAVING, FAR, ROUGH, FLAT = 100, 0.1, 30, 0.1, 1e-2
 # Conjugate gradients have seen the least eigenvalue once this part of the squared
 # residual is left. Small residuals may not show it, so the next round has to confirm.
 SEEN = 1e-4
+# Conjugate gradients on sparse rows leave out the other features where at most this
+# part of them is in use.
+MOST_IN_USE = 0.5
+# Working sets would minimise so many models: the search ends where it has cost more.
+N_MODELS = 5
 # Rounds after which units are taken anew.
 RENEWED = 1, 4, 10
-# Steps of Newton's that may fail in a row.
-MOST_FAILED = 10
+# Steps of Newton's that may fail. One near the end, with all curvature, counts as
+# AT_THE_END: the next would fail too.
+MOST_FAILED, AT_THE_END = 12, 4
 
 
-def search_faces(fit, worth):
-    """Go down from the fit's point, to the optimum or for about `worth` passes.
+def search_faces(fit, size):
+    """Go down from the fit's point, to the optimum or as long as it may be quicker.
 
-    The problem has an l1 term. `fit.converged` tells whether the end is verified.
+    Parameters
+    ----------
+    fit : Fit
+        Of a problem with an l1 term. `fit.converged` tells whether the end is verified.
+    size : int
+        How many coefficients working sets would have next.
     """
-    axes, length, n_failed, rounds = _Axes(fit), 1.0, 0, 0
+    axes, length, n_failed, rounds = _Axes.at(fit), 1.0, 0, 0
     # working sets have to find some passes left
-    last = fit.passes() + min(worth, 0.5 * fit.passes_left())
+    first, most = fit.passes(), 0.5 * fit.passes_left()
     distance, near = np.inf, False
-    while not fit.converged and fit.passes() < last and n_failed < MOST_FAILED:
+    while not fit.converged and n_failed < MOST_FAILED:
+        size = max(size, axes.part.free(axes.coefs(fit.point)).sum())
+        worth = N_MODELS * passes_to_minimise_part(fit.problem, size)
+        if fit.passes() - first >= min(worth, most):
+            break
         length = _to_a_face(fit, axes, length)
         if fit.passes_left() > 2:
             # near the end all curvature counts
             flat = FLAT if distance > FAR * fit.goal(fit.point.value) else 0.0
             before = fit.point
             distance, near = _newton_on_face(fit, axes, flat, near)
-            n_failed = n_failed + 1 if fit.point is before else 0
+            if fit.point is before:
+                n_failed += 1 if flat else AT_THE_END
         fit.report()
         rounds += 1
         if rounds in RENEWED:
-            axes = _Axes(fit)
+            axes = _Axes.at(fit)
 
 
 class _Axes:
@@ -65,7 +87,11 @@ class _Axes:
 
     Parameters
     ----------
-    fit : Fit
+    penalty : Penalty
+    axes : Kronecker
+        With units of its own for each class and feature, zero for what stays still.
+    blind : bool array (K, d)
+        Coefficients that show no curvature.
 
     Attributes
     ----------
@@ -75,20 +101,32 @@ class _Axes:
         The penalty of these.
     """
 
-    def __init__(self, fit):
-        penalty = self._penalty = fit.problem.penalty
-        with np.errstate(all="ignore"):  # units are finite whatever the moments are
-            axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
-        scale = axes.scale
-        scale[:, :-1][:, fit.frame.constant] = 0
-        if penalty.grouped:
-            scale[:, :-1] = scale[:, :-1].min(axis=0)
-        self.step, self._gradient, self.shape = axes.step, axes.gradient, scale.shape
+    def __init__(self, penalty, axes, blind):
+        self._penalty, self._axes, self._blind = penalty, axes, blind
+        self.step, self._gradient, scale = axes.step, axes.gradient, axes.scale
+        self.shape = scale.shape
         self._where = scale[:, :-1].nonzero()
         self._unit = scale[:, :-1][self._where]
         self.index = np.ravel_multi_index(self._where, scale.shape)
         self.part = penalty.part(self._where, self._unit)
-        self._blind = (scale[:, :-1] == 0) & ~fit.frame.constant
+
+    @classmethod
+    def at(cls, fit):
+        """Those at a fit's point."""
+        penalty, still = fit.problem.penalty, fit.frame.constant
+        with np.errstate(all="ignore"):  # units are finite whatever the moments are
+            axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
+        units = axes.scale[:, :-1]
+        units[:, still] = 0
+        if penalty.grouped:
+            units[:] = units.min(axis=0)
+        return cls(penalty, axes, (units == 0) & ~still)
+
+    def only(self, features):
+        """The same units of some features, (d,) bool."""
+        axes, kept = self._axes, np.append(features, True)
+        axes = Kronecker(axes.Q, None, axes.scale[:, kept], axes.centre[:, features])
+        return _Axes(self._penalty.only(features), axes, self._blind[:, features])
 
     def coefs(self, point):
         """The coefficients that move, less the prior mean, (N,)."""
@@ -154,6 +192,96 @@ def _to_a_face(fit, axes, length):
     return length
 
 
+class _Face:
+    """Where the penalty is smooth at a point: Newton's model there.
+
+    Vectors are in the axes times `root`, in which the penalty's curvature counts too.
+
+    Parameters
+    ----------
+    problem : Problem
+    axes : _Axes
+    point : Point
+
+    Attributes
+    ----------
+    free : array of 0 and 1
+        Which variables may move.
+    """
+
+    def __init__(self, problem, axes, point):
+        self.problem, self.axes, self.point = problem, axes, point
+        self.u, index = axes.coefs(point), axes.index
+        self.on_face = axes.part.free(self.u)
+        size = axes.shape[0] * axes.shape[1]
+        self.free, self.root = np.ones(size), np.ones(size)
+        self.free[index] = self.on_face
+        diagonal, self._bend = axes.part.curvature(self.u)
+        self.root[index] = 1 / np.sqrt(1 + diagonal)
+
+    def in_use(self):
+        """Features whose coefficients are not zero or may move, (d,) bool."""
+        moves = self.free.reshape(self.axes.shape) > 0
+        return (moves | (self.point.theta != 0))[:, :-1].any(axis=0)
+
+    def only(self, features):
+        """The same face where the coefficients of other features are zero."""
+        theta, gradient = self.point.theta, self.point.gradient
+        kept = np.append(features, True)
+        point = Point(theta[:, kept], self.point.value, gradient[:, kept])
+        return _Face(self.problem.only(features), self.axes.only(features), point)
+
+    def newton(self, flat, goal, most):
+        """Newton's step by conjugate gradients, `most` at most, in the axes.
+
+        Returns
+        -------
+        v : array
+        cg : ConjugateGradients
+        least : float
+            The least eigenvalue that they have seen, about.
+        rest : float
+            What they have left of the model.
+        verified : bool
+            Whether that is next to nothing.
+        """
+        part, index, scale = self.axes.part, self.axes.index, self.root * self.free
+        slope = self.axes.gradient(self.point)
+        slope[index] += part.gradient(self.u)
+        hessian = self.problem.hessian(self.point.theta)
+
+        def product(v):
+            v = scale * v
+            Hv = self.axes.hessian_product(hessian, v)
+            Hv[index] += self._bend(v[index])
+            return scale * Hv
+
+        cg = ConjugateGradients(product, -scale * slope, flat)
+        least, rest, verified = 1.0, 0.5 * cg.rr, cg.rr == 0
+        while cg.rr > 0 and len(cg.lengths) < min(most, MAX_CG) and cg.step():
+            new = part.onto_face(self.u, self.u + (scale * cg.v)[index])
+            left = (part.free(new) != self.on_face).sum()
+            if left > LEAVING * self.on_face.sum():
+                break
+            least = max(0.5 * cg.least_ritz_value(), 1e-12)
+            rest = 0.5 * cg.rr / least
+            seen = cg.rr <= SEEN * cg.first_rr
+            rough = cg.gain > FAR * goal and cg.rr <= ROUGH * cg.first_rr
+            verified = seen and rest <= 0.1 * goal
+            if verified or (rough and rest <= ROUGH * cg.gain):
+                break
+        return scale * cg.v, cg, least, rest, verified
+
+
+def _pays_without(problem, used):
+    """Whether to leave out features that are not in use: of sparse rows, if many are.
+
+    Their products, and vectors without the others, are cheap then.
+    """
+    few = used.sum() <= MOST_IN_USE * len(used)
+    return few and type(problem) is Problem and problem.rows.is_sparse
+
+
 def _newton_on_face(fit, axes, flat, near):
     """Newton's step on the point's face.
 
@@ -172,54 +300,33 @@ def _newton_on_face(fit, axes, flat, near):
         Whether that is verified and less than the goal.
     """
     point, part, index = fit.point, axes.part, axes.index
-    goal = fit.goal(point.value)
-    u, slope = axes.coefs(point), axes.gradient(point)
-    on_face = part.free(u)
-    free = np.ones(len(slope))
-    free[index] = on_face
-    slope[index] += part.gradient(u)
-    (diagonal, bend), root = part.curvature(u), np.ones(len(slope))
-    root[index] = 1 / np.sqrt(1 + diagonal)
-    hessian = fit.problem.hessian(point.theta)
-
-    def product(v):
-        v = root * free * v
-        Hv = axes.hessian_product(hessian, v)
-        Hv[index] += bend(v[index])
-        return root * free * Hv
-
-    cg = ConjugateGradients(product, -root * free * slope, flat)
-    least, rest, verified = 1.0, 0.5 * cg.rr, cg.rr == 0
-    while cg.rr > 0 and len(cg.lengths) < MAX_CG and fit.passes_left() > 1:
-        if not cg.step():
-            break
-        v = root * free * cg.v
-        new = part.onto_face(u, u + v[index])
-        if (part.free(new) != on_face).sum() > LEAVING * on_face.sum():
-            break
-        least = max(0.5 * cg.least_ritz_value(), 1e-12)
-        rest = 0.5 * cg.rr / least
-        seen = cg.rr <= SEEN * cg.first_rr
-        rough = cg.gain > FAR * goal and cg.rr <= ROUGH * cg.first_rr
-        verified = seen and rest <= 0.1 * goal
-        if verified or (rough and rest <= ROUGH * cg.gain):
-            break
-    v = root * free * cg.v
+    goal, passes = fit.goal(point.value), fit.passes_left() - 1
+    face = _Face(fit.problem, axes, point)
+    used = face.in_use()
+    if _pays_without(fit.problem, used):
+        small, v = face.only(used), np.zeros(axes.shape)
+        share = small.problem.rows.entries / fit.problem.rows.entries
+        step, cg, least, rest, verified = small.newton(flat, goal, passes / share)
+        v[:, np.append(used, True)] = step.reshape(len(v), -1)
+        v = v.ravel()
+        fit.problem.n_evaluations += math.ceil(share * len(cg.lengths))
+    else:
+        v, cg, least, rest, verified = face.newton(flat, goal, passes)
     for part_of_it in (1.0, *SHORTER)[: fit.passes_left()]:
-        new = part.onto_face(u, u + part_of_it * v[index])
+        new = part.onto_face(face.u, face.u + part_of_it * v[index])
         step = part_of_it * v
-        step[index] = new - u
+        step[index] = new - face.u
         trial = axes.move(fit, step, new)
         if trial.value < point.value:
             break
     else:
         # there may be less to be had than F's last digits show
-        outside = root * (1 - free) * axes.violation(point)
+        outside = face.root * (1 - face.free) * axes.violation(point)
         distance = cg.gain + rest + 0.5 * (outside @ outside) / least
         near &= verified and distance <= goal and not axes.is_blind(point)
         fit.move(point, distance, near)
         return np.inf, False
-    missed = root * axes.violation(trial)
+    missed = face.root * axes.violation(trial)
     distance = 0.5 * (missed @ missed) / least
     trial, known, trusted = judged(fit, point, trial, distance, cg.gain, goal)
     end = trusted and verified and known <= fit.goal(trial.value)

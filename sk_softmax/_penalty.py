@@ -51,15 +51,15 @@ class Penalty:
         bounds=None,
         grouped=False,
     ):
-        self.strength, l1_ratio = strength, float(l1_ratio)
+        self.strength, self.l1_ratio = strength, float(l1_ratio)
         factor = np.atleast_2d(np.asarray(factor, dtype=np.float64))
         excluded = np.isinf(factor)
         self.factor = np.where(excluded, 0.0, factor)
         self.has_prior = prior is not None and bool(np.any(prior))
         self.prior = np.broadcast_to(prior if self.has_prior else 0.0, shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.ridge = strength * (1 - l1_ratio) * self.factor
-            l1 = strength * l1_ratio * self.factor
+            self.ridge = strength * (1 - self.l1_ratio) * self.factor
+            l1 = strength * self.l1_ratio * self.factor
         if not np.isfinite(self.ridge + l1).all():
             raise ValueError(
                 "C is so small, or penalty_factor so large, that the penalty "
@@ -83,6 +83,19 @@ class Penalty:
         self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), shape)
         self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), shape)
         self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+
+    def only(self, features):
+        """The same penalty of some features, (d,) bool."""
+        factor = self.factor
+        return Penalty(
+            self.strength,
+            (len(self.l1), features.sum()),
+            l1_ratio=self.l1_ratio,
+            factor=factor[:, features] if factor.shape[1] > 1 else factor,
+            prior=self.prior[:, features],
+            bounds=(self.lower[:, features], self.upper[:, features]),
+            grouped=self.grouped,
+        )
 
     @cached_property
     def rest(self):

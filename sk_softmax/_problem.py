@@ -133,6 +133,11 @@ class Problem:
         names = "rows", "loss", "target", "weight", "penalty", "fit_intercept", "offset"
         return type(self)(**{name: getattr(self, name) for name in names} | changes)
 
+    def only(self, features):
+        """The problem of some features, (d,) bool: the other coefficients are zero."""
+        rows = self.rows.like(self.rows.X[:, features])
+        return self.replaced(rows=rows, penalty=self.penalty.only(features))
+
     def even(self, class_weight):
         """The same rows, weighed by class alone; each is of all its classes alike.
 

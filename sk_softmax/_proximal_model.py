@@ -28,8 +28,8 @@ TRUSTED, BELIEVED = 0.2, 0.33
 # conjugate gradients correct the next one for what has changed since.
 DEAR = 15
 # If the Hessian and the minimum of its model cost more passes than this, a fit beside
-# an l1 term goes on without them, for as many passes as N_MODELS of these would cost.
-VERY_DEAR, N_MODELS = 30, 5
+# an l1 term goes on without them.
+VERY_DEAR = 30
 # After a step that promised more than this off F, a mean over the rows, the logits have
 # moved too far for the old Hessian, however well its model held.
 MOST_PROMISED = 1.0
@@ -95,8 +95,8 @@ class Model:
     damping : Damping
     idle : int
         How many steps in a row promised next to nothing.
-    worth : float
-        How many passes `search_faces` may take, where working sets are dear.
+    dear : int
+        How many coefficients were too many for working sets, or 0 so far.
     """
 
     def __init__(self, fit, on_path):
@@ -112,7 +112,7 @@ class Model:
         always = whole & ~fit.frame.constant
         self._always = np.broadcast_to(always, fit.problem.penalty.l1.shape)
         self.damping, self._last_gain = Damping(), np.inf
-        self._last_error, self.idle, self.worth = 0.0, 0, 0.0
+        self._last_error, self.idle, self.dear = 0.0, 0, 0
 
     def step(self, violation):
         """The step to the model's minimum, on a working set that fits the point.
@@ -163,13 +163,13 @@ class Model:
     def _is_dear(self, chosen):
         """Whether working sets now take longer than to go without."""
         problem = self._fit.problem
-        if self.worth or not problem.penalty.has_l1:
+        if self.dear or not problem.penalty.has_l1:
             return False
-        passes = passes_to_minimise_part(problem, chosen.sum())
-        if passes > VERY_DEAR:
-            self.worth = N_MODELS * passes
+        size = chosen.sum()
+        if passes_to_minimise_part(problem, size) > VERY_DEAR:
+            self.dear = size
             self.drop()
-        return self.worth > 0
+        return self.dear > 0
 
     def _completed(self, chosen):
         """All coefficients, if those that are chosen are nearly all.

@@ -49,7 +49,7 @@ def proximal_newton(fit, on_path=False):
         with np.errstate(all="ignore"):  # without curvature a step is infinite
             step = model.step(violation)
         if step is None:
-            search_faces(fit, model.worth)
+            search_faces(fit, model.dear)
             violation = kkt_violation(problem, fit.point, fit.frame)
             continue
         goal = fit.goal(fit.point.value)

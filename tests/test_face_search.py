@@ -6,8 +6,10 @@ from scipy import sparse
 
 from sk_softmax import SoftmaxClassifier, _face_search, _proximal_model
 from sk_softmax._conjugate_gradients import ConjugateGradients
+from sk_softmax._cost import passes_to_minimise_part
 from sk_softmax._kinks import Grouped, Separable
 from sk_softmax._penalty import Penalty
+from sk_softmax._problem import Problem
 from sk_softmax._proximal import WorkingSet
 
 INF = np.inf
@@ -17,7 +19,7 @@ INF = np.inf
 def always(monkeypatch):
     """All working sets count as dear, so that each fit goes without to the end."""
     monkeypatch.setattr(_proximal_model, "VERY_DEAR", 0)
-    monkeypatch.setattr(_proximal_model, "N_MODELS", 1e9)
+    monkeypatch.setattr(_face_search, "N_MODELS", 1e9)
 
 
 @pytest.fixture
@@ -128,12 +130,91 @@ def test_small_curvature_that_few_gradients_show(monkeypatch, tol):
 def test_working_sets_find_passes_left(load, monkeypatch):
     """A search that leads nowhere spends half of `max_iter` at most."""
     X, y = load("digits")
-    monkeypatch.setattr(_proximal_model, "N_MODELS", 1e9)
+    monkeypatch.setattr(_face_search, "N_MODELS", 1e9)
     factor = np.where(np.arange(64) % 3, 1.0, 0.0)
     model = SoftmaxClassifier(l1_ratio=1.0, penalty_factor=factor, max_iter=300)
     with pytest.warns(Warning, match="separates"):
         model.fit(X[:600], y[:600])
     assert model.converged_
+
+
+@pytest.fixture
+def words():
+    """Counts of very many words, most of them rare, in texts of four classes."""
+    rng = np.random.default_rng(3)
+    n, d, K = 300, 2000, 4
+    y = rng.integers(K, size=n)
+    often = rng.exponential(size=(K, d)) / np.arange(1, d + 1)
+    often = 60 * often / often.sum(axis=1, keepdims=True)
+    return sparse.csr_array(rng.poisson(often[y]).astype(float)), y
+
+
+WORDS = {
+    "l1": {"C": 1.0, "l1_ratio": 1.0},
+    "grouped": {"C": 1.0, "l1_ratio": 1.0, "penalty_group": "class"},
+    "elastic net": {"C": 0.3, "l1_ratio": 0.9},
+    "bounds": {"C": 1.0, "l1_ratio": 0.9, "bounds": (-0.1, INF)},
+    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(4, 2000)},
+    "factors": {"C": 1.0, "l1_ratio": 1.0, "penalty_factor": np.eye(1, 2000)[0] < 1},
+    "excluded": {
+        "C": 1.0,
+        "l1_ratio": 1.0,
+        "penalty_factor": np.where(np.arange(2000) == 3, INF, 1.0),
+    },
+    "two classes": {"C": 1.0, "l1_ratio": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words_that_are_not_in_use_are_left_out(words, always, monkeypatch, name):
+    """Conjugate gradients then take the same steps, with far fewer entries of X."""
+    X, y = words
+    options = WORDS[name] | {"tol": 1e-10}
+    if name == "two classes":
+        y = y % 2
+    entries = []
+    only = Problem.only
+
+    def counting(self, features):
+        problem = only(self, features)
+        entries.append(problem.rows.entries)
+        return problem
+
+    monkeypatch.setattr(Problem, "only", counting)
+    few = SoftmaxClassifier(**options).fit(X, y)
+    assert few.converged_ and entries and max(entries[1:]) < 0.8 * X.nnz
+    n_counted = len(entries)
+    monkeypatch.setattr(_face_search, "MOST_IN_USE", -1.0)
+    all_ = SoftmaxClassifier(**options).fit(X, y)
+    assert all_.converged_ and len(entries) == n_counted
+    np.testing.assert_allclose(few.coef_, all_.coef_, atol=1e-5)
+    np.testing.assert_array_equal(few.coef_ != 0, all_.coef_ != 0)
+    # products with a part of X count as that part
+    assert few.n_iter_[0] < all_.n_iter_[0]
+
+
+def test_a_penalty_of_some_features_alone():
+    rng = np.random.default_rng(0)
+    K, d = 3, 6
+    features = np.array([True, False, True, True, False, False])
+    W = rng.normal(size=(K, 3))
+    for options in (
+        {"l1_ratio": 0.3, "grouped": True},
+        {"factor": rng.exponential(size=(1, d)), "prior": rng.normal(size=(K, d))},
+        {"factor": rng.exponential(size=(K, d)), "bounds": (-1.0, 1.0)},
+        {"factor": np.r_[INF, np.ones(d - 1)], "l1_ratio": 1.0},
+    ):
+        whole = Penalty(0.2, (K, d), **options)
+        part = whole.only(features)
+        all_ = np.array(np.broadcast_to(whole.prior, (K, d)))
+        all_[:, features] = W
+        value, gradient = whole.value_gradient(all_)
+        part_value, part_gradient = part.value_gradient(W)
+        assert part_value == pytest.approx(value, rel=1e-14)
+        np.testing.assert_allclose(part_gradient, gradient[:, features])
+        assert part.value(W) == pytest.approx(whole.value(all_), rel=1e-14)
+        feasible = whole.feasible(all_)[:, features]
+        np.testing.assert_array_equal(part.feasible(W), feasible)
 
 
 @pytest.fixture
@@ -158,9 +239,13 @@ def test_it_gives_up_after_what_working_sets_would_have_cost(load, monkeypatch):
     passes = []
     search = _face_search.search_faces
 
-    def searching(fit, worth):
+    def searching(fit, size):
         before = fit.passes()
-        search(fit, worth)
+        search(fit, size)
+        moving = fit.problem.penalty.free(fit.point.theta[:, :-1]).sum()
+        worth = _face_search.N_MODELS * passes_to_minimise_part(
+            fit.problem, max(size, moving)
+        )
         passes.append((fit.passes() - before, worth, fit.converged))
 
     monkeypatch.setattr("sk_softmax._proximal_newton.search_faces", searching)
