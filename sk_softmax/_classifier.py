@@ -102,7 +102,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         to zero.
     n_iter_ : ndarray of shape (1,), int32
         Passes over the data: evaluations of the objective and Hessian products. A
-        pass over a sample of the rows counts as that fraction of one.
+        pass over a sample of the rows, or some features of sparse rows, counts as that
+        fraction of one.
     optimality_ : float
         Estimated relative suboptimality of the solution, see `tol`.
     converged_ : bool
