@@ -141,8 +141,8 @@ class Penalty:
             return 0.0, self._nothing
         U = W - self.prior if self.has_prior else W
         gradient = self.ridge * U
-        # row by row, since W is part of a larger array: vdot would copy it
-        return 0.5 * sum(map(np.dot, gradient, U)), gradient
+        # W is part of a larger array, which vdot would copy
+        return 0.5 * np.einsum("kj,kj->", gradient, U), gradient
 
     def value(self, W):
         """The non-smooth part."""
