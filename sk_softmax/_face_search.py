@@ -26,11 +26,10 @@ MAX_STEPS, MEMORY, SETTLED = 20, 3, 0.01
 SLOW = 0.25
 # Least length of such a step, in units in which the Hessian's diagonal is one.
 SHORTEST = 1e-6
-# Conjugate gradients for a step of Newton's. They stop where it leads the
-# part LEAVING of the free coefficients off the face; or, more than FAR goals from the
-# end, with the part ROUGH of the residual left. Directions with next to no curvature,
-# FLAT in these units, are proximal steps': the penalty has a slope there until a
-# coefficient is zero.
+# Conjugate gradients for a step of Newton's. They stop where it leads the part LEAVING
+# of the free coefficients off the face; or, more than FAR goals from the end, with the
+# part ROUGH of the residual left. Directions with next to no curvature, FLAT in these
+# units, are proximal steps': the penalty has a slope there until a coefficient is zero.
 MAX_CG, LEAVING, FAR, ROUGH, FLAT = 100, 0.1, 30, 0.1, 1e-2
 # Conjugate gradients have seen the least eigenvalue once this part of the squared
 # residual is left. Small residuals may not show it, so the next round has to confirm.
@@ -278,7 +277,7 @@ def _pays_without(problem, used):
 
     Their products, and vectors without the others, are cheap then.
     """
-    few = used.sum() <= MOST_IN_USE * len(used)
+    few = 0 < used.sum() <= MOST_IN_USE * len(used)
     return few and type(problem) is Problem and problem.rows.is_sparse
 
 
@@ -305,7 +304,7 @@ def _newton_on_face(fit, axes, flat, near):
     used = face.in_use()
     if _pays_without(fit.problem, used):
         small, v = face.only(used), np.zeros(axes.shape)
-        share = small.problem.rows.entries / fit.problem.rows.entries
+        share = max(small.problem.rows.entries, 1) / max(fit.problem.rows.entries, 1)
         step, cg, least, rest, verified = small.newton(flat, goal, passes / share)
         v[:, np.append(used, True)] = step.reshape(len(v), -1)
         v = v.ravel()

@@ -193,6 +193,17 @@ def test_words_that_are_not_in_use_are_left_out(words, always, monkeypatch, name
     assert few.n_iter_[0] < all_.n_iter_[0]
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_no_word_in_use(words, always, fit_intercept):
+    X, y = words
+    X = sparse.hstack([X, sparse.csr_array((X.shape[0], 2))], format="csr")
+    factor = np.append(np.ones(X.shape[1] - 1), 0.0)  # an empty column, unpenalised
+    options = {"C": 1e-6, "l1_ratio": 1.0, "fit_intercept": fit_intercept}
+    for penalty_factor in (None, factor):
+        model = SoftmaxClassifier(penalty_factor=penalty_factor, **options).fit(X, y)
+        assert model.converged_ and not model.coef_.any()
+
+
 def test_a_penalty_of_some_features_alone():
     rng = np.random.default_rng(0)
     K, d = 3, 6
