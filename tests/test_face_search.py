@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import make_problem
 from scipy import sparse
 
 from sk_softmax import SoftmaxClassifier, _face_search, _proximal_model
@@ -193,15 +194,15 @@ def test_words_that_are_not_in_use_are_left_out(words, always, monkeypatch, name
     assert few.n_iter_[0] < all_.n_iter_[0]
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
-def test_no_word_in_use(words, always, fit_intercept):
+def test_when_features_are_left_out(words):
     X, y = words
-    X = sparse.hstack([X, sparse.csr_array((X.shape[0], 2))], format="csr")
-    factor = np.append(np.ones(X.shape[1] - 1), 0.0)  # an empty column, unpenalised
-    options = {"C": 1e-6, "l1_ratio": 1.0, "fit_intercept": fit_intercept}
-    for penalty_factor in (None, factor):
-        model = SoftmaxClassifier(penalty_factor=penalty_factor, **options).fit(X, y)
-        assert model.converged_ and not model.coef_.any()
+    d = X.shape[1]
+    problem = make_problem(X, y)
+    for n_used, left_out in ((0, False), (1, True), (d // 2, True), (d, False)):
+        used = np.arange(d) < n_used
+        assert _face_search._pays_without(problem, used) == left_out
+    dense = make_problem(X.toarray(), y)
+    assert not _face_search._pays_without(dense, np.arange(d) < 1)
 
 
 def test_a_penalty_of_some_features_alone():
