@@ -67,17 +67,19 @@ def both(what, table, mean, each, floor=None):
 
 def of_fits(folder):
     """Time to 1e-6 against the best peer."""
-    for name, what, mean, each in (
-        ("dense", "dense, best peer / ours", 6, 1),
-        ("sparse", "sparse, best peer / ours", 3, 1),
-        ("lasso", "lasso and elastic net, best peer / ours", 3, 1),
-        ("grouped", "grouped lasso, best peer / ours", 2, None),
+    for name, is_sparse, what, mean, each in (
+        ("dense", False, "dense, best peer / ours", 6, 1),
+        ("sparse", True, "sparse, best peer / ours", 3, 1),
+        ("lasso", False, "lasso and elastic net, best peer / ours", 3, 1),
+        ("lasso", True, "the same on sparse data, best peer / ours", 2, 1),
+        ("grouped", False, "grouped lasso, best peer / ours", 2, None),
     ):
         path = folder / f"{name}.csv"
         if not path.exists():
             continue
         table = read(path)
         compared = compare(table)
+        compared = compared[compared["sparse"] == is_sparse]
         floor = at_the_floor(compared, folder) if name == "dense" else None
         yield from both(what, compared, mean, each, floor)
         if name == "dense":

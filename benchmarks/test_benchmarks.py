@@ -165,15 +165,19 @@ def test_tables_of_the_performance_page(tmp_path):
     run.save(tmp_path / "dense.csv", rows, "now")
     mixed = make_rows({"sk_softmax": 0.1, "glmnet": 0.4})
     run.save(tmp_path / "lasso.csv", [r | {"l1_ratio": 0.5} for r in mixed], "now")
+    words = make_rows({"sk_softmax": 0.2, "glmnet": 0.1}, C=7.0)
+    words = [row | {"l1_ratio": 1.0, "nnz": 5} for row in words]
+    run.save(tmp_path / "lasso.csv", words, "now")
     arguments = ["--results", str(tmp_path), "--table", str(tmp_path / "docs")]
     figure.main(arguments)
     table = pd.read_csv(tmp_path / "docs" / "benchmark.csv", dtype=str)
-    assert table["penalty"].tolist() == ["l2", "l2", "l1 + l2"]
-    assert table["ratio"].tolist() == ["6", ">= 14", "4"]
-    assert table["which"].tolist() == ["lbfgs", "none", "glmnet"]
+    assert table["penalty"].tolist() == ["l2", "l2", "l1 + l2", "l1, sparse X"]
+    assert table["ratio"].tolist() == ["6", ">= 14", "4", "0.5"]
+    assert table["which"].tolist() == ["lbfgs", "none", "glmnet", "glmnet"]
     summary = pd.read_csv(tmp_path / "docs" / "benchmark_summary.csv", dtype=str)
-    assert summary["problems"].tolist() == ["2", "1"]
-    assert summary["no peer reached 1e-6"].tolist() == ["1", "0"]
+    assert summary["penalty"].tolist() == ["l2", "l1", "l1, sparse X"]
+    assert summary["problems"].tolist() == ["2", "1", "1"]
+    assert summary["no peer reached 1e-6"].tolist() == ["1", "0", "0"]
     assert summary["worst"][0] == "6.00, a, C = 1"
 
 
@@ -182,6 +186,9 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
     rows += make_rows({"sk_softmax": 0.5, "lbfgs": 0.25}, C=100.0)
     rows += make_rows({"sk_softmax-default": 0.2, "LogisticRegression-default": 0.3})
     run.save(tmp_path / "dense.csv", rows, "now")
+    rows = make_rows({"sk_softmax": 0.1, "glmnet": 0.4})
+    rows += [r | {"nnz": 5} for r in make_rows({"sk_softmax": 0.2, "saga": 0.1}, C=7.0)]
+    run.save(tmp_path / "lasso.csv", rows, "now")
     row = {"dataset": "a", "C": 1.0, "read_seconds": 0.01, "bare_pass_seconds": 0.02}
     row |= {"evaluations": 10, "nnz": "", "d": 50, "evaluation_over_floor": 2}
     records.replace_row(tmp_path / "passes.csv", row, ["dataset"])
@@ -198,6 +205,10 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
         "dense, best peer / ours, worst": "0.5 (a, C = 100)",
         "default settings, LogisticRegression / ours, worst": "1.5 (a, C = 1, where "
         "LogisticRegression ends at 0)",
+        "lasso and elastic net, best peer / ours, geometric mean": "4 (1 problems)",
+        "lasso and elastic net, best peer / ours, worst": "4 (a, C = 1)",
+        "the same on sparse data, best peer / ours, geometric mean": "0.5 (1 problems)",
+        "the same on sparse data, best peer / ours, worst": "0.5 (a, C = 7)",
         "evaluations of the data to 1e-6, median": "10",
         "evaluations of the data to 1e-6, most": "10 (a, C = 1)",
         "an evaluation / its floor, d >= 50, most": "2 (a, C = 1)",
@@ -207,6 +218,7 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
     }
     assert table["met"].tolist() == [
         *["no", "no", "yes"],
+        *["yes", "yes", "no", "no"],
         *["yes", "yes", "no"],
         *["no", "yes", "no"],
     ]
