@@ -292,6 +292,8 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         The estimator grows by three times the Hessian, ((K - 1) (d + 1))^2
         numbers of 8 bytes, and as much of the last rows (1 MB at least); with more
         than 1024 parameters by three times (K - 1)^2 + (d + 1)^2 and those rows.
+        The time of a call grows with the cube of the features: hash words to a
+        thousand, not to tens of thousands.
         The order of the rows matters little if they are shuffled, and much if
         they come class by class.
 

@@ -366,7 +366,7 @@ def _start(batch, classes, order, fit_intercept, kinds):
         raise ValueError(
             f"X has {d1 - 1} features: partial_fit would keep three matrices of "
             f"{8 * size / 1e9:.1f} GB each. Use fewer features, "
-            "such as those of HashingVectorizer(n_features=2**12), or fit."
+            "such as those of HashingVectorizer(n_features=2**10), or fit."
         )
     capacity = max(size, LEAST_CAPACITY)
     mass = np.zeros(len(classes))
