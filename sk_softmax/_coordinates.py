@@ -45,9 +45,6 @@ from ._inverse_roots import inverse_factor, inverse_root, rounding, whitening
 # part of the mean curvature: where the classes are nearly separated few rows
 # have curvature now, and others will have it a few steps on.
 PLAIN_PART = 0.1
-# Entries of a product of all classes and some features that is subtracted at once: the
-# system gives memory for more of them anew each time, which takes longer.
-PRODUCT_ENTRIES = 2**15
 # Coordinates serve on under a penalty that is stronger or weaker by up to this factor:
 # the Hessian's eigenvalues in them are off by no more than that.
 MOST_DRIFT = 2.0
@@ -72,8 +69,6 @@ class Kronecker:
         self.ridge_part, self.strength = ridge_part, strength
         self.size = scale.size
         self._centres = np.broadcast_to(centre, (scale.shape[0], centre.shape[1]))
-        step, d = max(PRODUCT_ENTRIES // len(scale), 1), centre.shape[1]
-        self._parts = [slice(a, min(a + step, d)) for a in range(0, d, step)]
 
     def with_penalty(self, problem):
         """The same curvature of the loss with this problem's penalty."""
@@ -103,8 +98,7 @@ class Kronecker:
     def gradient(self, G):
         """T^T G for a gradient (K, d + 1), flat."""
         G = self.Q.T @ G
-        for part in self._parts:
-            G[:, part] -= G[:, -1:] * self.centre[:, part]
+        G[:, :-1] -= G[:, -1:] * self.centre
         if self.U is not None:
             G[:, :-1] = G[:, :-1] @ self.U
         G *= self.scale
