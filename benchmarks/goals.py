@@ -71,7 +71,7 @@ def of_fits(folder):
         ("dense", False, "dense, best peer / ours", 6, 1),
         ("sparse", True, "sparse, best peer / ours", 3, 1),
         ("lasso", False, "lasso and elastic net, best peer / ours", 3, 1),
-        ("lasso", True, "the same on sparse data, best peer / ours", 2, 1),
+        ("lasso", True, "lasso and elastic net, sparse, best peer / ours", 2, 1),
         ("grouped", False, "grouped lasso, best peer / ours", 2, None),
     ):
         path = folder / f"{name}.csv"

@@ -207,8 +207,9 @@ def test_goals_of_what_was_measured(tmp_path, monkeypatch):
         "LogisticRegression ends at 0)",
         "lasso and elastic net, best peer / ours, geometric mean": "4 (1 problems)",
         "lasso and elastic net, best peer / ours, worst": "4 (a, C = 1)",
-        "the same on sparse data, best peer / ours, geometric mean": "0.5 (1 problems)",
-        "the same on sparse data, best peer / ours, worst": "0.5 (a, C = 7)",
+        "lasso and elastic net, sparse, best peer / ours, geometric mean": "0.5 "
+        "(1 problems)",
+        "lasso and elastic net, sparse, best peer / ours, worst": "0.5 (a, C = 7)",
         "evaluations of the data to 1e-6, median": "10",
         "evaluations of the data to 1e-6, most": "10 (a, C = 1)",
         "an evaluation / its floor, d >= 50, most": "2 (a, C = 1)",

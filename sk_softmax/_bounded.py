@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
-from ._coordinates import build_diagonal
+from ._coordinates import build_axes
 from ._cost import passes_to_build
 from ._lbfgs import StageOver, lbfgs
 from ._newton import judged
@@ -111,9 +111,7 @@ class Axes:
 
     def __init__(self, fit):
         self.penalty = fit.problem.penalty
-        with np.errstate(all="ignore"):  # units are finite whatever the moments are
-            self._axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
-        self._axes.scale[:, :-1][:, fit.frame.constant] = 0
+        self._axes = build_axes(fit.problem, fit.point.theta, fit.frame)
         self.step, self.gradient = self._axes.step, self._axes.gradient
         self.size = self._axes.size
 

@@ -315,6 +315,14 @@ def build_diagonal(problem, theta, frame):
     return Kronecker(Q, None, scale, centre, _ridge_part(ridge, H), strength)
 
 
+def build_axes(problem, theta, frame):
+    """Those of the Hessian's diagonal, where constant features stay as they are."""
+    with np.errstate(all="ignore"):  # units are finite whatever the moments are
+        axes = build_diagonal(problem, theta, frame)
+    axes.scale[:, :-1][:, frame.constant] = 0
+    return axes
+
+
 def _eigenbasis(problem, C):
     """Directions (K, q) that diagonalise the mean curvature C, and its diagonal."""
     directions = class_directions(problem)

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
-from ._coordinates import Kronecker, build_diagonal
+from ._coordinates import Kronecker, build_axes
 from ._cost import passes_to_minimise_part
 from ._newton import SHORTER, judged
 from ._optimum import Point
@@ -112,14 +112,12 @@ class _Axes:
     @classmethod
     def at(cls, fit):
         """Those at a fit's point."""
-        penalty, still = fit.problem.penalty, fit.frame.constant
-        with np.errstate(all="ignore"):  # units are finite whatever the moments are
-            axes = build_diagonal(fit.problem, fit.point.theta, fit.frame)
+        penalty = fit.problem.penalty
+        axes = build_axes(fit.problem, fit.point.theta, fit.frame)
         units = axes.scale[:, :-1]
-        units[:, still] = 0
         if penalty.grouped:
             units[:] = units.min(axis=0)
-        return cls(penalty, axes, (units == 0) & ~still)
+        return cls(penalty, axes, (units == 0) & ~fit.frame.constant)
 
     def only(self, features):
         """The same units of some features, (d,) bool."""
@@ -304,7 +302,7 @@ def _newton_on_face(fit, axes, flat, near):
     used = face.in_use()
     if _pays_without(fit.problem, used):
         small, v = face.only(used), np.zeros(axes.shape)
-        share = max(small.problem.rows.entries, 1) / max(fit.problem.rows.entries, 1)
+        share = small.problem.pass_flops / fit.problem.pass_flops
         step, cg, least, rest, verified = small.newton(flat, goal, passes / share)
         v[:, np.append(used, True)] = step.reshape(len(v), -1)
         v = v.ravel()
