@@ -12,6 +12,7 @@ is minimised without a pass over the data, in N^2 to N^3 flops; H costs n N^2.
 from copy import copy
 
 import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
 
 from ._array_api import namespace, put_at
 from ._curvature import loss_hessian
@@ -268,7 +269,7 @@ def _sparse_hessian(loss, X, P, weight, classes):
     if K == 1:
         share = root * np.sqrt(loss.curvature(P, None))
         A = _scaled(X, share[0, X.indices])
-        H = (A.T @ A).toarray()
+        H = safe_sparse_dot(A.T, A, dense_output=True)
         H[:N, N:] = (A.T @ share.T)[:N]
     else:
         share, own = P * root, P * loss.others(P) * weight
@@ -276,12 +277,12 @@ def _sparse_hessian(loss, X, P, weight, classes):
         A = _scaled(X, share[owner, X.indices])
         own = own[owner, X.indices]
         B = _scaled(X, np.sqrt(own))
-        H = -(A.T @ A).toarray()
+        H = -safe_sparse_dot(A.T, A, dense_output=True)
         H[:N, :N][classes[:, None] == classes] = 0
         # rows of each class apart: no product of two classes
         indices = X.indices + m * owner.astype(X.indices.dtype)
         B = type(X)((B.data, indices, X.indptr), (K * m, N + K))
-        H += (B.T @ B).toarray()
+        H += safe_sparse_dot(B.T, B, dense_output=True)
         H[:N, N:] = -(A.T @ share.T)[:N]
         moments = _scaled(X, own).T @ np.ones(m)
         H[np.arange(N), N + classes] = moments[:N]
