@@ -39,6 +39,7 @@ From the top down; imports run down this list only:
 - `_separation`: classes that X tells from the others without an error
 - `_solver`: the way to the optimum, by stages in good coordinates; when to stop
 - `_bounded`: L-BFGS-B, where only bounds are not smooth
+- `_screening`: features that may come in first, where an l1 term leaves most out
 - `_proximal_newton`: working sets, where the penalty is not smooth
 - `_face_search`: from face to face of the penalty, where a working set would be large
 - `_direct`: Newton's method with a new Hessian at each step, where data are small

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._problem import Problem
 from ._rows import BLOCK_BYTES
 
 # Memory above which coordinates are not considered: N^2 or d^2 entries of 8 bytes. Past
@@ -17,6 +18,8 @@ ON_PATH = 1 / 4
 # What a pass costs however small the data are, in flops: 50 us, for Python and scipy
 # themselves. A build makes BUILD_CALLS such calls.
 CALL_FLOPS, BUILD_CALLS = 1e6, 5
+# Features of sparse rows are left out where that saves more than this part of a step.
+WORTH_LEAVING = 0.4
 
 
 def build_flops(problem):
@@ -70,28 +73,45 @@ def passes_to_build(problem):
     }
 
 
-def passes_to_build_part(problem, size):
-    """How many passes cost as much as the Hessian of `size` of the variables."""
-    flops = _part_flops(problem, size) + CALL_FLOPS
+def passes_to_build_part(problem, chosen):
+    """How many passes cost as much as a Hessian of some coefficients, (K, d) bool."""
+    flops = _part_flops(problem, chosen) + CALL_FLOPS
     return flops / (problem.pass_flops + CALL_FLOPS)
 
 
-def _part_flops(problem, size):
-    n, K = problem.rows.shape[0], problem.shape[0]
-    # a sparse row has products of its entries only
-    row = min(size, K * (problem.rows.entries / n + 1))
-    return n * row * (0.4 * row + 36)
+def _part_flops(problem, chosen):
+    n, size = problem.rows.shape[0], np.count_nonzero(chosen)
+    if not problem.rows.is_sparse:
+        return n * size * (0.4 * size + 36)
+    # a row has products of its entries only, which are added to a matrix out of cache
+    row = np.count_nonzero(chosen, axis=0) @ problem.rows.stored / n
+    return n * row * (18 * row + 300) + 200 * size**2
 
 
-def passes_to_minimise_part(problem, size):
+def passes_to_minimise_part(problem, chosen):
     """How many passes cost as much as that Hessian and the minimum of its model.
 
     They are passes of a fit whose steps move all coefficients.
     """
+    size = np.count_nonzero(chosen)
+    solves = (16 if problem.penalty.grouped else 4) * 0.4 * size**3 / 3
+    return (_part_flops(problem, chosen) + solves) / _step_flops(problem)
+
+
+def _step_flops(problem):
+    """A pass, and a step of all coefficients without an l1 term's sets."""
     K, d1 = problem.shape
-    solves = (40 if problem.penalty.grouped else 10) * 0.4 * size**3 / 3
-    a_pass = problem.pass_flops + 500 * K * d1 + CALL_FLOPS
-    return (_part_flops(problem, size) + solves) / a_pass
+    return problem.pass_flops + 500 * K * d1 + CALL_FLOPS
+
+
+def pays_without_others(problem, features):
+    """Whether to go on with these features, (d,) bool, of sparse rows alone."""
+    K, kept = problem.shape[0], features.sum()
+    if not (kept and type(problem) is Problem and problem.rows.is_sparse):
+        return False
+    saved = problem.rows.stored[~features].sum()
+    saved = 8 * K * saved + 500 * K * (len(features) - kept)
+    return saved > WORTH_LEAVING * _step_flops(problem)
 
 
 def passes_to_end(problem, share=1):

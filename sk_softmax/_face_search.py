@@ -14,31 +14,29 @@ import numpy as np
 
 from ._conjugate_gradients import ConjugateGradients
 from ._coordinates import Kronecker, build_axes
-from ._cost import passes_to_minimise_part
+from ._cost import passes_to_minimise_part, pays_without_others
 from ._newton import SHORTER, judged
-from ._optimum import Point
-from ._problem import Problem
 
 # Proximal gradient steps in a row; each may end above the last one, but not above all
 # of the last MEMORY. A face has settled where no more than SETTLED of it changes.
 MAX_STEPS, MEMORY, SETTLED = 20, 3, 0.01
 # Proximal gradient steps end early where one takes off F less than SLOW times the best.
 SLOW = 0.25
+# They pave the way as long as each time they take off more than this part of all that
+# they have taken off F.
+QUICK = 0.01
 # Least length of such a step, in units in which the Hessian's diagonal is one.
 SHORTEST = 1e-6
 # Conjugate gradients for a step of Newton's. They stop where it leads the part LEAVING
 # of the free coefficients off the face; or, more than FAR goals from the end, with the
 # part ROUGH of the residual left. Directions with next to no curvature, FLAT in these
 # units, are proximal steps': the penalty has a slope there until a coefficient is zero.
-MAX_CG, LEAVING, FAR, ROUGH, FLAT = 100, 0.1, 30, 0.1, 1e-2
+MAX_CG, LEAVING, FAR, ROUGH, FLAT = 100, 0.01, 30, 0.1, 1e-2
 # Conjugate gradients have seen the least eigenvalue once this part of the squared
 # residual is left. Small residuals may not show it, so the next round has to confirm.
 SEEN = 1e-4
-# Conjugate gradients on sparse rows leave out the other features where at most this
-# part of them is in use.
-MOST_IN_USE = 0.5
 # Working sets would minimise so many models: the search ends where it has cost more.
-N_MODELS = 5
+N_MODELS = 2
 # Rounds after which units are taken anew.
 RENEWED = 1, 4, 10
 # Steps of Newton's that may fail. One near the end, with all curvature, counts as
@@ -46,23 +44,23 @@ RENEWED = 1, 4, 10
 MOST_FAILED, AT_THE_END = 12, 4
 
 
-def search_faces(fit, size):
+def search_faces(fit, dear):
     """Go down from the fit's point, to the optimum or as long as it may be quicker.
 
     Parameters
     ----------
     fit : Fit
         Of a problem with an l1 term. `fit.converged` tells whether the end is verified.
-    size : int
-        How many coefficients working sets would have next.
+    dear : float
+        How many passes the next model of working sets would cost.
     """
     axes, length, n_failed, rounds = _Axes.at(fit), 1.0, 0, 0
     # working sets have to find some passes left
     first, most = fit.passes(), 0.5 * fit.passes_left()
     distance, near = np.inf, False
     while not fit.converged and n_failed < MOST_FAILED:
-        size = max(size, axes.part.free(axes.coefs(fit.point)).sum())
-        worth = N_MODELS * passes_to_minimise_part(fit.problem, size)
+        dear = max(dear, passes_to_minimise_part(fit.problem, axes.free(fit.point)))
+        worth = N_MODELS * dear
         if fit.passes() - first >= min(worth, most):
             break
         length = _to_a_face(fit, axes, length)
@@ -77,6 +75,19 @@ def search_faces(fit, size):
         rounds += 1
         if rounds in RENEWED:
             axes = _Axes.at(fit)
+
+
+def approach(fit):
+    """Go down by proximal gradient steps alone, as long as these are quick.
+
+    Where a working set's Hessian costs many passes, they find most of what is in it.
+    """
+    axes, length, first = _Axes.at(fit), 1.0, fit.point.value
+    while fit.passes_left() > 2:
+        before = fit.point.value
+        length = _to_a_face(fit, axes, length)
+        if before - fit.point.value <= QUICK * (first - fit.point.value):
+            break
 
 
 class _Axes:
@@ -129,6 +140,12 @@ class _Axes:
         """The coefficients that move, less the prior mean, (N,)."""
         W = point.theta[:, :-1] - self._penalty.prior
         return W[self._where] / self._unit
+
+    def free(self, point):
+        """Which coefficients are off their kinks and bounds, (K, d) bool."""
+        free = np.zeros(self._blind.shape, dtype=bool)
+        free[self._where] = self.part.free(self.coefs(point))
+        return free
 
     def gradient(self, point):
         """The smooth part's gradient."""
@@ -223,10 +240,8 @@ class _Face:
 
     def only(self, features):
         """The same face where the coefficients of other features are zero."""
-        theta, gradient = self.point.theta, self.point.gradient
-        kept = np.append(features, True)
-        point = Point(theta[:, kept], self.point.value, gradient[:, kept])
-        return _Face(self.problem.only(features), self.axes.only(features), point)
+        axes, point = self.axes.only(features), self.point.only(features)
+        return _Face(self.problem.only(features), axes, point)
 
     def newton(self, flat, goal, most):
         """Newton's step by conjugate gradients, `most` at most, in the axes.
@@ -270,15 +285,6 @@ class _Face:
         return scale * cg.v, cg, least, rest, verified
 
 
-def _pays_without(problem, used):
-    """Whether to leave out features that are not in use: of sparse rows, if many are.
-
-    Their products, and vectors without the others, are cheap then.
-    """
-    few = 0 < used.sum() <= MOST_IN_USE * len(used)
-    return few and type(problem) is Problem and problem.rows.is_sparse
-
-
 def _newton_on_face(fit, axes, flat, near):
     """Newton's step on the point's face.
 
@@ -300,7 +306,7 @@ def _newton_on_face(fit, axes, flat, near):
     goal, passes = fit.goal(point.value), fit.passes_left() - 1
     face = _Face(fit.problem, axes, point)
     used = face.in_use()
-    if _pays_without(fit.problem, used):
+    if pays_without_others(fit.problem, used):
         small, v = face.only(used), np.zeros(axes.shape)
         share = small.problem.pass_flops / fit.problem.pass_flops
         step, cg, least, rest, verified = small.newton(flat, goal, passes / share)

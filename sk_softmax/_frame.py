@@ -1,5 +1,7 @@
 """Centre and scale of the features."""
 
+from copy import copy
+
 import numpy as np
 
 from ._array_api import dense, dot, full, like
@@ -61,6 +63,13 @@ class Frame:
         far = np.maximum(FAR * np.abs(self.mean) * self.scale, 1.0)
         self.rounding = np.finfo(rows.dtype).eps * far
         _refuse_tiny(problem, size, self.constant)
+
+    def only(self, features):
+        """The same of some features, (d,) bool."""
+        some = copy(self)
+        for name in "mean", "centre", "scale", "constant", "rounding":
+            setattr(some, name, getattr(self, name)[features])
+        return some
 
     def hold_constants(self):
         """Keep coefficients of constant features where they are.

@@ -25,6 +25,11 @@ class Point:
     value: float
     gradient: np.ndarray | None
 
+    def only(self, features):
+        """The same point where there are only some features, (d,) bool."""
+        kept = np.append(features, True)
+        return Point(self.theta[:, kept], self.value, self.gradient[:, kept])
+
 
 @dataclass
 class Leftover:
@@ -172,6 +177,24 @@ class Fit:
         self.floor = 4 * self.eps * max(abs(self.null.value), abs(self.point.value))
         self.distance, self.converged = np.inf, False
         self.unconfirmed = self.last_gain = 0.0
+
+    def only(self, features, progress):
+        """A fit of some features, (d,) bool, from this one's point: others are zero."""
+        problem = self.problem.only(features)
+        leftover = Leftover(
+            self.frame.only(features),
+            nulls=[null.only(features) for null in self.leftover.nulls],
+            point=self._with_penalty(self.point, -1).only(features),
+        )
+        passes = self.passes_left() * self.problem.pass_flops // problem.pass_flops
+        return Fit(
+            problem,
+            None,
+            tol=self.tol,
+            max_iter=int(passes),
+            progress=progress,
+            leftover=leftover,
+        )
 
     def feasible(self, theta):
         """A point within the bounds, its constant features where they cost least.

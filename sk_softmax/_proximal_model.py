@@ -29,7 +29,7 @@ TRUSTED, BELIEVED = 0.2, 0.33
 DEAR = 15
 # If the Hessian and the minimum of its model cost more passes than this, a fit beside
 # an l1 term goes on without them.
-VERY_DEAR = 30
+VERY_DEAR = 80
 # After a step that promised more than this off F, a mean over the rows, the logits have
 # moved too far for the old Hessian, however well its model held.
 MOST_PROMISED = 1.0
@@ -95,8 +95,8 @@ class Model:
     damping : Damping
     idle : int
         How many steps in a row promised next to nothing.
-    dear : int
-        How many coefficients were too many for working sets, or 0 so far.
+    dear : float
+        How many passes a model costs, once that was too much, or 0 so far.
     """
 
     def __init__(self, fit, on_path):
@@ -112,7 +112,7 @@ class Model:
         always = whole & ~fit.frame.constant
         self._always = np.broadcast_to(always, fit.problem.penalty.l1.shape)
         self.damping, self._last_gain = Damping(), np.inf
-        self._last_error, self.idle, self.dear = 0.0, 0, 0
+        self._last_error, self.idle, self.dear = 0.0, 0, 0.0
 
     def step(self, violation):
         """The step to the model's minimum, on a working set that fits the point.
@@ -124,7 +124,7 @@ class Model:
         more = chosen | self._always
         chosen = more if more.sum() <= MOST_WORKING_SET else chosen
         if self._H is None or (chosen & ~working.chosen).any():
-            if self._is_dear(chosen):
+            if self._is_dear(chosen, in_turns):
                 return None
             if self._on_path:
                 chosen |= _soon(fit.problem, point, fit.frame, chosen)
@@ -160,14 +160,14 @@ class Model:
             ends_turns=in_turns and not complete and distance <= fit.floor,
         )
 
-    def _is_dear(self, chosen):
+    def _is_dear(self, chosen, in_turns):
         """Whether working sets now take longer than to go without."""
         problem = self._fit.problem
         if self.dear or not problem.penalty.has_l1:
             return False
-        size = chosen.sum()
-        if passes_to_minimise_part(problem, size) > VERY_DEAR:
-            self.dear = size
+        passes = passes_to_minimise_part(problem, chosen)
+        if in_turns or passes > VERY_DEAR:
+            self.dear = passes
             self.drop()
         return self.dear > 0
 
@@ -192,8 +192,7 @@ class Model:
             return False
         if 4 * (gain + rest) <= fit.goal(fit.point.value):  # it may end the fit as is
             return False
-        size = len(self._working.classes)
-        return passes_to_build_part(fit.problem, size) > DEAR
+        return passes_to_build_part(fit.problem, self._working.chosen) > DEAR
 
     def hidden(self, distance):
         """Coefficients outside of the set with which F may fall further, (K, d) bool.
@@ -263,8 +262,8 @@ class Model:
         if self._on_path or not goal < error < gain:
             return False
         rounds = np.log(error / goal) / np.log(gain / error)
-        size = self._working.chosen.sum() + self._fit.problem.shape[0]
-        return passes_to_build_part(self._fit.problem, size) < 0.5 * rounds
+        chosen = self._working.chosen
+        return passes_to_build_part(self._fit.problem, chosen) < 0.5 * rounds
 
     def recover(self, step):
         """Change the model after a step that failed; False if there is no other."""

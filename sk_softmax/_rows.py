@@ -19,6 +19,7 @@ import mmap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -218,6 +219,11 @@ class Rows:
         if not np.isfinite(self._range).all():
             for _, block in self.read():
                 assert_all_finite(block, input_name="X", estimator_name=estimator_name)
+
+    @cached_property
+    def stored(self):
+        """How many entries of each feature sparse rows store, (d,)."""
+        return np.bincount(self.X.indices, minlength=self.shape[1])
 
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""

@@ -34,6 +34,7 @@ from ._proximal_model import MOST_WORKING_SET
 from ._proximal_newton import proximal_newton
 from ._row_space import row_space
 from ._sample import draw
+from ._screening import fit_those_in_use
 
 # Evaluations in the first stage, at least, and the factor for each next one.
 FIRST_STAGE, GROWTH = 5, 1.25
@@ -71,6 +72,8 @@ def solve(problem, start=None, *, leftover=None, kinds=None, **options):
         if leftover is None and applies(problem):
             return descend_in_bounds(problem, start, **options)
         fit = Fit(problem, start, leftover=leftover, **options)
+        if leftover is None and problem.penalty.has_l1 and problem.rows.is_sparse:
+            fit_those_in_use(fit)
         return proximal_newton(fit, on_path=leftover is not None)
     if start is not None or leftover is not None:
         return descend(problem, start, kinds=kinds, leftover=leftover, **options)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 
@@ -108,3 +109,14 @@ def samples(monkeypatch):
     monkeypatch.setattr(_sample, "MOST_PART", 0.3)
     monkeypatch.setattr(_solver, "draw", draw)
     return drawn
+
+
+@pytest.fixture
+def words():
+    """Counts of very many words, most of them rare, in texts of three classes."""
+    rng = np.random.default_rng(3)
+    n, d, K = 300, 2000, 3
+    y = rng.integers(K, size=n)
+    often = rng.exponential(size=(K, d)) / np.arange(1, d + 1)
+    often = 60 * often / often.sum(axis=1, keepdims=True)
+    return sparse.csr_array(rng.poisson(often[y]).astype(float)), y

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import make_problem
 from scipy import sparse
 
-from sk_softmax import SoftmaxClassifier, _face_search, _proximal_model
+from sk_softmax import SoftmaxClassifier, _cost, _face_search, _proximal_model
 from sk_softmax._conjugate_gradients import ConjugateGradients
 from sk_softmax._cost import passes_to_minimise_part
 from sk_softmax._kinks import Grouped, Separable
@@ -139,23 +138,12 @@ def test_working_sets_find_passes_left(load, monkeypatch):
     assert model.converged_
 
 
-@pytest.fixture
-def words():
-    """Counts of very many words, most of them rare, in texts of four classes."""
-    rng = np.random.default_rng(3)
-    n, d, K = 300, 2000, 4
-    y = rng.integers(K, size=n)
-    often = rng.exponential(size=(K, d)) / np.arange(1, d + 1)
-    often = 60 * often / often.sum(axis=1, keepdims=True)
-    return sparse.csr_array(rng.poisson(often[y]).astype(float)), y
-
-
 WORDS = {
     "l1": {"C": 1.0, "l1_ratio": 1.0},
     "grouped": {"C": 1.0, "l1_ratio": 1.0, "penalty_group": "class"},
     "elastic net": {"C": 0.3, "l1_ratio": 0.9},
     "bounds": {"C": 1.0, "l1_ratio": 0.9, "bounds": (-0.1, INF)},
-    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(4, 2000)},
+    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(3, 2000)},
     "factors": {"C": 1.0, "l1_ratio": 1.0, "penalty_factor": np.eye(1, 2000)[0] < 1},
     "excluded": {
         "C": 1.0,
@@ -173,6 +161,7 @@ def test_words_that_are_not_in_use_are_left_out(words, always, monkeypatch, name
     options = WORDS[name] | {"tol": 1e-10}
     if name == "two classes":
         y = y % 2
+    monkeypatch.setattr("sk_softmax._solver.fit_those_in_use", lambda fit: None)
     entries = []
     only = Problem.only
 
@@ -185,24 +174,13 @@ def test_words_that_are_not_in_use_are_left_out(words, always, monkeypatch, name
     few = SoftmaxClassifier(**options).fit(X, y)
     assert few.converged_ and entries and max(entries[1:]) < 0.8 * X.nnz
     n_counted = len(entries)
-    monkeypatch.setattr(_face_search, "MOST_IN_USE", -1.0)
+    monkeypatch.setattr(_cost, "WORTH_LEAVING", 1.0)
     all_ = SoftmaxClassifier(**options).fit(X, y)
     assert all_.converged_ and len(entries) == n_counted
     np.testing.assert_allclose(few.coef_, all_.coef_, atol=1e-5)
     np.testing.assert_array_equal(few.coef_ != 0, all_.coef_ != 0)
     # products with a part of X count as that part
     assert few.n_iter_[0] < all_.n_iter_[0]
-
-
-def test_when_features_are_left_out(words):
-    X, y = words
-    d = X.shape[1]
-    problem = make_problem(X, y)
-    for n_used, left_out in ((0, False), (1, True), (d // 2, True), (d, False)):
-        used = np.arange(d) < n_used
-        assert _face_search._pays_without(problem, used) == left_out
-    dense = make_problem(X.toarray(), y)
-    assert not _face_search._pays_without(dense, np.arange(d) < 1)
 
 
 def test_a_penalty_of_some_features_alone():
@@ -251,16 +229,16 @@ def test_it_gives_up_after_what_working_sets_would_have_cost(load, monkeypatch):
     passes = []
     search = _face_search.search_faces
 
-    def searching(fit, size):
+    def searching(fit, dear):
         before = fit.passes()
-        search(fit, size)
-        moving = fit.problem.penalty.free(fit.point.theta[:, :-1]).sum()
-        worth = _face_search.N_MODELS * passes_to_minimise_part(
-            fit.problem, max(size, moving)
-        )
+        search(fit, dear)
+        moving = fit.problem.penalty.free(fit.point.theta[:, :-1])
+        dear = max(dear, passes_to_minimise_part(fit.problem, moving))
+        worth = _face_search.N_MODELS * dear
         passes.append((fit.passes() - before, worth, fit.converged))
 
     monkeypatch.setattr("sk_softmax._proximal_newton.search_faces", searching)
+    monkeypatch.setattr(_proximal_model, "VERY_DEAR", 10)
     factor = np.where(np.arange(64) % 3, 1.0, 0.0)
     model = SoftmaxClassifier(l1_ratio=1.0, penalty_factor=factor)
     with pytest.warns(Warning, match="separates"):
