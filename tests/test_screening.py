@@ -87,7 +87,7 @@ def test_features_that_were_overlooked_join(words, monkeypatch, name):
     model = SoftmaxClassifier(**options).fit(X, y)
     assert len(fitted) > 2 and fitted[1] < fitted[2]
     assert model.converged_
-    np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-6)
+    np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-5)
 
 
 def test_all_features_go_on_where_some_are_not_enough(words, monkeypatch):
@@ -99,7 +99,7 @@ def test_all_features_go_on_where_some_are_not_enough(words, monkeypatch):
     monkeypatch.setattr(_screening, "MOST_FITS", 1)
     model = SoftmaxClassifier(**options).fit(X, y)
     assert model.converged_
-    np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-6)
+    np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-5)
 
 
 @pytest.mark.parametrize("max_iter", range(1, 12))
@@ -117,9 +117,7 @@ def test_progress_counts_passes_over_all_features(words, capsys):
     X, y = words
     model = SoftmaxClassifier(**OPTIONS["elastic net"], tol=1e-12, verbose=1).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    numbers = [
-        int(line.split("pass")[0].split()[-1]) for line in lines if "pass" in line
-    ]
+    numbers = [int(line.split(" passes")[0].split()[-1]) for line in lines]
     assert len(numbers) > 1 and numbers == sorted(numbers)
     assert numbers[-1] <= model.n_iter_[0]
 
