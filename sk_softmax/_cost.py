@@ -94,7 +94,7 @@ def passes_to_minimise_part(problem, chosen):
     They are passes of a fit whose steps move all coefficients.
     """
     size = np.count_nonzero(chosen)
-    solves = (16 if problem.penalty.grouped else 4) * 0.4 * size**3 / 3
+    solves = (100 if problem.penalty.grouped else 4) * 0.4 * size**3 / 3
     return (_part_flops(problem, chosen) + solves) / _step_flops(problem)
 
 
