@@ -87,6 +87,11 @@ def targets(y, classes, dtype):
         refuse_single(found)
         return found, codes, None
     classes = label_set(classes)
+    if (found.dtype.kind == "U") != (classes.dtype.kind == "U"):
+        raise ValueError(
+            f"y holds labels that are not in classes: {found.tolist()}. One holds text "
+            f"and the other numbers: classes={classes.tolist()}."
+        )
     if not np.isin(found, classes).all():
         missing = found[~np.isin(found, classes)].tolist()
         raise ValueError(

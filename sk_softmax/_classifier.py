@@ -53,7 +53,7 @@ class SoftmaxClassifier(CallbackSupportMixin, Predictor):
         "balanced" is inversely proportional to the classes' weighted frequencies.
     solver : {"auto", "hessian", "blocks", "kronecker", "diagonal"}, default="auto"
         Coordinates in which L-BFGS moves (combinations of the coefficients in which
-        the objective bends about alike), all to the same optimum: from the whole
+        the objective bends about alike), all towards the optimum: from the whole
         Hessian, its blocks of one class, its nearest Kronecker product or its
         diagonal. "auto" takes those with the cheapest fit, or where the data are small
         Newton's method. In those from the diagonal a fit can end too early over columns

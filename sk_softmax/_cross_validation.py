@@ -50,7 +50,9 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         far; it is for l2 penalties without bounds and for the log-loss, and not for
         a C at which X separates classes that nothing penalises.
     scoring : str, callable or None, default=None
-        None is minus the mean log-loss, weighted by `sample_weight`.
+        None is minus the mean log-loss, weighted by `sample_weight`. scikit-learn's
+        "neg_log_loss" takes a probability below 2e-16 for 2e-16, so that a few
+        mistakes of which a model is certain count less.
     selection : {"best", "1se"}, default="best"
         "best" takes the greatest mean score; "1se" the smallest C, at the same l1
         ratio, whose mean is within one standard error of it.

@@ -1,5 +1,6 @@
 """Arrays of numbers, checked; errors name the argument."""
 
+import re
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,7 +18,7 @@ def numeric(value, name, dtype=np.float64, **options):
     try:
         array = check_array(value, dtype=dtype, input_name=name, **options)
     except (TypeError, ValueError, OverflowError) as error:
-        if name in str(error):
+        if re.search(rf"\b{name}\b", str(error)):
             raise
         raise ValueError(f"{name}: {error}") from error
     if options.get("copy") and isinstance(array, np.ndarray):
@@ -60,9 +61,14 @@ def numbers_only(X):
     _refuse_dates(X)
     try:
         yield
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
         _check_columns(X)
-        raise
+        if "float" not in str(error):
+            raise
+        raise type(error)(
+            f"X holds what is no number: {error}. Encode text by OneHotEncoder or a "
+            "vectorizer, dicts by DictVectorizer."
+        ) from error
 
 
 def _check_columns(X):

@@ -47,7 +47,7 @@ def check_parameters(classifier):
     if not isinstance(solver, str) or solver not in ["auto", *BUILDERS]:
         raise ValueError(
             f"solver={solver!r} must be 'auto' or one of {list(BUILDERS)}, which all "
-            "lead to the same optimum. Solvers of scikit-learn do not exist here."
+            "go towards the same optimum. Solvers of scikit-learn do not exist here."
         )
 
 

@@ -42,7 +42,10 @@ def named_score(scorer, X, test, held, classes):
         dtype = held.rows.dtype
         coef, intercept = theta[:, :-1].astype(dtype), theta[:, -1].astype(dtype)
         model = _model(C, classes, coef, intercept, held.offset)
-        value = _score(scorer, model, held.rows.X, y, params)
+        try:
+            value = _score(scorer, model, held.rows.X, y, params)
+        except (TypeError, ValueError) as error:
+            raise ValueError(_failed(scorer, error, y, classes)) from error
         if np.size(value) == 1 and hasattr(value, "item"):
             value = value.item()
         if not isinstance(value, numbers.Real):
@@ -52,6 +55,17 @@ def named_score(scorer, X, test, held, classes):
         return value
 
     return judge
+
+
+def _failed(scorer, error, y, classes):
+    """What to say of a scorer that failed on labels y."""
+    step = "try it on a fitted SoftmaxClassifier, or pass another."
+    absent = [] if is_soft(y) else classes[~np.isin(classes, y)].tolist()
+    if absent:
+        step = (
+            f"no row held out is of class {absent}: take fewer folds, or scoring=None."
+        )
+    return f"scoring={scorer!r} failed on the rows held out ({error}): {step}"
 
 
 def check_weighted(scoring):

@@ -210,6 +210,7 @@ FITS = {
     ],
     "classes": [
         ([0, 1], r"labels that are not in classes: \[2\]"),
+        (["0", "1", "2"], r"One holds text and the other numbers: classes=\['0'"),
         ([0, 1, 2, 2], "classes must be a list of at least two labels, each once"),
         ([[0, 1, 2]], "classes must be a list of at least two labels, each once"),
         (3, "classes must be a list of at least two labels, each once"),
@@ -739,6 +740,12 @@ def test_a_series_of_features_is_refused_in_scikit_learns_words(iris):
     X, y = iris
     with pytest.raises(ValueError, match="2-dimensional container"):
         SoftmaxClassifier().fit(pandas.Series(X[:, 0]), y)
+
+
+@pytest.mark.parametrize("entry", ["a", {"a": 1}])
+def test_text_in_a_list_is_no_number(entry):
+    with pytest.raises((TypeError, ValueError), match=r"^X holds what is no number"):
+        SoftmaxClassifier().fit([[entry, 1], [entry, 2]], [0, 1])
 
 
 @pytest.mark.parametrize("kind", ["M8[D]", "m8[s]"])

@@ -862,6 +862,20 @@ def test_approximate_leave_one_out_has_limits(rows):
 # What it says and leaves alone
 
 
+def test_scorer_that_fails(rows):
+    X, y, _ = rows
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring="f1")
+    with pytest.raises(ValueError, match=r"^scoring=make_scorer\(f1_score.*: try it"):
+        cv.fit(X, y)
+    y = np.where(np.arange(len(y)) < 2, "rare", y.astype(str))
+    cv = SoftmaxClassifierCV(CS, cv=3, scoring="roc_auc_ovr")
+    with (
+        pytest.warns(Warning, match="least populated class"),
+        pytest.raises(ValueError, match=r"no row held out is of class \['rare'\]"),
+    ):
+        cv.fit(X, y)
+
+
 @pytest.mark.parametrize("answer", [None, "good"])
 def test_scorer_that_returns_no_number(rows, answer):
     X, y, _ = rows
