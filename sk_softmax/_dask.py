@@ -27,7 +27,7 @@ class DaskRows:
 
     Attributes
     ----------
-    shape, dtype, entries, is_sparse
+    shape, dtype, entries, is_sparse, stored
         As of `Rows`.
     """
 
@@ -38,6 +38,7 @@ class DaskRows:
         self.dtype = dtype
         self.entries = sum(s["entries"] for s in summaries)
         self.is_sparse = summaries[0]["is_sparse"]
+        self.stored = np.sum([s["stored"] for s in summaries], axis=0)
         self._least = np.min([s["least"] for s in summaries], axis=0)
         self._most = np.max([s["most"] for s in summaries], axis=0)
 
@@ -302,6 +303,7 @@ class _Chunk:
             "n": n,
             "entries": rows.entries,
             "is_sparse": rows.is_sparse,
+            "stored": rows.stored,
             "least": least,
             "most": most,
             "labels": labels,

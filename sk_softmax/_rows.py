@@ -222,8 +222,9 @@ class Rows:
 
     @cached_property
     def stored(self):
-        """How many entries of each feature sparse rows store, (d,)."""
-        return np.bincount(self.X.indices, minlength=self.shape[1])
+        """How many entries of each feature are stored, (d,): of sparse rows, few."""
+        n, d = self.shape
+        return np.bincount(self.X.indices, minlength=d) if self.is_sparse else [n] * d
 
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""

@@ -10,6 +10,7 @@ import signal
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
 from sk_softmax import SoftmaxClassifier, SoftmaxClassifierCV, _solver, softmax_path
@@ -166,6 +167,17 @@ def test_a_sample_of_the_rows_is_that_of_memory(anywhere, data, kind, samples):
         np.testing.assert_array_equal(getattr(mine, name), getattr(yours, name))
     np.testing.assert_array_equal(mine.rows.range(), yours.rows.range())
     close(ours, theirs, 1e-4 if kind == "float32" else 1e-8)
+
+
+@pytest.mark.parametrize("group", [None, "class"])
+def test_a_lasso_of_sparse_chunks(anywhere, data, group):
+    X, y, _ = data
+    dX, dy = KINDS["csr_matrix"](X, y)
+    X = dX.compute()
+    model = SoftmaxClassifier(C=0.3, l1_ratio=0.9, penalty_group=group, tol=1e-12)
+    ours, theirs = clone(model).fit(dX, dy), model.fit(X, y)
+    assert ours.converged_
+    close(ours, theirs, 1e-8)
 
 
 OPTIONS = {

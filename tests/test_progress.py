@@ -126,6 +126,18 @@ def test_a_fit_stops_when_asked(rows, l1_ratio):
 
 
 @needs_callbacks
+def test_a_fit_stops_when_asked_among_some_of_the_features(words):
+    X, y = words
+    options = {"l1_ratio": 1.0, "C": 0.3, "tol": 1e-12}
+    callback = Recorder(stop=lambda path, estimator: path[-1][0] == "round")
+    stopped = SoftmaxClassifier(**options).set_callbacks(callback).fit(X, y)
+    whole = SoftmaxClassifier(**options).fit(X, y)
+    assert names(callback.record, "end")["round"] == 1
+    assert not stopped.converged_ and stopped.n_iter_ < whole.n_iter_
+    assert callback.fitted[0][-1].coef_.shape == stopped.coef_.shape
+
+
+@needs_callbacks
 def test_clones_and_copies_keep_the_callbacks(rows):
     X, y, _ = rows
     classifier = SoftmaxClassifier().set_callbacks(Recorder(stop=never))
