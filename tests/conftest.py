@@ -111,6 +111,23 @@ def samples(monkeypatch):
     return drawn
 
 
+# Options of fits to `words`.
+WORDS = {
+    "l1": {"C": 1.0, "l1_ratio": 1.0},
+    "grouped": {"C": 1.0, "l1_ratio": 1.0, "penalty_group": "class"},
+    "elastic net": {"C": 0.3, "l1_ratio": 0.9},
+    "bounds": {"C": 1.0, "l1_ratio": 0.9, "bounds": (-0.1, np.inf)},
+    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(3, 2000)},
+    "factors": {"C": 1.0, "l1_ratio": 1.0, "penalty_factor": np.eye(1, 2000)[0] < 1},
+    "excluded": {
+        "C": 1.0,
+        "l1_ratio": 1.0,
+        "penalty_factor": np.where(np.arange(2000) == 3, np.inf, 1.0),
+    },
+    "two classes": {"C": 1.0, "l1_ratio": 1.0},
+}
+
+
 @pytest.fixture
 def words():
     """Counts of very many words, most of them rare, in texts of three classes."""

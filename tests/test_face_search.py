@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import WORDS
 from scipy import sparse
 
 from sk_softmax import SoftmaxClassifier, _cost, _face_search, _proximal_model
@@ -136,22 +137,6 @@ def test_working_sets_find_passes_left(load, monkeypatch):
     with pytest.warns(Warning, match="separates"):
         model.fit(X[:600], y[:600])
     assert model.converged_
-
-
-WORDS = {
-    "l1": {"C": 1.0, "l1_ratio": 1.0},
-    "grouped": {"C": 1.0, "l1_ratio": 1.0, "penalty_group": "class"},
-    "elastic net": {"C": 0.3, "l1_ratio": 0.9},
-    "bounds": {"C": 1.0, "l1_ratio": 0.9, "bounds": (-0.1, INF)},
-    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(3, 2000)},
-    "factors": {"C": 1.0, "l1_ratio": 1.0, "penalty_factor": np.eye(1, 2000)[0] < 1},
-    "excluded": {
-        "C": 1.0,
-        "l1_ratio": 1.0,
-        "penalty_factor": np.where(np.arange(2000) == 3, INF, 1.0),
-    },
-    "two classes": {"C": 1.0, "l1_ratio": 1.0},
-}
 
 
 @pytest.mark.parametrize("name", WORDS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import make_problem
+from conftest import WORDS, make_problem
 from scipy import sparse
 
 from sk_softmax import SoftmaxClassifier, _cost, _screening
@@ -26,25 +26,13 @@ def evaluated(monkeypatch):
     return n_features
 
 
-OPTIONS = {
-    "l1": {"C": 0.3, "l1_ratio": 1.0},
-    "grouped": {"C": 1.0, "l1_ratio": 1.0, "penalty_group": "class"},
-    "elastic net": {"C": 0.3, "l1_ratio": 0.9},
-    "bounds": {"C": 1.0, "l1_ratio": 0.9, "bounds": (-0.1, INF)},
+OPTIONS = WORDS | {
     "held at a bound": {
         "C": 1.0,
         "l1_ratio": 0.9,
         "bounds": (0.01 * np.eye(3, 2000), INF),
     },
-    "prior": {"C": 1.0, "l1_ratio": 1.0, "coef_prior": np.eye(3, 2000)},
-    "factors": {"C": 1.0, "l1_ratio": 1.0, "penalty_factor": np.eye(1, 2000)[0] < 1},
-    "excluded": {
-        "C": 1.0,
-        "l1_ratio": 1.0,
-        "penalty_factor": np.where(np.arange(2000) == 3, INF, 1.0),
-    },
     "no intercept": {"C": 0.3, "l1_ratio": 1.0, "fit_intercept": False},
-    "two classes": {"C": 0.3, "l1_ratio": 1.0},
 }
 
 
