@@ -194,7 +194,8 @@ def _fit_path(classifier, X, y, Cs, eps, sample_weight, offset):
         for i, C in enumerate(Cs):
             leaf = task.subtask("C")
             result = next(results)
-            explained = 1 - result.leftover.point.value / null
+            # rounding may put the first fit a hair below 0, which would print as -0.0
+            explained = round(1 - result.leftover.point.value / null, 14) + 0.0
             fitted = classifier._fitted(result.theta, classes, problem.rows.dtype)
             coefs.append(fitted["coef_"])
             intercepts.append(fitted["intercept_"])
