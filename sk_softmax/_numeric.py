@@ -63,7 +63,7 @@ def numbers_only(X):
         yield
     except (TypeError, ValueError) as error:
         _check_columns(X)
-        if "float" not in str(error):
+        if not re.search(r"to float:|float\(\)", str(error)):
             raise
         raise type(error)(
             f"X holds what is no number: {error}. Encode text by OneHotEncoder or a "

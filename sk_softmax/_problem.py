@@ -32,6 +32,10 @@ from ._array_api import (
 )
 from ._products import combination, linear
 
+# What a pass does with each entry of X and each logit: two products, twice as dear as
+# their operations, since BLAS is slow at thin matrices.
+ENTRY_FLOPS = 8
+
 
 class Problem:
     """Loss over the rows plus penalty.
@@ -79,9 +83,8 @@ class Problem:
     def _measure(self):
         (n, d), K = self.rows.shape, self.loss.n_outputs
         self.shape = (K, d + 1)
-        # Two products with X, twice as dear as their operations, since BLAS is slow at
-        # thin matrices; and about fifteen operations per logit that cost four each.
-        self.pass_flops = 8 * K * self.rows.entries + 60 * K * n
+        # about fifteen operations per logit that cost four each come on top
+        self.pass_flops = ENTRY_FLOPS * K * self.rows.entries + 60 * K * n
 
     def sum(self, block, args, flops, result_bytes=0):
         """Sum over the row blocks of ``block(self, rows, X, *args)``.

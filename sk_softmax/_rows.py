@@ -224,7 +224,11 @@ class Rows:
     def stored(self):
         """How many entries of each feature are stored, (d,): of sparse rows, few."""
         n, d = self.shape
-        return np.bincount(self.X.indices, minlength=d) if self.is_sparse else [n] * d
+        return (
+            np.bincount(self.X.indices, minlength=d)
+            if self.is_sparse
+            else np.full(d, n)
+        )
 
     def range(self):
         """Least and greatest entry of each feature, two float64 arrays (d,)."""

@@ -84,13 +84,10 @@ def _fit_some(fit, kept, go_down):
         return lifted
 
     def tell(n_iter, point, optimality):
-        nonlocal stopped
         point = replace(point, theta=whole(point.theta), gradient=None)
-        n_iter = before + math.ceil(share * n_iter)
-        stopped = fit.progress(n_iter, point, optimality)
-        return stopped
+        return fit.progress(before + math.ceil(share * n_iter), point, optimality)
 
-    before, stopped = fit.passes(), False
+    before = fit.passes()
     some = fit.only(kept, tell if fit.progress is not None else None)
     share = some.problem.pass_flops / fit.problem.pass_flops
     go_down(some)
@@ -98,6 +95,6 @@ def _fit_some(fit, kept, go_down):
     point = fit.evaluate(whole(some.point.theta))
     if point.value < fit.point.value:
         fit.move(point, np.inf, False)
-    if stopped:
+    if some.passes_left() <= 0:  # a callback asked for the end, or these were all
         fit.last_pass = fit.problem.n_evaluations
     return some

@@ -748,6 +748,13 @@ def test_text_in_a_list_is_no_number(entry):
         SoftmaxClassifier().fit([[entry, 1], [entry, 2]], [0, 1])
 
 
+@pytest.mark.parametrize("container", [list, np.array, csr_array])
+def test_infinity_is_told_in_scikit_learns_words(container):
+    X = container(np.array([[np.inf, 1.0], [2.0, 3.0]]))
+    with pytest.raises(ValueError, match=r"^Input X contains infinity"):
+        SoftmaxClassifier().fit(X, [0, 1])
+
+
 @pytest.mark.parametrize("kind", ["M8[D]", "m8[s]"])
 def test_dates_are_no_numbers(kind):
     X, y = np.arange(4).reshape(-1, 1), [0, 1, 0, 1]

@@ -78,20 +78,23 @@ def test_features_that_were_overlooked_join(words, monkeypatch, name):
     np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-5)
 
 
-def test_all_features_go_on_where_some_are_not_enough(words, monkeypatch):
+def test_all_features_go_on_where_some_are_not_enough(words, evaluated, monkeypatch):
     X, y = words
-    options = OPTIONS["l1"] | {"tol": 1e-12}
+    options = OPTIONS["l1"] | {"tol": 1e-12, "C": 0.3}
     usual = SoftmaxClassifier(**options).fit(X, y)
+    evaluated.clear()
     monkeypatch.setattr(_screening, "approach", lambda fit: None)
     monkeypatch.setattr(_screening, "SOON", 0.1)
     monkeypatch.setattr(_screening, "MOST_FITS", 1)
     model = SoftmaxClassifier(**options).fit(X, y)
+    # the last of the fits of some, the pass that checks it, and those that go on
+    assert min(evaluated) < 2000 and evaluated[-2:] == [2000, 2000]
     assert model.converged_
     np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-5)
 
 
 @pytest.mark.parametrize("max_iter", range(1, 12))
-def test_passes_are_limited(words, evaluated, max_iter):
+def test_passes_are_limited(words, max_iter):
     """A pass over some of the features counts as that part of one over all."""
     X, y = words
     model = SoftmaxClassifier(**OPTIONS["l1"], tol=1e-12, max_iter=max_iter)
